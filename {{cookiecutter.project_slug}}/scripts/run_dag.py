@@ -1,0 +1,96 @@
+"""Run the training DAG once, in this process, on real Airflow, and show it as a person likes to read it.
+
+Airflow's own output goes to a log file, whose path is shown when something fails.
+"""
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def configure_airflow() -> None:
+    """Point Airflow at this project; has to come before its first import."""
+    # Its own home: in-process runs must not share a database with a live scheduler.
+    home = Path(os.environ.setdefault("AIRFLOW_HOME", str(PROJECT / "var" / "airflow-run")))
+    os.environ["AIRFLOW_CONFIG"] = str(PROJECT / "airflow.cfg")
+    os.environ["PROJECT_HOME"] = str(PROJECT)
+    home.mkdir(parents=True, exist_ok=True)
+
+
+def redirect_output(log_file: Path) -> None:
+    """Send what this process and Airflow write to the log file, from the file descriptors up."""
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    sys.stdout.flush()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def run_training(params: dict[str, object]) -> Any:
+    """Migrate Airflow's database if that is due, then run the DAG to its end."""
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.utils import db
+
+    from {{ cookiecutter.__package_name }}.config import PACKAGE
+
+    try:
+        db.check_migrations(timeout=0)
+    except TimeoutError:
+        db.initdb()
+    bag = DagBag(PROJECT / "dags" / "training.py")
+    if bag.import_errors:
+        raise RuntimeError("\n".join(bag.import_errors.values()))
+    training = bag.dags[f"{PACKAGE}_training"]
+    return training.test(logical_date=None, run_conf={name: value for name, value in params.items() if value})
+
+
+def main() -> int:
+    """Run, and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--month", help="newest month, which is held out, as YYYY-MM")
+    parser.add_argument("--refresh", action="store_true", help="take a changed source as a new version")
+    parser.add_argument("--reason", help="why; goes into the ledger")
+    parser.add_argument("--verbose", action="store_true", help="show Airflow's logs here")
+    arguments = parser.parse_args()
+    configure_airflow()
+
+    from {{ cookiecutter.__package_name }}.config import load_settings
+    from {{ cookiecutter.__package_name }}.console import new_console, print_run, show_stages
+    from {{ cookiecutter.__package_name }}.errors import ConfigError
+
+    console = new_console(os.dup(1))
+    log_file = PROJECT / "var" / "logs" / f"run-{time.strftime('%Y%m%d-%H%M%S')}.log"
+    try:
+        settings = load_settings()
+    except ConfigError as error:
+        console.print(f"error: {error}", markup=False, soft_wrap=True)
+        return 1
+    if not arguments.verbose:
+        redirect_output(log_file)
+    show_stages(console)
+    try:
+        run = run_training({"month": arguments.month, "refresh": arguments.refresh, "reason": arguments.reason})
+    except Exception:
+        traceback.print_exc()
+        console.print_exception(max_frames=1)
+        console.print(f"Airflow could not run the DAG; its log: {log_file}", soft_wrap=True)
+        return 1
+    from {{ cookiecutter.__package_name }}.status import find_run
+
+    if summary := find_run(settings, run.run_id):
+        print_run(console, summary)
+    if run.state != "success":
+        console.print(f"\nThe run failed; Airflow's log: {log_file}", soft_wrap=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""`python -m` form of the command."""
+
+from .cli import main
+
+main()

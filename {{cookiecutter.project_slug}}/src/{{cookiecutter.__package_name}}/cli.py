@@ -1,0 +1,127 @@
+"""The stages on the command line, without Airflow."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from .errors import PipelineError
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
+
+Month = Annotated[
+    str | None, typer.Option(help="Newest month, which is held out, as YYYY-MM.", show_default="the last")
+]
+Refresh = Annotated[bool, typer.Option(help="Take a source that changed as a new version of its month.")]
+DatasetUri = Annotated[str, typer.Option("--dataset", help="URI that the stage before printed.")]
+PipelineRun = Annotated[
+    str | None, typer.Option("--run-name", help="Name of the pipeline run; the same name is one MLflow run.")
+]
+RunId = Annotated[str, typer.Option("--run", help="MLflow run that `train` printed.")]
+Reason = Annotated[str, typer.Option(help="Why; goes into the ledger.")]
+Verbose = Annotated[bool, typer.Option(help="Show all that is logged.")]
+
+
+@app.callback()
+def _configure(verbose: Verbose = False) -> None:
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, stream=sys.stderr)
+    if not verbose:
+        logging.getLogger(f"{__package__}.stages").propagate = False
+
+
+@app.command()
+def run(month: Month = None, refresh: Refresh = False, run_name: PipelineRun = None, reason: Reason = "") -> None:
+    """Run all stages, ingest to deploy, and end with a summary."""
+    from . import stages, status
+    from .config import load_settings
+    from .console import new_console, print_run, show_stages
+
+    console = new_console()
+    show_stages(console)
+    pipeline_run = run_name or _new_name()
+    try:
+        raw = stages.ingest(month, refresh=refresh)
+        clean = stages.validate(raw["dataset_uri"], pipeline_run, reason=reason)
+        trained = stages.train(clean["dataset_uri"], pipeline_run)
+        stages.evaluate(trained["run_id"])
+        stages.deploy(trained["run_id"], reason=reason)
+    finally:
+        if summary := status.find_run(load_settings(), pipeline_run):
+            print_run(console, summary)
+
+
+@app.command()
+def ingest(month: Month = None, refresh: Refresh = False) -> None:
+    """Bring the months of the window into storage, as they are."""
+    from . import stages
+
+    _print(stages.ingest(month, refresh=refresh))
+
+
+@app.command()
+def validate(dataset: DatasetUri, run_name: PipelineRun = None, reason: Reason = "") -> None:
+    """Set aside the rows that break the contract, and judge each month."""
+    from . import stages
+
+    _print(stages.validate(dataset, run_name or _new_name(), reason=reason))
+
+
+@app.command()
+def train(dataset: DatasetUri, run_name: PipelineRun = None) -> None:
+    """Fit the candidate on all months but the newest."""
+    from . import stages
+
+    _print(stages.train(dataset, run_name or _new_name()))
+
+
+@app.command()
+def evaluate(run: RunId) -> None:
+    """Measure the candidate on the held-out month and judge it."""
+    from . import stages
+
+    _print(stages.evaluate(run))
+
+
+@app.command()
+def deploy(run: RunId, reason: Reason = "") -> None:
+    """Register the accepted model and make it the champion."""
+    from . import stages
+
+    _print(stages.deploy(run, reason=reason))
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print stable JSON for programs.")] = False) -> None:
+    """Show the champion, its figures, the data and the latest releases."""
+    from .config import load_settings
+    from .console import new_console, print_status
+    from .status import read_status
+
+    found = read_status(load_settings())
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        print_status(new_console(), found)
+
+
+def main() -> None:
+    """Run a command; whatever goes wrong is one message and exit status 1."""
+    try:
+        app()
+    except PipelineError as error:
+        sys.exit(f"error: {error}")
+    except Exception as error:
+        if logging.getLogger().isEnabledFor(logging.INFO):
+            raise
+        sys.exit(f"error: {type(error).__name__}: {error} (--verbose before the command shows where)")
+
+
+def _print(facts: dict[str, Any]) -> None:
+    print(json.dumps(facts, indent=1))
+
+
+def _new_name() -> str:
+    return f"cli__{datetime.now(UTC).isoformat(timespec='milliseconds')}"

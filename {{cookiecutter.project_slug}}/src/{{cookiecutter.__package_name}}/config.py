@@ -1,0 +1,271 @@
+"""Every knob, typed: `pipeline.toml`, overridden by the environment and `.env`.
+
+The environment variable of a knob is the package's name, the section and the key, in capitals:
+`[training] seed` is `<PACKAGE>_TRAINING__SEED`.
+"""
+
+import hashlib
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import load_dotenv
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from .errors import ConfigError
+
+PACKAGE = __name__.split(".")[0]
+ENV_PREFIX = f"{PACKAGE.upper()}_"
+HOME_VARIABLE = f"{ENV_PREFIX}HOME"
+
+Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Score = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """One table of pipeline.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(Section):
+    """Where the months come from."""
+
+    uri: str = Field(min_length=1)
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    null_values: list[str] = [""]
+    first_month: Month
+    last_month: Month | Literal[""] = ""
+
+    @model_validator(mode="after")
+    def _months_in_order(self) -> "Source":
+        if "{month}" not in self.uri:
+            raise ValueError(f"uri {self.uri!r} has no {{month}} in it, such as data/flights-{{month}}.csv.gz")
+        if self.last_month and self.last_month < self.first_month:
+            raise ValueError(f"last_month {self.last_month} comes before first_month {self.first_month}")
+        return self
+
+
+class Storage(Section):
+    """Where everything that a run makes is kept."""
+
+    uri: str = Field("var/data", min_length=1)
+
+
+class Schedule(Section):
+    """When Airflow starts the training DAG by itself."""
+
+    cron: str = Field("0 6 1 * *", min_length=9)
+    timezone: str = "UTC"
+    task_timeout_minutes: int = Field(60, ge=1)
+
+
+class Validation(Section):
+    """How bad a month may be before the run stops."""
+
+    max_quarantined_fraction: Fraction = 0.01
+    max_row_count_change: Annotated[float, Field(gt=0)] = 0.5
+    max_null_fraction_increase: Fraction = 0.25
+
+
+class Training(Section):
+    """What the model learns from."""
+
+    window_months: int = Field(0, ge=0)
+    features: list[str] = []
+    seed: int = Field(2013, ge=0, lt=2**32)
+    threads: int = Field(1, ge=0)
+
+
+class Model(Section):
+    """Hyperparameters of scikit-learn's HistGradientBoostingClassifier."""
+
+    learning_rate: float = Field(0.08, gt=0, le=1)
+    max_iter: int = Field(120, ge=1)
+    min_samples_leaf: int = Field(100, ge=1)
+    l2_regularization: float = Field(5.0, ge=0)
+
+
+class Evaluation(Section):
+    """How the held-out month is measured."""
+
+    bootstrap_resamples: int = Field(1000, ge=100)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    min_slice_rows: int = Field(300, ge=1)
+
+
+class Gates(Section):
+    """What a model must show before it is released."""
+
+    min_roc_auc: Score = 0.60
+    max_roc_auc: Score = 0.85
+    max_calibration_error: Score = 0.15
+    min_gain_over_baseline: Annotated[float, Field(ge=0)] = 0.0
+    max_loss_over_champion: Annotated[float, Field(ge=0)] = 0.01
+    max_slice_loss_over_champion: Annotated[float, Field(ge=0)] = 0.05
+
+
+class Tracking(Section):
+    """Where MLflow keeps runs and models."""
+
+    uri: str = ""
+    experiment: str = Field(PACKAGE, min_length=1)
+    model_name: str = Field(PACKAGE, min_length=1)
+
+
+class Settings(BaseSettings):
+    """All settings of one run; `home` is the folder that relative paths start from."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+    )
+
+    home: Path
+    source: Source
+    storage: Storage = Storage()
+    schedule: Schedule = Schedule()
+    validation: Validation = Validation()
+    training: Training = Training()
+    model: Model = Model()
+    evaluation: Evaluation = Evaluation()
+    gates: Gates = Gates()
+    tracking: Tracking = Tracking()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = TomlConfigSettingsSource(settings_cls, find_home() / "pipeline.toml")
+        return init_settings, env_settings, toml
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what shapes a model: the same digest, data and code give the same model."""
+        shaping = self.model_dump(include={"training", "model", "evaluation", "gates", "validation"})
+        return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
+
+    def absolute(self, uri: str) -> str:
+        """A URI with a relative local path resolved against the project's folder."""
+        return uri if "://" in uri else str(self.home / uri)
+
+    @property
+    def storage_uri(self) -> str:
+        return self.absolute(self.storage.uri)
+
+    @property
+    def tracking_uri(self) -> str:
+        """`MLFLOW_TRACKING_URI`, else `[tracking] uri`, else a SQLite file below `var/`."""
+        return self._configured_tracking_uri or f"sqlite:///{self.home / 'var' / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def registry(self) -> str:
+        """A name for the registry that is released to, since each has a ledger of its own."""
+        server = hashlib.sha256(self._configured_tracking_uri.encode()).hexdigest()[:8]
+        return f"{self.tracking.model_name}@{server if self._configured_tracking_uri else 'local'}"
+
+    @property
+    def _configured_tracking_uri(self) -> str:
+        return os.environ.get("MLFLOW_TRACKING_URI") or self.tracking.uri
+
+
+def find_home() -> Path:
+    """The project's folder: `<PACKAGE>_HOME`, else the one that this code or the shell stands in.
+
+    Raises
+    ------
+    ConfigError
+        If no `pipeline.toml` is found there.
+    """
+    if named := os.environ.get(HOME_VARIABLE):
+        candidates = [Path(named).expanduser().resolve()]
+    else:
+        candidates = [Path(__file__).resolve().parents[2], Path.cwd()]
+    for folder in candidates:
+        if (folder / "pipeline.toml").is_file():
+            return folder
+    searched = " and ".join(str(folder) for folder in candidates)
+    raise ConfigError(f"no pipeline.toml in {searched}; set {HOME_VARIABLE} to the project's folder")
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read and check all settings.
+
+    Parameters
+    ----------
+    overrides : sections as dicts, merged over what the file and the environment say
+
+    Raises
+    ------
+    ConfigError
+        If a key, type or value is wrong; names the key, what it holds and what is allowed.
+    """
+    home = find_home()
+    _load_dotenv(home / ".env")
+    _refuse_unknown_variables()
+    try:
+        return Settings(home=home, **overrides)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(detail) for detail in error.errors())) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{home / 'pipeline.toml'}: not valid TOML: {error}") from None
+
+
+def _load_dotenv(path: Path) -> None:
+    """Put the lines of `.env` into the environment, for us, MLflow and fsspec alike; what is set stays."""
+    load_dotenv(path, override=False)
+
+
+def _refuse_unknown_variables() -> None:
+    # pydantic-settings reads the variables that it knows and is silent about a typing error in the others.
+    for name in os.environ:
+        if not name.startswith(ENV_PREFIX) or name == HOME_VARIABLE:
+            continue
+        section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
+        keys = _keys_of(section)
+        if key not in keys:
+            allowed = ", ".join(f"{ENV_PREFIX}{section.upper()}__{k.upper()}" for k in keys) or ", ".join(
+                f"{ENV_PREFIX}{s.upper()}__..." for s in _sections()
+            )
+            raise ConfigError(f"environment variable {name}: no such setting; allowed: {allowed}")
+
+
+def _sections() -> dict[str, type[Section]]:
+    fields = {name: field.annotation for name, field in Settings.model_fields.items()}
+    return {name: kind for name, kind in fields.items() if isinstance(kind, type) and issubclass(kind, Section)}
+
+
+def _keys_of(section: str) -> list[str]:
+    kind = _sections().get(section)
+    return list(kind.model_fields) if kind else []
+
+
+def _explain(detail: Any) -> str:
+    """One line for one mistake: where, what is wrong, what it holds, what is allowed."""
+    section, *keys = (str(part) for part in detail["loc"]) if detail["loc"] else ("pipeline",)
+    where = f"[{section}] {'.'.join(keys)}".rstrip()
+    variable = "__".join([f"{ENV_PREFIX}{section.upper()}", *(k.upper() for k in keys[:1])])
+    origin = f"environment variable {variable}" if variable in os.environ else "pipeline.toml"
+    if detail["type"] == "extra_forbidden":
+        allowed = ", ".join(_keys_of(section)) if keys else ", ".join(_sections())
+        return f"{origin}: {where}: no such setting; allowed: {allowed}"
+    if detail["type"] == "missing":
+        return f"{origin}: {where}: missing"
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{origin}: {where} = {detail['input']!r}: {message}"

@@ -1,0 +1,99 @@
+"""What a person sees of a run: a line when a stage starts and ends, and a summary."""
+
+import logging
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+MARKS = {"done": "[green]✓[/]", "failed": "[red]✗[/]"}
+
+
+class StageLines(logging.Handler):
+    """Shows the log records that `stages` makes when a stage starts and ends; everything else goes elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.INFO)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = getattr(record, "event", None)
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        if event == "started":
+            self._console.print(f"  [dim]{clock}[/]  [bold]{_of(record, 'stage'):<9}[/] ...")
+        elif event in MARKS:
+            name, seconds = f"[bold]{_of(record, 'stage'):<9}[/]", f"{_of(record, 'seconds'):5.1f} s"
+            self._console.print(f"{MARKS[event]} [dim]{clock}[/]  {name} {seconds}  ", end="")
+            self._console.print(_of(record, "result"), markup=False, soft_wrap=True)
+
+
+def _of(record: logging.LogRecord, name: str) -> Any:
+    return getattr(record, name)
+
+
+def show_stages(console: Console) -> None:
+    """Let the stages of this process appear on the console."""
+    logger = logging.getLogger(f"{__package__}.stages")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(StageLines(console))
+
+
+def new_console(descriptor: int = 1) -> Console:
+    """A console on a file descriptor; by default standard output."""
+    return Console(file=open(descriptor, "w", closefd=False, encoding="utf-8"), highlight=False)
+
+
+def print_run(console: Console, run: dict[str, Any]) -> None:
+    """The summary of one run, as `status.find_run` gives it: data, figures, verdict and version."""
+    console.print()
+    console.print(
+        f"[bold]Data[/]       {len(run['months'])} months {run['months'][0]} to {run['months'][-1]}, "
+        f"{run['rows']:,} clean rows, {run['quarantined']:,} quarantined"
+    )
+    console.print(f"[bold]Held out[/]   {run['holdout_month']}, unseen in training")
+    console.print()
+    console.print(_metrics_table(run["metrics"]))
+    console.print()
+    for check in run["checks"]:
+        mark = MARKS["done"] if check["passed"] else MARKS["failed"]
+        console.print(f"{mark} {check['name']:<34} ", end="")
+        console.print(check["detail"], markup=False, soft_wrap=True)
+    console.print()
+    if run["verdict"] == "accepted" and run["version"]:
+        console.print(f"[bold green]Released[/]   version {run['version']} is the champion")
+    else:
+        champion = f"the champion is still version {run['champion']}" if run["champion"] else "there is no champion"
+        console.print(f"[bold red]Not released[/]; {champion}")
+    console.print(f"[bold]MLflow[/]     run {run['run_id']} at {run['tracking_uri']}", soft_wrap=True)
+
+
+def print_status(console: Console, status: dict[str, Any]) -> None:
+    """The champion, its figures, the data and the latest releases."""
+    champion = status["champion"]
+    if champion is None:
+        console.print("No champion yet; `make run` trains and releases the first.")
+    else:
+        console.print(f"[bold]Champion[/]   {status['model']} version {champion['version']}, since {champion['since']}")
+        console.print(f"[bold]Measured[/]   on {champion['holdout_month']}")
+        console.print(_metrics_table(champion["metrics"]))
+    if partitions := status["partitions"]:
+        rows = sum(each["rows"] for each in partitions)
+        span = f"{partitions[0]['month']} to {partitions[-1]['month']}"
+        console.print(f"[bold]Data[/]       {len(partitions)} clean months {span}, {rows:,} rows")
+    console.print(f"[bold]Tracking[/]   {status['tracking_uri']}", soft_wrap=True)
+    if status["ledger"]:
+        names = ("at", "action", "from_version", "to_version", "by", "reason")
+        releases = Table(*names, box=None, pad_edge=False, header_style="bold")
+        for entry in status["ledger"][-5:]:
+            releases.add_row(*(str(entry[name] or "-") for name in names))
+        console.print(releases)
+
+
+def _metrics_table(metrics: dict[str, float]) -> Table:
+    """Metrics that have an interval, a line each."""
+    table = Table("metric", "value", "interval", box=None, pad_edge=False, header_style="bold")
+    for name, value in metrics.items():
+        if f"{name}_low" in metrics:
+            table.add_row(name, f"{value:.3f}", f"\\[{metrics[f'{name}_low']:.3f}, {metrics[f'{name}_high']:.3f}]")
+    return table

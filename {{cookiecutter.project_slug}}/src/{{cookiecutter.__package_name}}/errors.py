@@ -1,0 +1,48 @@
+"""Everything that can go wrong and has a remedy.
+
+::
+
+    PipelineError              one sentence: what is wrong, where, and what to do
+    ├── ConfigError            a key of pipeline.toml or an environment variable
+    ├── ContractError          columns or rows that break the data contract
+    ├── SourceError            a source file that is missing, empty or unreadable
+    │   └── SourceChangedError it is not what it was when the month was ingested
+    ├── PartitionError         a stored partition that is missing or damaged
+    ├── QualityGateError       a model that may not be released
+    └── ReleaseError           a release that could not be carried out
+
+A `PipelineError` is final: trying again changes nothing, so the DAGs do not retry it. Whatever else is
+raised (a dropped connection, a full disk) may pass, and is retried.
+"""
+
+
+class PipelineError(Exception):
+    """Base of all errors that a person has to resolve."""
+
+
+class ConfigError(PipelineError):
+    """A setting has a wrong name, type or value."""
+
+
+class ContractError(PipelineError):
+    """Data do not keep the contract."""
+
+
+class SourceError(PipelineError):
+    """A source file cannot be read as what the contract describes."""
+
+
+class SourceChangedError(SourceError):
+    """A source file differs from the one that was ingested."""
+
+
+class PartitionError(PipelineError):
+    """A stored partition is missing or is not what its manifest says."""
+
+
+class QualityGateError(PipelineError):
+    """A model failed at least one release check."""
+
+
+class ReleaseError(PipelineError):
+    """A release could not be carried out; the champion is as it was."""

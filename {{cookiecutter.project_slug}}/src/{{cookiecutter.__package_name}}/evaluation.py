@@ -1,0 +1,171 @@
+"""How good a model is on a month it has not seen, and whether it may be released."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from . import contract
+from .checks import Check
+from .config import Evaluation, Gates
+from .intervals import DayBootstrap, Estimate
+
+CALIBRATION_BINS = 10
+PROBABILITY_FLOOR = 1e-15  # a certain and wrong forecast keeps a finite loss
+
+
+@dataclass(frozen=True)
+class SliceResult:
+    """The rows with one value of a slicing column."""
+
+    column: str
+    value: str
+    rows: int
+    rate: float
+    mean_probability: float
+    log_loss: float
+    loss_over_champion: Estimate | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.column} = {self.value}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that is measured on the held-out month; losses in nats a row."""
+
+    rows: int
+    days: int
+    rate: float
+    base_rate: float
+    metrics: dict[str, Estimate]
+    baseline_log_loss: float
+    loss_over_baseline: Estimate
+    loss_over_champion: Estimate | None
+    slices: list[SliceResult]
+
+
+def row_losses(target: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Log loss of each row, in nats; shape (n_rows,), lower is better."""
+    inside = np.clip(probability, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
+    return -np.where(target == 1, np.log(inside), np.log1p(-inside))
+
+
+def evaluate(
+    frame: pd.DataFrame,
+    probability: np.ndarray,
+    base_rate: float,
+    champion_probability: np.ndarray | None,
+    settings: Evaluation,
+    seed: int,
+) -> Report:
+    """Measure a model on the held-out month.
+
+    Parameters
+    ----------
+    frame : the held-out rows
+    probability : the model's, shape (n_rows,)
+    base_rate : share of positives in the training span, which the naive baseline predicts for every row
+    champion_probability : the champion's on the same rows, shape (n_rows,); None where there is no champion
+    """
+    target = frame[contract.TARGET].to_numpy()
+    days = frame[contract.TIME].dt.floor("D").to_numpy()
+    draws = DayBootstrap(days, settings.bootstrap_resamples, settings.confidence, seed)
+    losses = row_losses(target, probability)
+    baseline = row_losses(target, np.full(len(target), base_rate))
+    over_champion = None if champion_probability is None else losses - row_losses(target, champion_probability)
+    slices = []
+    for column, labels in slice_labels(frame).items():
+        for value in sorted(labels.unique()):
+            rows = (labels == value).to_numpy()
+            slices.append(
+                SliceResult(
+                    column=str(column),
+                    value=str(value),
+                    rows=int(rows.sum()),
+                    rate=float(target[rows].mean()),
+                    mean_probability=float(probability[rows].mean()),
+                    log_loss=float(losses[rows].mean()),
+                    loss_over_champion=None if over_champion is None else draws.mean(over_champion, rows),
+                )
+            )
+    return Report(
+        rows=len(frame),
+        days=draws.n_days,
+        rate=float(target.mean()),
+        base_rate=base_rate,
+        metrics={
+            "roc_auc": draws.roc_auc(target, probability),
+            "average_precision": draws.average_precision(target, probability),
+            "log_loss": draws.mean(losses),
+            "brier_loss": draws.mean((target - probability) ** 2),
+            "calibration_error": draws.calibration_error(target, probability, CALIBRATION_BINS),
+        },
+        baseline_log_loss=float(baseline.mean()),
+        loss_over_baseline=draws.mean(losses - baseline),
+        loss_over_champion=None if over_champion is None else draws.mean(over_champion),
+        slices=slices,
+    )
+
+
+def slice_labels(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns that results are broken down by; shape (n_rows, n_slicing_columns)."""
+    return frame[contract.SLICES].assign(hour=frame[contract.TIME].dt.hour)
+
+
+def judge(report: Report, gates: Gates, settings: Evaluation) -> list[Check]:
+    """The verdict: every release check with its figures.
+
+    A model is not worse than the champion if the upper end of the paired interval stays below the margin; on a
+    slice it is worse if it loses by more than the margin and the interval excludes no loss, since the many
+    slices differ by chance.
+    """
+    auc = report.metrics["roc_auc"]
+    calibration = report.metrics["calibration_error"]
+    checks = [
+        Check(
+            "beats the baseline",
+            report.loss_over_baseline.high < -gates.min_gain_over_baseline,
+            f"log loss {report.loss_over_baseline} against the base rate's, interval must end below "
+            f"{0 - gates.min_gain_over_baseline:.3f}",
+        ),
+        Check("roc_auc floor", auc.value >= gates.min_roc_auc, f"{auc}, at least {gates.min_roc_auc:.3f}"),
+        Check(
+            "no leak",
+            auc.value <= gates.max_roc_auc,
+            f"roc_auc {auc}, above {gates.max_roc_auc:.3f} some feature knows the outcome",
+        ),
+        Check(
+            "calibration",
+            calibration.value <= gates.max_calibration_error,
+            f"calibration error {calibration}, at most {gates.max_calibration_error:.3f}",
+        ),
+    ]
+    return checks + _judge_against_champion(report, gates, settings)
+
+
+def _judge_against_champion(report: Report, gates: Gates, settings: Evaluation) -> list[Check]:
+    overall = report.loss_over_champion
+    if overall is None:
+        return [Check("not worse than the champion", True, "there is no champion yet")]
+    margin = gates.max_slice_loss_over_champion
+    judged = [each for each in report.slices if each.rows >= settings.min_slice_rows and each.loss_over_champion]
+    worse = [
+        f"{each.name}: {each.loss_over_champion}"
+        for each in judged
+        if each.loss_over_champion and each.loss_over_champion.value > margin and each.loss_over_champion.low > 0
+    ]
+    return [
+        Check(
+            "not worse than the champion",
+            overall.high <= gates.max_loss_over_champion,
+            f"log loss {overall} against the champion's on the same rows, interval must end by "
+            f"{gates.max_loss_over_champion:.3f}",
+        ),
+        Check(
+            "no slice worse than the champion",
+            not worse,
+            "; ".join(worse) or f"none of {len(judged)} slices worse by more than {margin:.3f}",
+        ),
+    ]

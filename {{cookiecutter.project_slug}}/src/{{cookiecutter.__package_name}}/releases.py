@@ -1,0 +1,93 @@
+"""The champion and the ledger of its moves.
+
+The newest entry of the ledger is the truth. An entry is written whole or not at all, and only one release can
+write the next one; the registry's aliases follow, at once or, after a crash in between, at the next call.
+"""
+
+import getpass
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from . import storage
+from .config import Settings
+from .deployment import LedgerEntry
+from .errors import QualityGateError, ReleaseError
+from .tracking import CHAMPION, PREVIOUS, Tracker, Version
+
+
+def settle(settings: Settings, tracker: Tracker) -> list[LedgerEntry]:
+    """Let the aliases follow the ledger, also after a crash between the two; returns the ledger."""
+    ledger = read_ledger(settings)
+    if ledger:
+        wanted = {CHAMPION: ledger[-1].to_version, PREVIOUS: ledger[-1].from_version}
+        for alias, version in wanted.items():
+            current = tracker.find_alias(alias)
+            if version and (current is None or current.version != version):
+                tracker.move_alias(alias, version)
+    return ledger
+
+
+def read_ledger(settings: Settings) -> list[LedgerEntry]:
+    """All releases of the registry in use, the oldest first."""
+    return [LedgerEntry(**entry) for entry in storage.read_ledger(settings.storage_uri, settings.registry)]
+
+
+def find_champion(tracker: Tracker, ledger: list[LedgerEntry]) -> Version | None:
+    """The version in force, by the ledger or, where there is none yet, by the registry's alias."""
+    return tracker.get_version(ledger[-1].to_version) if ledger else tracker.find_alias(CHAMPION)
+
+
+def record(
+    settings: Settings,
+    tracker: Tracker,
+    ledger: list[LedgerEntry],
+    version: Version,
+    tags: dict[str, str],
+    by: str | None,
+    reason: str,
+) -> LedgerEntry:
+    """Write the ledger's next entry; whoever writes it has won, and the aliases follow."""
+    champion = find_champion(tracker, ledger)
+    entry = LedgerEntry(
+        sequence=len(ledger) + 1,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        action="deploy",
+        by=by or getpass.getuser(),
+        reason=reason or tags.get("reason") or f"passed every check on {tags['holdout_month']}",
+        from_version=champion.version if champion else None,
+        to_version=version.version,
+        run_id=version.run_id,
+        pipeline_run=tags["pipeline_run"],
+        data_digest=tags["data_digest"],
+        code_commit=tags["code_commit"],
+    )
+    try:
+        storage.append_ledger(settings.storage_uri, settings.registry, entry.sequence, asdict(entry))
+    except FileExistsError:
+        raise ReleaseError(
+            f"version {version.version}: another release was made meanwhile (ledger entry {entry.sequence}); "
+            "evaluate again, against the new champion"
+        ) from None
+    return entry
+
+
+def find_comparable_champion(settings: Settings, tracker: Tracker, holdout_month: str) -> str | None:
+    """The champion's model that has not seen the held-out month; None where there is no champion.
+
+    Raises
+    ------
+    QualityGateError
+        If the champion learned from that month: on it, the champion cannot be judged.
+    """
+    champion = find_champion(tracker, settle(settings, tracker))
+    if champion is None:
+        return None
+    seen = storage.load_dataset(champion.tags["dataset_uri"]).months
+    if holdout_month not in seen:
+        return champion.model_uri
+    if holdout_month == champion.tags["holdout_month"]:
+        return champion.tags["candidate_uri"]  # the same model before it was fitted on that month as well
+    raise QualityGateError(
+        f"the champion, version {champion.version}, was trained on {holdout_month} itself and cannot be "
+        f"compared there; hold out {champion.tags['holdout_month']} or a later month"
+    )

@@ -1,0 +1,145 @@
+"""What people read, in Markdown, written from the facts of a run and nothing else."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from . import contract
+from .checks import Check
+from .evaluation import Report
+from .validation import MonthFacts
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a model comes from."""
+
+    run_id: str
+    pipeline_run: str
+    months: list[str]
+    holdout_month: str
+    rows: int
+    data_digest: str
+    contract_version: str
+    config_digest: str
+    code_commit: str
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table whose columns line up in plain text as well."""
+    cells = [list(header), *[[str(cell).replace("|", "\\|") for cell in row] for row in rows]]
+    widths = [max(len(row[at]) for row in cells) for at in range(len(header))]
+    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in cells]
+    lines = [f"| {' | '.join(row)} |" for row in padded]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def checks_table(checks: Iterable[Check]) -> str:
+    """A verdict, a check a line."""
+    return table(["check", "", "figures"], [[check.name, check.label, check.detail] for check in checks])
+
+
+def validation_report(months: dict[str, tuple[MonthFacts, list[Check]]]) -> str:
+    """Rows, nulls and checks of every month of the run."""
+    overview = table(
+        ["month", "rows", "quarantined", "checks"],
+        [
+            [month, facts.rows, facts.quarantined, ", ".join(f"{check.name}: {check.label}" for check in checks)]
+            for month, (facts, checks) in months.items()
+        ],
+    )
+    nullable = [name for name, column in contract.SCHEMA.columns.items() if column.nullable]
+    nulls = table(
+        ["column", *months],
+        [[name, *(f"{facts.null_fraction.get(name, 0):.1%}" for facts, _ in months.values())] for name in nullable],
+    )
+    details = "\n\n".join(f"### {month}\n\n{checks_table(checks)}" for month, (_, checks) in months.items())
+    return (
+        f"# Validation report\n\nContract version {contract.version()}.\n\n{overview}\n\n"
+        f"## Share of nulls\n\n{nulls}\n\n## Checks by month\n\n{details}\n"
+    )
+
+
+def metrics_table(report: Report) -> str:
+    """Figures with their intervals, the model's own first."""
+    rows = [[name, estimate] for name, estimate in report.metrics.items()]
+    rows.append(["log_loss, base rate alone", f"{report.baseline_log_loss:.3f}"])
+    rows.append(["log_loss against the base rate", report.loss_over_baseline])
+    if report.loss_over_champion:
+        rows.append(["log_loss against the champion", report.loss_over_champion])
+    return table(["metric", "value [interval]"], rows)
+
+
+def model_card(model_name: str, version: str, report: Report, checks: list[Check], lineage: Lineage) -> str:
+    """Data, use, quality, limits and lineage of one version."""
+    trained = [month for month in lineage.months if month != lineage.holdout_month]
+    features = table(
+        ["feature", "meaning", "unit"],
+        [
+            [name, contract.SCHEMA.columns[name].description, (contract.SCHEMA.columns[name].metadata or {})["unit"]]
+            for name in contract.FEATURES
+        ],
+    )
+    slices = table(
+        ["slice", "rows", "observed", "predicted", "log loss", "against the champion"],
+        [
+            [
+                each.name,
+                each.rows,
+                f"{each.rate:.3f}",
+                f"{each.mean_probability:.3f}",
+                f"{each.log_loss:.3f}",
+                each.loss_over_champion or "",
+            ]
+            for each in report.slices
+        ],
+    )
+    origin = table(
+        ["", ""],
+        [
+            ["MLflow run", lineage.run_id],
+            ["pipeline run", lineage.pipeline_run],
+            ["data digest", lineage.data_digest],
+            ["contract version", lineage.contract_version],
+            ["configuration digest", lineage.config_digest],
+            ["code commit", lineage.code_commit],
+        ],
+    )
+    return f"""# {model_name}, version {version}
+
+## Intended use
+
+Gives the probability that `{contract.TARGET}` is 1 ({contract.POSITIVE}), from what is known beforehand.
+It ranks and informs; it does not explain causes, and says nothing of data outside the contract.
+
+## Data
+
+{lineage.rows} rows, months {lineage.months[0]} to {lineage.months[-1]}.
+
+{features}
+
+## Quality
+
+Measured on {report.rows} rows of {lineage.holdout_month} ({report.days} days, {report.rate:.1%} positive), by a
+model that was trained on {trained[0]} to {trained[-1]} only. The released model was then fitted again on all months,
+{lineage.holdout_month} included, with the same settings; no month is left that it has not seen, and these figures
+stay those of the held-out one. Intervals: bootstrap by days.
+
+{metrics_table(report)}
+
+{checks_table(checks)}
+
+## By slice
+
+{slices}
+
+## Limits
+
+- The figures are of one month; months differ by more than the intervals of one show.
+- Slices with few rows vary by chance.
+- Categories that the training data do not have are treated as missing.
+
+## Lineage
+
+{origin}
+"""

@@ -1,0 +1,319 @@
+"""The only reader and writer of data: immutable partitions, each with a manifest.
+
+::
+
+    <storage>/<layer>/<month>/v<version>/<first digits of its SHA-256>.parquet
+                                         manifest.json
+    <storage>/datasets/<first digits of its digest>.json
+    <storage>/ledger/<registry>/<number>.json
+
+A partition exists when its manifest does, and the manifest is written last, whole, and never over another:
+whoever is killed on the way, or comes second, leaves nothing that a reader can see. This holds on a local
+disk and on an object store alike.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import fsspec
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+from .errors import PartitionError
+
+Layer = Literal["raw", "clean", "quarantine"]
+
+BATCH_ROWS = 200_000
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One month of one layer, as its manifest describes it."""
+
+    layer: Layer
+    month: str
+    version: int
+    uri: str
+    file: str
+    rows: int
+    bytes: int
+    sha256: str
+    source: str
+    source_sha256: str
+    contract_version: str
+    created_at: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Partitions in order of time; the digest stands for all their bytes."""
+
+    uri: str
+    digest: str
+    partitions: list[Partition]
+
+    @property
+    def months(self) -> list[str]:
+        return [partition.month for partition in self.partitions]
+
+    @property
+    def rows(self) -> int:
+        return sum(partition.rows for partition in self.partitions)
+
+
+class PartitionWriter:
+    """Takes frames or batches, and publishes them as one partition or not at all."""
+
+    def __init__(self, storage_uri: str, layer: Layer, month: str) -> None:
+        self.folder = f"{storage_uri}/{layer}/{month}"
+        self.layer: Layer = layer
+        self.month = month
+        self.rows = 0
+        self._local = Path(tempfile.mkdtemp(prefix=f"{layer}-{month}-")) / "data.parquet"
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, rows: pa.Table | pa.RecordBatch | pd.DataFrame) -> None:
+        if isinstance(rows, pd.DataFrame):
+            rows = pa.Table.from_pandas(rows, preserve_index=False)
+        elif isinstance(rows, pa.RecordBatch):
+            rows = pa.Table.from_batches([rows])
+        rows = rows.replace_schema_metadata(None)
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._local, rows.schema, compression="zstd")
+        self._writer.write_table(rows, row_group_size=BATCH_ROWS)
+        self.rows += rows.num_rows
+
+    def publish(self, *, source: str, source_sha256: str, contract_version: str, **facts: Any) -> Partition:
+        """Make the partition visible, as the next version of its month.
+
+        Where somebody else has published the same rows of the same source meanwhile, that one is returned.
+        """
+        assert self._writer is not None, "a partition needs at least one batch, which may have no rows"
+        self._writer.close()
+        sha256 = file_sha256(self._local)
+        made: dict[str, Any] = {
+            "layer": self.layer,
+            "month": self.month,
+            "file": f"{sha256[:16]}.parquet",
+            "rows": self.rows,
+            "bytes": self._local.stat().st_size,
+            "sha256": sha256,
+            "source": source,
+            "source_sha256": source_sha256,
+            "contract_version": contract_version,
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "facts": facts,
+        }
+        while True:
+            versions = find_partitions_in(self.folder)
+            for other in versions:
+                if (other.sha256, other.source_sha256, other.contract_version) == (
+                    sha256,
+                    source_sha256,
+                    contract_version,
+                ):
+                    return other
+            version = max((other.version for other in versions), default=0) + 1
+            partition = Partition(version=version, uri=f"{self.folder}/v{version}", **made)
+            _upload(self._local, f"{partition.uri}/{partition.file}")
+            try:
+                _create(f"{partition.uri}/manifest.json", json.dumps(asdict(partition), indent=1).encode())
+                return partition
+            except FileExistsError:
+                continue  # somebody else took this version number
+
+    def discard(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._local.unlink(missing_ok=True)
+        self._local.parent.rmdir()
+
+
+@contextmanager
+def new_partition(storage_uri: str, layer: Layer, month: str) -> Iterator[PartitionWriter]:
+    """A writer whose temporary file is gone at the end, published or not."""
+    writer = PartitionWriter(storage_uri, layer, month)
+    try:
+        yield writer
+    finally:
+        writer.discard()
+
+
+def find_partitions(storage_uri: str, layer: Layer, month: str) -> list[Partition]:
+    """All versions of a month, the oldest first."""
+    return find_partitions_in(f"{storage_uri}/{layer}/{month}")
+
+
+def find_partitions_in(folder: str) -> list[Partition]:
+    """All versions below the folder of one month, the oldest first."""
+    fs, path = fsspec.core.url_to_fs(folder)
+    fs.invalidate_cache(path)
+    manifests = fs.glob(f"{path}/v*/manifest.json")
+    found = [Partition(**json.loads(fs.cat_file(manifest))) for manifest in manifests]
+    return sorted(found, key=lambda partition: partition.version)
+
+
+def list_months(storage_uri: str, layer: Layer) -> list[str]:
+    """Months that have at least one version, in order of time."""
+    fs, path = fsspec.core.url_to_fs(f"{storage_uri}/{layer}")
+    fs.invalidate_cache(path)
+    return sorted({manifest.rsplit("/", 3)[1] for manifest in fs.glob(f"{path}/*/v*/manifest.json")})
+
+
+def read_partition(partition: Partition, columns: list[str] | None = None) -> pd.DataFrame:
+    """A whole partition, checked against its SHA-256.
+
+    Raises
+    ------
+    PartitionError
+        If the file is missing or its bytes are not those that were written.
+    """
+    with _verified(partition) as path:
+        table = pq.read_table(path, columns=columns)
+    return table.to_pandas()
+
+
+def read_batches(partition: Partition) -> Iterator[pd.DataFrame]:
+    """A partition in frames of at most `BATCH_ROWS` rows, checked against its SHA-256 first."""
+    with _verified(partition) as path, pq.ParquetFile(path) as file:
+        if file.metadata.num_rows == 0:
+            yield file.schema_arrow.empty_table().to_pandas()
+        for batch in file.iter_batches(BATCH_ROWS):
+            yield pa.Table.from_batches([batch]).to_pandas()
+
+
+def read_dataset(dataset: Dataset, columns: list[str] | None = None) -> pd.DataFrame:
+    """All partitions, one after the other, with a fresh index."""
+    return pd.concat([read_partition(partition, columns) for partition in dataset.partitions], ignore_index=True)
+
+
+def save_dataset(storage_uri: str, partitions: list[Partition]) -> Dataset:
+    """Record which partitions belong together; the same partitions give the same URI."""
+    pairs = [[partition.layer, partition.month, partition.sha256] for partition in partitions]
+    digest = hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
+    dataset = Dataset(f"{storage_uri}/datasets/{digest[:16]}.json", digest, partitions)
+    if not exists(dataset.uri):
+        with suppress(FileExistsError):  # another task may just have recorded the same partitions
+            _create(dataset.uri, json.dumps(asdict(dataset), indent=1).encode())
+    return dataset
+
+
+def load_dataset(uri: str) -> Dataset:
+    """The dataset that `save_dataset` recorded.
+
+    Raises
+    ------
+    PartitionError
+        If there is none at that URI.
+    """
+    fs, path = fsspec.core.url_to_fs(uri)
+    try:
+        fields = json.loads(fs.cat_file(path))
+    except FileNotFoundError:
+        raise PartitionError(f"{uri}: no such dataset; ingest and validate print the URI of theirs") from None
+    return Dataset(fields["uri"], fields["digest"], [Partition(**each) for each in fields["partitions"]])
+
+
+def read_ledger(storage_uri: str, registry: str) -> list[dict[str, Any]]:
+    """Every release of a registry, the oldest first."""
+    fs, path = fsspec.core.url_to_fs(f"{storage_uri}/ledger/{registry}")
+    fs.invalidate_cache(path)
+    return [json.loads(fs.cat_file(entry)) for entry in sorted(fs.glob(f"{path}/*.json"))]
+
+
+def append_ledger(storage_uri: str, registry: str, sequence: int, entry: dict[str, Any]) -> None:
+    """Write the entry with that number, which is the moment that a release becomes true.
+
+    Raises
+    ------
+    FileExistsError
+        If another release has taken the number meanwhile.
+    """
+    _create(f"{storage_uri}/ledger/{registry}/{sequence:06d}.json", json.dumps(entry, indent=1).encode())
+
+
+def exists(uri: str) -> bool:
+    """Whether there is a file or folder of that URI."""
+    fs, path = fsspec.core.url_to_fs(uri)
+    return bool(fs.exists(path))
+
+
+@contextmanager
+def local_copy(uri: str) -> Iterator[Path]:
+    """A file of any URI as a local path; what had to be fetched is removed afterwards.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    """
+    fs, path = fsspec.core.url_to_fs(uri)
+    if isinstance(fs, LocalFileSystem):
+        if not Path(path).is_file():
+            raise FileNotFoundError(path)
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="fetched-") as folder:
+        target = Path(folder) / path.rsplit("/", 1)[-1]
+        fs.get_file(path, str(target))
+        yield target
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a local file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _verified(partition: Partition) -> Iterator[Path]:
+    uri = f"{partition.uri}/{partition.file}"
+    try:
+        with local_copy(uri) as path:
+            found = file_sha256(path)
+            if found != partition.sha256:
+                raise PartitionError(
+                    f"{uri}: damaged: SHA-256 is {found[:12]}..., the manifest says {partition.sha256[:12]}...; "
+                    f"restore the file, or remove {partition.uri} and run again to make it anew"
+                )
+            yield path
+    except FileNotFoundError:
+        raise PartitionError(f"{uri}: missing, though its manifest is there; restore the file") from None
+
+
+def _upload(local: Path, uri: str) -> None:
+    fs, path = fsspec.core.url_to_fs(uri)
+    fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+    if isinstance(fs, LocalFileSystem):
+        temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+        fs.put_file(str(local), temporary)
+        Path(temporary).replace(path)
+    else:
+        fs.put_file(str(local), path)
+
+
+def _create(uri: str, content: bytes) -> None:
+    """Write a small file whole, or raise FileExistsError if there is one: never both, never half of it."""
+    fs, path = fsspec.core.url_to_fs(uri)
+    fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+    if not isinstance(fs, LocalFileSystem):
+        fs.pipe_file(path, content, mode="create")
+        return
+    temporary = Path(f"{path}.{uuid.uuid4().hex}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.link(temporary, path)  # unlike a rename, a link fails where the name is taken
+    finally:
+        temporary.unlink(missing_ok=True)

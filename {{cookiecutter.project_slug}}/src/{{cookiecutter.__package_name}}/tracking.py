@@ -1,0 +1,308 @@
+"""The only user of MLflow: runs, models, and the registry's aliases.
+
+Whatever is asked for twice is done once: a pipeline run has one MLflow run, a run one model of each name, and
+a model one version. So a stage that was killed can simply be started again.
+"""
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+import mlflow
+import mlflow.sklearn
+import numpy as np
+import pandas as pd
+import skops.io
+from mlflow import MlflowClient
+from mlflow.data.dataset_source_registry import resolve_dataset_source
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import LoggedModel, Run
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types.schema import ColSpec, Schema
+from sklearn.pipeline import Pipeline
+
+from . import contract
+from .config import PACKAGE, Settings
+from .errors import ReleaseError
+from .storage import Dataset, file_sha256
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CHAMPION = "champion"
+PREVIOUS = "previous"
+PIPELINE_RUN = "pipeline_run"
+
+# skops refuses to load what is not named here, so a tampered model file cannot run code of its own. A partial
+# calls nothing when it is loaded, and the function inside it has to be named here as well.
+TRUSTED_TYPES = [
+    "functools.partial",
+    "numpy.dtype",
+    "sklearn.utils.validation.check_array",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    f"{PACKAGE}.training.DateParts",
+]
+REQUIREMENTS = ["mlflow", "numpy", "pandas", "scikit-learn", "skops"]
+COLUMN_TYPES = {"str": "string", "int64": "long", "float64": "double", "datetime64[us]": "datetime"}
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered model version and what its tags say of it."""
+
+    version: str
+    run_id: str
+    model_uri: str
+    created_at_ms: int
+    tags: dict[str, str]
+
+
+class Tracker:
+    """One experiment and one registered model, at one tracking server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        if settings.tracking_uri.startswith("sqlite:///"):
+            Path(settings.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        logging.getLogger("mlflow").setLevel(logging.ERROR)  # it tells of its own database and of a missing pip
+        mlflow.set_tracking_uri(settings.tracking_uri)
+        mlflow.set_registry_uri(settings.tracking_uri)
+        self._client = MlflowClient(settings.tracking_uri, settings.tracking_uri)
+
+    @cached_property
+    def experiment_id(self) -> str:
+        name = self._settings.tracking.experiment
+        if found := self._client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        # A file store keeps artifacts relative to the working folder unless it is told where.
+        is_local = self._settings.tracking_uri.startswith("sqlite:")
+        location = (self._settings.home / "var" / "mlflow" / "artifacts").as_uri() if is_local else None
+        try:
+            return str(self._client.create_experiment(name, artifact_location=location))
+        except MlflowException:
+            # Another process may have been first.
+            if found := self._client.get_experiment_by_name(name):
+                return str(found.experiment_id)
+            raise
+
+    # Runs
+
+    def open_run(self, pipeline_run: str, tags: dict[str, str]) -> str:
+        """The MLflow run of a pipeline run, made if it is the first time; returns its id."""
+        if not (runs := self._runs_of(pipeline_run)):
+            tags = {**tags, PIPELINE_RUN: pipeline_run}
+            made = self._client.create_run(self.experiment_id, tags=tags, run_name=pipeline_run)
+            # A retry beside a task that is still running may have made one at the same moment: the oldest stays.
+            runs = self._runs_of(pipeline_run)
+            if runs[0].info.run_id != made.info.run_id:
+                self._client.delete_run(made.info.run_id)
+        return str(runs[0].info.run_id)
+
+    def find_run(self, pipeline_run: str) -> str | None:
+        """The MLflow run of a pipeline run, if it has one."""
+        runs = self._runs_of(pipeline_run)
+        return str(runs[0].info.run_id) if runs else None
+
+    def _runs_of(self, pipeline_run: str) -> list[Run]:
+        quoted = pipeline_run.replace("'", "")
+        found = self._client.search_runs([self.experiment_id], f"tags.{PIPELINE_RUN} = '{quoted}'")
+        return sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))
+
+    @contextmanager
+    def working_on(self, run_id: str) -> Iterator[None]:
+        """Mark the run as running, and as failed if the block raises."""
+        self._client.update_run(run_id, status="RUNNING")
+        try:
+            yield
+        except BaseException:
+            self._client.update_run(run_id, status="FAILED")
+            raise
+
+    def finish_run(self, run_id: str) -> None:
+        self._client.set_terminated(run_id, "FINISHED")
+
+    def tags(self, run_id: str) -> dict[str, str]:
+        """Tags of a run.
+
+        Raises
+        ------
+        ReleaseError
+            If there is no such run.
+        """
+        return dict(self._get_run(run_id).data.tags)
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        return dict(self._get_run(run_id).data.metrics)
+
+    def _get_run(self, run_id: str) -> Run:
+        try:
+            return self._client.get_run(run_id)
+        except MlflowException as error:
+            raise ReleaseError(f"no MLflow run {run_id!r} at {self._settings.tracking_uri}: {error.message}") from None
+
+    def set_tags(self, run_id: str, tags: dict[str, str]) -> None:
+        for name, value in tags.items():
+            self._client.set_tag(run_id, name, value)
+
+    def log_params(self, run_id: str, params: dict[str, Any]) -> None:
+        with mlflow.start_run(run_id=run_id):
+            mlflow.log_params(params)
+
+    def log_metrics(self, run_id: str, metrics: dict[str, float]) -> None:
+        with mlflow.start_run(run_id=run_id):
+            mlflow.log_metrics({name: value for name, value in metrics.items() if np.isfinite(value)})
+
+    def log_text(self, run_id: str, text: str, file: str) -> None:
+        self._client.log_text(run_id, text, file)
+
+    def log_json(self, run_id: str, content: Any, file: str) -> None:
+        self._client.log_text(run_id, json.dumps(content, indent=1), file)
+
+    def load_json(self, run_id: str, file: str) -> Any:
+        return json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/{file}"))
+
+    def log_figure(self, run_id: str, figure: "Figure", file: str) -> None:
+        self._client.log_figure(run_id, figure, file)
+
+    def log_dataset(self, run_id: str, dataset: Dataset, context: str) -> None:
+        """Add the dataset to the run's inputs, under our own digest: MLflow's looks at the first rows only."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The specified dataset source can be")
+            source = resolve_dataset_source(dataset.uri)
+        entry = MetaDataset(  # type: ignore[abstract]
+            source,
+            name=f"{dataset.months[0]} to {dataset.months[-1]}",
+            digest=dataset.digest[:36],
+        )
+        with mlflow.start_run(run_id=run_id):
+            mlflow.log_input(entry, context=context)
+
+    # Models
+
+    def save_model(self, run_id: str, name: str, model: Pipeline, example: pd.DataFrame) -> str:
+        """Log a fitted pipeline with the run, or find the one that is there; returns its URI."""
+        if logged := self._find_model(run_id, name):
+            return str(logged.model_uri)
+        features = list(model.feature_names_in_)
+        signature = ModelSignature(
+            Schema([_column_spec(feature) for feature in features]),
+            Schema([ColSpec("double", f"probability_{label}") for label in model.classes_]),
+        )
+        with mlflow.start_run(run_id=run_id):
+            info = mlflow.sklearn.log_model(
+                model,
+                name=name,
+                signature=signature,
+                input_example=example[features],
+                pip_requirements=[f"{package}=={installed_version(package)}" for package in REQUIREMENTS],
+                pyfunc_predict_fn="predict_proba",
+                serialization_format="skops",
+                skops_trusted_types=TRUSTED_TYPES,
+            )
+        sha256 = file_sha256(_model_file(info.model_uri))
+        self._client.set_logged_model_tags(info.model_id, {"sha256": sha256})
+        return str(info.model_uri)
+
+    def load_model(self, model_uri: str) -> Pipeline:
+        """The pipeline behind a `models:/` URI, checked against the SHA-256 that was noted when it was saved.
+
+        Raises
+        ------
+        ReleaseError
+            If the file is not the one that was saved, or holds a type that is not trusted.
+        """
+        logged = self._client.get_logged_model(model_uri.removeprefix("models:/"))
+        file = _model_file(model_uri)
+        if file_sha256(file) != logged.tags.get("sha256"):
+            raise ReleaseError(f"{model_uri}: {file.name} is not the file that was saved: its SHA-256 differs")
+        try:
+            return skops.io.load(file, trusted=TRUSTED_TYPES)
+        except skops.io.exceptions.UntrustedTypesFoundException as error:
+            raise ReleaseError(f"{model_uri}: refused to load: {error}; see TRUSTED_TYPES in tracking.py") from None
+
+    def _find_model(self, run_id: str, name: str) -> LoggedModel | None:
+        found = self._client.search_logged_models(
+            [self.experiment_id], filter_string=f"source_run_id = '{run_id}' AND name = '{name}'"
+        )
+        # One that a killed task left behind has no SHA-256 and is not used.
+        return next((logged for logged in found if "sha256" in logged.tags), None)
+
+    # Registry
+
+    def register(self, run_id: str, model_uri: str, tags: dict[str, str]) -> Version:
+        """Make a version of a model, or find the one that the run has made already."""
+        name = self._settings.tracking.model_name
+        try:
+            self._client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        found = self._client.search_model_versions(f"name = '{name}' AND run_id = '{run_id}'")
+        if not found:
+            self._client.create_model_version(
+                name,
+                source=model_uri,
+                run_id=run_id,
+                tags=tags,
+                model_id=model_uri.removeprefix("models:/"),
+            )
+            found = self._client.search_model_versions(f"name = '{name}' AND run_id = '{run_id}'")
+        return self.get_version(str(min(int(each.version) for each in found)))
+
+    def get_version(self, version: str) -> Version:
+        """A version by its number.
+
+        Raises
+        ------
+        ReleaseError
+            If the registry has none of that number.
+        """
+        name = self._settings.tracking.model_name
+        try:
+            found = self._client.get_model_version(name, version)
+        except MlflowException:
+            raise ReleaseError(
+                f"model {name!r} has no version {version} at {self._settings.tracking_uri}; "
+                "was it deleted, or does MLFLOW_TRACKING_URI point elsewhere?"
+            ) from None
+        return Version(
+            version=str(found.version),
+            run_id=str(found.run_id),
+            model_uri=str(found.source),
+            created_at_ms=found.creation_timestamp,
+            tags=dict(found.tags),
+        )
+
+    def find_alias(self, alias: str) -> Version | None:
+        """The version that an alias points to, if any."""
+        name = self._settings.tracking.model_name
+        try:
+            found = self._client.get_model_version_by_alias(name, alias)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+        return self.get_version(str(found.version))
+
+    def move_alias(self, alias: str, version: str) -> None:
+        self._client.set_registered_model_alias(self._settings.tracking.model_name, alias, version)
+
+
+def _column_spec(name: str) -> ColSpec:
+    return ColSpec(COLUMN_TYPES[contract.DTYPES[name]], name, required=not contract.SCHEMA.columns[name].nullable)
+
+
+def _model_file(model_uri: str) -> Path:
+    folder = Path(mlflow.artifacts.download_artifacts(model_uri))
+    return folder / "model.skops"

@@ -1,0 +1,206 @@
+"""Which rows keep the contract, and whether the month as a whole is credible."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+
+from . import contract
+from .checks import Check
+from .config import Validation
+
+RECENT_MONTHS = 3
+
+
+@dataclass(frozen=True)
+class MonthFacts:
+    """What is worth remembering of a month: counts and shares, no rows."""
+
+    rows: int
+    quarantined: int
+    reasons: dict[str, int]
+    null_fraction: dict[str, float]
+    categories: dict[str, list[str]]
+
+    @property
+    def quarantined_fraction(self) -> float:
+        return self.quarantined / self.rows if self.rows else 0.0
+
+
+@dataclass
+class MonthTally:
+    """Adds up a month batch by batch."""
+
+    rows: int = 0
+    quarantined: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    nulls: Counter[str] = field(default_factory=Counter)
+    categories: dict[str, set[str]] = field(default_factory=dict)
+
+    def add(self, clean: pd.DataFrame, quarantined: pd.DataFrame) -> None:
+        self.rows += len(clean) + len(quarantined)
+        self.quarantined += len(quarantined)
+        for reasons in quarantined["reason"]:
+            self.reasons.update({_without_value(reason) for reason in reasons.split("; ")})
+        self.nulls.update(clean.isna().sum().to_dict())
+        for name in clean.columns:
+            if contract.is_text(name):
+                self.categories.setdefault(name, set()).update(clean[name].dropna().unique())
+
+    def facts(self) -> MonthFacts:
+        kept = max(self.rows - self.quarantined, 1)
+        return MonthFacts(
+            rows=self.rows,
+            quarantined=self.quarantined,
+            reasons=dict(self.reasons.most_common()),
+            null_fraction={name: round(count / kept, 4) for name, count in self.nulls.items()},
+            categories={name: sorted(values) for name, values in self.categories.items()},
+        )
+
+
+def find_duplicates(keys: pd.DataFrame) -> np.ndarray:
+    """Rows whose key an earlier row of the month has already; shape (n_rows,), bool."""
+    return keys.duplicated(contract.KEY, keep="first").to_numpy()
+
+
+def split_rows(frame: pd.DataFrame, duplicated: np.ndarray, month: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Separate the rows that keep the contract from those that do not.
+
+    Parameters
+    ----------
+    frame : the contract's columns, typed or as text
+    duplicated : shape (n_rows,), bool; rows that repeat a key of the month
+    month : the month that the rows have to lie in
+
+    Returns
+    -------
+    clean : with the contract's dtypes
+    quarantined : the rows as they came, as text, with one more column `reason`
+    """
+    frame = frame.reset_index(drop=True)
+    typed, reasons = _parse(frame)
+    for position in np.flatnonzero(duplicated).tolist():
+        reasons.setdefault(position, []).append(f"key: {', '.join(contract.KEY)}: repeated")
+    outside = typed[contract.TIME].notna() & (typed[contract.TIME].dt.strftime("%Y-%m") != month)
+    for position in np.flatnonzero(outside).tolist():
+        reasons.setdefault(position, []).append(
+            f"{contract.TIME}: outside the month: {frame.at[position, contract.TIME]}"
+        )
+    parsed = typed.drop(index=list(reasons))
+    for position, reason in _check_values(parsed):
+        reasons.setdefault(position, []).append(reason)
+    bad = frame.index.isin(list(reasons))
+    clean = typed.loc[~bad].astype(contract.DTYPES)
+    texts = frame.loc[bad].astype("str").where(frame.loc[bad].notna(), None)
+    quarantined = texts.assign(reason=["; ".join(reasons[position]) for position in texts.index])
+    return clean.reset_index(drop=True), quarantined.astype("str").reset_index(drop=True)
+
+
+def check_month(facts: MonthFacts, earlier: list[MonthFacts], limits: Validation) -> list[Check]:
+    """Judge a month as a whole, against the limits and the months before it.
+
+    Parameters
+    ----------
+    earlier : the months before, the oldest first; with none, only the limits count
+    """
+    checks = [_check_quarantined(facts, limits)]
+    if recent := earlier[-RECENT_MONTHS:]:
+        checks.append(_check_rows(facts, recent, limits))
+        checks.append(_check_nulls(facts, recent, limits))
+    if earlier:
+        checks.append(_check_categories(facts, earlier))
+    return checks
+
+
+def _parse(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[int, list[str]]]:
+    """Each column in its contract's dtype (integers with gaps as floats), and the values that have none."""
+    columns: dict[str, pd.Series] = {}
+    reasons: dict[int, list[str]] = {}
+    for name, dtype in contract.DTYPES.items():
+        given = frame[name]
+        if str(given.dtype) == dtype:
+            columns[name] = given
+            continue
+        if dtype.startswith("datetime"):
+            parsed = pd.to_datetime(given, errors="coerce", format="ISO8601").astype(dtype)
+        elif dtype == "str":
+            parsed = given.astype("str").where(given.notna(), None)
+        else:
+            parsed = pd.to_numeric(given, errors="coerce")
+        wrong = parsed.isna() & given.notna()
+        if dtype.startswith("int"):
+            wrong |= parsed.notna() & (parsed % 1 != 0)
+        for position in np.flatnonzero(wrong).tolist():
+            reasons.setdefault(position, []).append(f"{name}: not a {dtype}: {given.iat[position]}")
+        columns[name] = parsed
+    return pd.DataFrame(columns), reasons
+
+
+def _check_values(frame: pd.DataFrame) -> list[tuple[int, str]]:
+    """Position and reason of every value outside its column's range or null where it may not be."""
+    failures: list[tuple[int, str]] = []
+    for name, column in contract.SCHEMA.columns.items():
+        if not column.nullable:
+            failures += [(int(at), f"{name}: null") for at in frame.index[frame[name].isna()]]
+    whole = frame.drop(index=[at for at, _ in failures]).astype(contract.DTYPES)
+    try:
+        contract.SCHEMA.validate(whole, lazy=True)
+    except pa.errors.SchemaErrors as errors:
+        for case in errors.failure_cases.itertuples():
+            failures.append((int(case.index), f"{case.column}: {case.check}: {case.failure_case}"))
+    return failures
+
+
+def _without_value(reason: str) -> str:
+    """A reason without the value that gave rise to it, so that reasons can be counted."""
+    parts = reason.split(": ")
+    return ": ".join(parts[:2])
+
+
+def _check_quarantined(facts: MonthFacts, limits: Validation) -> Check:
+    worst = "".join(f"; {reason}: {count} rows" for reason, count in list(facts.reasons.items())[:3])
+    return Check(
+        "quarantined rows",
+        facts.rows > 0 and facts.quarantined_fraction <= limits.max_quarantined_fraction,
+        f"{facts.quarantined} of {facts.rows} rows ({facts.quarantined_fraction:.2%}, "
+        f"at most {limits.max_quarantined_fraction:.2%} allowed){worst}",
+    )
+
+
+def _check_rows(facts: MonthFacts, recent: list[MonthFacts], limits: Validation) -> Check:
+    usual = median(month.rows for month in recent)
+    change = facts.rows / usual - 1
+    return Check(
+        "row count",
+        abs(change) <= limits.max_row_count_change,
+        f"{facts.rows} rows, {change:+.0%} against the median of the last {len(recent)} months "
+        f"(at most ±{limits.max_row_count_change:.0%})",
+    )
+
+
+def _check_nulls(facts: MonthFacts, recent: list[MonthFacts], limits: Validation) -> Check:
+    rises = {
+        name: share - median(month.null_fraction.get(name, 0.0) for month in recent)
+        for name, share in facts.null_fraction.items()
+    }
+    name = max(rises, key=lambda column: rises[column])
+    return Check(
+        "nulls",
+        rises[name] <= limits.max_null_fraction_increase,
+        f"largest rise: {name} to {facts.null_fraction[name]:.1%} ({rises[name]:+.1%} against recent months, "
+        f"at most +{limits.max_null_fraction_increase:.0%})",
+    )
+
+
+def _check_categories(facts: MonthFacts, earlier: list[MonthFacts]) -> Check:
+    unseen: dict[str, Any] = {}
+    for name, values in facts.categories.items():
+        known = {value for month in earlier for value in month.categories.get(name, [])}
+        if new := sorted(set(values) - known):
+            unseen[name] = new
+    detail = "; ".join(f"{name}: {', '.join(values[:10])}" for name, values in unseen.items())
+    return Check("new categories", not unseen, detail or "none", fatal=False)
