@@ -1,0 +1,85 @@
+# Every target sets up what it needs; `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast check fix bench lock screenshots clean
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+# The uv on PATH, or else one of our own: nothing is installed in the user's home or the system.
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+BIN := .venv/bin
+
+PROJECT := {{cookiecutter.project_slug}}
+DEFAULT_SLUG := flight-delays
+WORKFLOWS := .github/workflows/ci.yml "$(PROJECT)/.github/workflows/ci.yml"
+# Cookiecutter notes the last answers in the home folder, and reads defaults there: give it a home of our own.
+BAKE := HOME="$(CURDIR)/build/home" $(BIN)/cookiecutter . --no-input --default-config --overwrite-if-exists
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: .venv/.stamp ## Install the template's own tools into .venv
+
+demo: setup ## Generate the example project and run its training DAG to a deployed model
+	@# Files that have left the template since the last demo would still be there; its models and environment stay.
+	@mkdir -p build/demo/$(DEFAULT_SLUG)
+	@find build/demo/$(DEFAULT_SLUG) -mindepth 1 -maxdepth 1 ! -name .tools ! -name .venv ! -name var -exec rm -rf {} +
+	@$(BAKE) --output-dir build/demo
+	@$(MAKE) --no-print-directory -C build/demo/$(DEFAULT_SLUG) run UV="$(abspath $(UV))"
+
+test: check ## Run everything that CI runs
+	$(BIN)/pytest
+
+test-fast: setup ## Lint, and test all that needs no environment or Airflow; under a minute
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest -m "not slow"
+
+check: setup ## Lint, type-check, and check the workflow files
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/actionlint -shellcheck= -pyflakes= $(WORKFLOWS)
+	$(BIN)/zizmor --offline --no-progress --quiet $(WORKFLOWS)
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci "$(PROJECT)/.gitlab-ci.yml"
+
+fix: setup ## Format, and repair what the linter can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: setup ## Measure what the README claims in figures
+	$(BIN)/python benchmarks/run.py
+
+lock: setup ## Take newer versions into both requirements.lock files: the template's and the project's
+	$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate \
+	  --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+	rm -rf build/lock
+	$(BAKE) --output-dir build/lock git_init=no
+	$(MAKE) -C build/lock/$(DEFAULT_SLUG) lock UV="$(abspath $(UV))"
+	cp build/lock/$(DEFAULT_SLUG)/requirements.lock "$(PROJECT)/requirements.lock"
+
+screenshots: setup ## Take the README's pictures anew
+	$(BIN)/python docs/screenshots.py
+
+clean: ## Remove what these commands have made
+	rm -rf .venv .tools build .mypy_cache .pytest_cache .ruff_cache
+
+.venv/.stamp: requirements.lock | $(UV)
+	@echo "Installing the template's tools into .venv"
+	@$(UV) venv --quiet --clear .venv
+	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv requirements.lock
+	@touch $@
+
+.tools/bin/uv:
+	@command -v $(PYTHON) >/dev/null 2>&1 || \
+	  { echo "No $(PYTHON) on PATH. Install Python 3.11 to 3.13, or say where it is: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$$($(PYTHON) --version) is too old: Python 3.11 to 3.13 is needed, as in make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing uv $(UV_VERSION) into .tools"
+	@$(PYTHON) -m venv --clear .tools/venv
+	@.tools/venv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@mkdir -p .tools/bin
+	@ln -sf ../venv/bin/uv $@

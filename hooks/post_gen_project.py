@@ -1,0 +1,102 @@
+"""Remove what was not asked for, make the first commit where asked, and say what to do next."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+GITHUB_WORKFLOW = ".github/workflows/ci.yml"
+GITLAB_PIPELINE = ".gitlab-ci.yml"
+
+# Files, not folders: a project generated over an existing one keeps what else its folders hold.
+UNWANTED = {
+    "ci": {
+        "GitHub Actions": [GITLAB_PIPELINE],
+        "GitLab CI": [GITHUB_WORKFLOW],
+        "none": [GITHUB_WORKFLOW, GITLAB_PIPELINE],
+    },
+}
+
+
+def remove_unwanted(project: Path, answers: dict[str, str]) -> None:
+    """Unlink the files that the answers leave out, and the folders that this empties."""
+    for question, by_answer in UNWANTED.items():
+        for name in by_answer[answers[question]]:
+            path = project / name
+            path.unlink()
+            for folder in path.relative_to(project).parents[:-1]:
+                if not any((project / folder).iterdir()):
+                    (project / folder).rmdir()
+
+
+def first_commit(project: Path, answers: dict[str, str]) -> str:
+    """Start a repository with one commit by the author; return what happened, in a sentence."""
+    # An update compares two bakes, and two repositories never compare equal. Only cruft notes the template's commit.
+    if "_commit" in answers:
+        return "No git repository was started: commit it yourself, with the .cruft.json that cruft adds."
+    # Found by its folder, not by asking git, which denies a repository that another user owns.
+    if any((folder / ".git").exists() for folder in [project, *project.parents]):
+        return "No git repository was started: the project lies inside one."
+    if not shutil.which("git"):
+        return "No git repository was started: git is not installed."
+    try:
+        git(project, answers, "init", "--quiet")
+        git(project, answers, "add", "--all")
+        git(project, answers, "commit", "--quiet", "--message", "Generate the project from its template")
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = getattr(error, "stderr", "") or str(error)
+        return f"The project is complete, but git made no first commit: {reason.strip()}"
+    return "A git repository holds it, with a first commit."
+
+
+def git(project: Path, answers: dict[str, str], *arguments: str) -> None:
+    """Run git as the project's author, whatever the user's own git is set to."""
+    ours = {
+        "init.defaultBranch": "main",
+        "core.hooksPath": os.devnull,
+        "core.excludesFile": os.devnull,
+        "commit.gpgSign": "false",
+    }
+    settings = [part for name, value in ours.items() for part in ("-c", f"{name}={value}")]
+    # Left in place, GIT_DIR and its like would send the commit to another repository.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    for role in ("AUTHOR", "COMMITTER"):
+        environment[f"GIT_{role}_NAME"] = answers["author_name"]
+        environment[f"GIT_{role}_EMAIL"] = answers["author_email"]
+    subprocess.run(
+        ["git", *settings, *arguments], cwd=project, env=environment, check=True, capture_output=True, text=True
+    )
+
+
+def next_steps(project: Path) -> str:
+    """The commands to type now."""
+    # The hook runs inside the project; only the shell's own variable tells where the user stands.
+    beside = os.environ.get("PWD") == str(project.parent)
+    folder = shlex.quote(project.name if beside else str(project))
+    return (
+        f"\n  cd {folder}\n"
+        "  make run     trains, evaluates and deploys the model: installs what it needs first\n"
+        "  make help    lists the other commands\n"
+    )
+
+
+def main() -> None:
+    """Finish the project in the current folder."""
+    answers = json.loads(r"""{{ cookiecutter | tojson }}""")
+    project = Path.cwd()
+    remove_unwanted(project, answers)
+    # A folder's name may not fit the terminal's encoding, and a hook that fails takes the project with it.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    print(f"\nThe project is in {project}.")
+    if answers["git_init"]:
+        print(first_commit(project, answers))
+    print(next_steps(project))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""Refuse answers that could not become a working project, before a file is written."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import re
+import sys
+import unicodedata
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Rule(NamedTuple):
+    """What one question accepts."""
+
+    allowed: str
+    example: str
+    max_length: int
+
+
+ONE_LINE = "one line of at most {} characters, without control characters, template marks or outer spaces"
+
+RULES = {
+    "project_name": Rule(ONE_LINE.format(80), "Flight Delays", 80),
+    "project_slug": Rule(
+        "lowercase letters, digits and single hyphens, a letter first and no hyphen last, at most 50 characters; "
+        "not a name that Python, a dependency or the project itself uses",
+        "flight-delays",
+        50,
+    ),
+    "description": Rule(ONE_LINE.format(200), "Predicts whether a flight will be late.", 200),
+    "author_name": Rule(ONE_LINE.format(100), "Ada Lovelace", 100),
+    "author_email": Rule("an address name@domain.tld, at most 254 characters", "ada@example.com", 254),
+}
+
+SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+EMAIL = re.compile(
+    r"[\w!#$%&'*+/=?^|~-]+(\.[\w!#$%&'*+/=?^|~-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}",
+    re.ASCII | re.IGNORECASE,
+)
+
+# Cookiecutter runs answers given on the command line as Jinja, and so does every later update of the project.
+TEMPLATE_MARK = re.compile(r"\{[%#{]")
+
+# The invisible marks that reorder a line on screen, so that it reads as something that it is not.
+BIDI_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+# Folders of the project, and commands that its own would hide.
+OWN_NAMES = frozenset(
+    "benchmarks build config conftest dags data deploy dist docs git make models notebooks pip plugins project python "
+    "scripts src test tests uv var".split()
+)
+
+# What is importable or installed in the project's environment, by package and by distribution name.
+# `tests/test_answers.py` says which names are missing when the lock changes.
+DEPENDENCIES = frozenset(
+    """
+    a2wsgi aiobotocore aiohappyeyeballs aiohttp aioitertools aiosignal aiosmtplib aiosqlite airflow alembic
+    annotated_doc annotated_types anyio apache_airflow apache_airflow_core
+    apache_airflow_providers_common_compat apache_airflow_providers_common_io
+    apache_airflow_providers_common_sql apache_airflow_providers_smtp apache_airflow_providers_standard
+    apache_airflow_task_sdk argcomplete arrow asgiref ast_serialize attr attrs babel blinker botocore cachetools
+    cadwyn certifi cffi charset_normalizer click cloudpickle colorama colorlog contourpy cron_descriptor
+    croniter cryptography cycler daemon databricks databricks_sdk dateutil deprecated dill dns dnspython docker
+    dotenv editables email_validator fastapi fastapi_cli flask flask_cors fonttools frozenlist fsspec git gitdb
+    gitpython google google_auth googleapis_common_protos graphene graphql graphql_core graphql_relay greenback
+    greenlet grimp grpc grpcio gunicorn h11 hatchling httpcore httptools httpx huey idna import_linter
+    importlib_metadata importlinter iniconfig isoduration itsdangerous jinja2 jmespath joblib jsonschema
+    jsonschema_specifications jwt kiwisolver lazy_object_proxy libcst librt linkify_it linkify_it_py lockfile
+    mako markdown_it markdown_it_py markupsafe matplotlib mdurl methodtools mlflow mlflow_skinny mlflow_tracing
+    more_itertools mpl_toolkits msgspec multidict multipart mypy mypy_extensions mypyc narwhals natsort numpy
+    opentelemetry opentelemetry_api opentelemetry_exporter_http_transport opentelemetry_exporter_otlp
+    opentelemetry_exporter_otlp_common opentelemetry_exporter_otlp_proto_common
+    opentelemetry_exporter_otlp_proto_grpc opentelemetry_exporter_otlp_proto_http opentelemetry_proto
+    opentelemetry_sdk opentelemetry_semantic_conventions outcome packaging pandas pandas_stubs pandera
+    pathlib_abc pathspec pendulum pillow pluggy prettytable propcache protobuf psutil py pyarrow pyasn1
+    pyasn1_modules pycparser pydantic pydantic_core pydantic_extra_types pydantic_settings pygments pygtrie
+    pyjwt pylab pyparsing pytest python_daemon python_dateutil python_dotenv python_multipart python_slugify
+    pywin32 pyyaml pyyaml_ft referencing requests rich rich_argparse rich_toolkit rpds rpds_py ruff s3fs
+    scikit_learn scipy setproctitle shellingham six sklearn skops slugify smmap sniffio sqlalchemy sqlparse
+    starlette structlog svcs tabulate tenacity termcolor text_unidecode threadpoolctl tomlkit tools
+    trove_classifiers typeguard typer typing_extensions typing_inspect typing_inspection tzdata
+    universal_pathlib upath urllib3 uuid6 uvicorn uvloop waitress watchfiles wcwidth websockets werkzeug
+    wirerope wrapt yaml yarl zipp
+    """.split()
+)
+
+
+def text_problem(answer: str, max_length: int) -> str | None:
+    """Why a free text cannot be used, or None if it can."""
+    if not answer.strip():
+        return "it is empty"
+    if answer != answer.strip():
+        return "it starts or ends with a space"
+    if len(answer) > max_length:
+        return f"it has {len(answer)} characters"
+    # Control characters, lone surrogates, line and paragraph separators.
+    if any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or char in BIDI_MARKS for char in answer):
+        return "it contains a line break or another invisible control character"
+    if TEMPLATE_MARK.search(answer):
+        return "it contains a template mark: an opening brace followed by a brace, a percent or a hash sign"
+    return None
+
+
+def slug_problem(slug: str) -> str | None:
+    """Why a folder and package name cannot be used, or None if it can."""
+    if not SLUG.fullmatch(slug):
+        return "it has characters or a form that a package name cannot have"
+    package = slug.replace("-", "_")
+    if keyword.iskeyword(package) or keyword.issoftkeyword(package):
+        return f"{package!r} is a keyword of Python"
+    if package in sys.stdlib_module_names:
+        return f"{package!r} is a module of Python's standard library"
+    if package in DEPENDENCIES:
+        return f"{package!r} is the name of a package that the project installs"
+    if package in OWN_NAMES:
+        return f"{package!r} is a name that the project needs for something else"
+    return None
+
+
+def problem(question: str, answer: str) -> str | None:
+    """Why an answer cannot be used, or None if it can."""
+    found = text_problem(answer, RULES[question].max_length)
+    if found is None and question == "project_slug":
+        return slug_problem(answer)
+    if found is None and question == "author_email" and not EMAIL.fullmatch(answer):
+        return "it is not an e-mail address"
+    return found
+
+
+def was_evaluated(given: object) -> bool:
+    """Whether cookiecutter ran an answer from the command line as Jinja; `given` is its text before that."""
+    return isinstance(given, str) and TEMPLATE_MARK.search(given) is not None
+
+
+def complaints(answers: dict[str, str], given: dict[str, object]) -> list[str]:
+    """One paragraph for each answer that cannot be used."""
+    found = {question: problem(question, answers[question]) for question in RULES}
+    for question in RULES.keys() - {"project_slug"}:  # the slug's default is an expression
+        if was_evaluated(given.get(question)):
+            found[question] = f"it was given as {given[question]!r}, which is a template expression"
+    return [
+        f"  {question}: {answers[question]!r}\n"
+        f"    problem: {why}\n"
+        f"    allowed: {RULES[question].allowed}\n"
+        f"    example: {RULES[question].example}\n"
+        for question, why in found.items()
+        if why
+    ]
+
+
+def remove_nested(output: Path) -> None:
+    """Remove the folders that a name with slashes has made: cookiecutter removes the innermost only."""
+    project = Path.cwd()
+    between = [folder for folder in project.parents if output in folder.parents]
+    for folder in [project, *between] if between else []:
+        with suppress(OSError):  # what holds something was there before, and stays
+            folder.rmdir()
+
+
+def main() -> None:
+    """Exit with 1 and say what to change if any answer cannot be used."""
+    answers = json.loads(r"""{{ cookiecutter | tojson }}""")
+    given = json.loads(r"""{{ _cookiecutter | default({}) | tojson }}""")
+    if found := complaints(answers, given):
+        remove_nested(Path(answers.get("_output_dir", ".")).resolve())
+        print(f"\nNo project was made. To be changed: {len(found)}.\n", *found, sep="\n", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

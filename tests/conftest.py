@@ -1,0 +1,97 @@
+"""Bake projects from a clean copy of the template: what git tracks, with the edits not yet committed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cookiecutter.main import cookiecutter
+
+REPOSITORY = Path(__file__).parents[1]
+PROJECT_FOLDER = "{{cookiecutter.project_slug}}"
+
+Bake = Callable[..., "BakedProject"]
+
+
+@dataclass(frozen=True)
+class BakedProject:
+    """A generated project and the answers that were given for it."""
+
+    path: Path
+    answers: Mapping[str, object]
+
+    @property
+    def package_dir(self) -> Path:
+        """The folder of its Python package."""
+        return self.path / "src" / self.path.name.replace("-", "_")
+
+    @property
+    def files(self) -> list[Path]:
+        """Every file in it, git's own left out."""
+        return [path for path in self.path.rglob("*") if path.is_file() and ".git" not in path.parts]
+
+    def run(self, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in its folder and capture what it prints; the exit code is the caller's to check."""
+        return subprocess.run(
+            command, cwd=self.path, env=os.environ | environment, capture_output=True, text=True, check=False
+        )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_git_settings_of_the_user() -> None:
+    """Let neither the user's git settings nor a surrounding git command (as in `git rebase --exec`) change a result."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        del os.environ[name]
+    os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the files that git tracks, so that a file that was never added is missed."""
+    copy = tmp_path_factory.mktemp("template") / "template"
+    # In a container the checkout often belongs to another user, which git refuses without this.
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+    listing = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    for name in filter(None, listing.stdout.split("\0")):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(REPOSITORY / name, copy / name)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
+    """Generate a project in a new folder, or in `output_dir`, with the answers given and the defaults for the rest."""
+    home = tmp_path_factory.mktemp("cookiecutter-home")
+
+    def bake_project(
+        output_dir: Path | None = None, *, overwrite_if_exists: bool = False, **answers: object
+    ) -> BakedProject:
+        path = cookiecutter(
+            str(template),
+            no_input=True,
+            # Cookiecutter notes each bake's answers in the user's home, if it is not told where.
+            default_config={"replay_dir": str(home)},
+            extra_context=answers,
+            output_dir=str(output_dir or tmp_path_factory.mktemp("bake")),
+            overwrite_if_exists=overwrite_if_exists,
+        )
+        return BakedProject(Path(path), answers)
+
+    return bake_project
+
+
+def tool(name: str) -> str:
+    """Path of one of the template's own tools, installed beside the running Python."""
+    return str(Path(sys.executable).parent / name)
+
+
+@pytest.fixture(scope="session")
+def uv() -> str:
+    """Path of the uv that `make` uses: the one on PATH, or else our own."""
+    return shutil.which("uv") or str(REPOSITORY / ".tools/bin/uv")

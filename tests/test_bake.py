@@ -1,0 +1,243 @@
+"""Every combination of answers gives a project that is whole, clean and checked by its own tools."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import json
+import re
+import shutil
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import PROJECT_FOLDER, Bake, BakedProject, tool
+from cookiecutter.exceptions import OutputDirExistsException
+from cookiecutter.generate import generate_context, generate_files
+from cookiecutter.main import cookiecutter
+from cookiecutter.prompt import prompt_for_config
+
+LICENSES = {
+    "MIT": "Permission is hereby granted, free of charge",
+    "Apache-2.0": "END OF TERMS AND CONDITIONS",
+    "BSD-3-Clause": "Neither the name of the copyright holder",
+    "Proprietary": "All rights reserved",
+}
+GITHUB = ".github/workflows/ci.yml"
+GITLAB = ".gitlab-ci.yml"
+CI = {"GitHub Actions": {GITHUB}, "GitLab CI": {GITLAB}, "none": set[str]()}
+
+COMBINATIONS = [
+    {"license": license_name, "ci": ci, "git_init": git_init}
+    for license_name, ci, git_init in itertools.product(LICENSES, CI, [True, False])
+]
+
+
+@pytest.fixture(scope="module", params=COMBINATIONS, ids=lambda answers: "-".join(map(str, answers.values())))
+def project(request: pytest.FixtureRequest, bake: Bake) -> BakedProject:
+    """One project for each combination of answers."""
+    return bake(**request.param)
+
+
+def test_the_project_holds_what_was_asked_for_and_no_more(project: BakedProject) -> None:
+    pipelines = {name for name in (GITHUB, GITLAB) if (project.path / name).exists()}
+    assert pipelines == CI[str(project.answers["ci"])]
+    assert (project.path / ".github").exists() == (GITHUB in pipelines)
+    text = (project.path / "LICENSE").read_text(encoding="utf-8")
+    assert LICENSES[str(project.answers["license"])] in text
+    assert "2026" in text
+    assert "Your Name" in text
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
+    assert (project.path / ".git").exists() == project.answers["git_init"]
+    assert (project.package_dir / "__init__.py").exists()
+
+
+def test_no_template_mark_is_left(project: BakedProject) -> None:
+    left = [path for path in project.files if re.search(rb"\{[{%] *cookiecutter|\{\{ *cookiecutter", path.read_bytes())]
+    assert left == []
+    assert [path for path in project.path.rglob("*") if "cookiecutter" in path.name] == []
+
+
+def test_every_file_parses(project: BakedProject) -> None:
+    parsers: dict[str, Callable[[str], object]] = {
+        ".py": ast.parse,
+        ".toml": tomllib.loads,
+        ".json": json.loads,
+        ".yml": yaml.safe_load,
+        ".yaml": yaml.safe_load,
+    }
+    known = [path for path in project.files if path.suffix in parsers]
+    assert {path.suffix for path in known} >= {".py", ".toml", ".json"}
+    for path in known:
+        parsers[path.suffix](path.read_text(encoding="utf-8"))
+
+
+def test_it_is_born_linted_and_formatted_by_its_own_settings(project: BakedProject) -> None:
+    assert_linted(project)
+
+
+@pytest.mark.parametrize("slug", ["x", "zz-" + "very-" * 9 + "x1"])
+def test_neither_a_short_nor_a_long_name_changes_that(slug: str, bake: Bake) -> None:
+    """The package's name stands in imports, whose order and line breaks hang on it."""
+    assert_linted(bake(project_slug=slug))
+
+
+def assert_linted(project: BakedProject) -> None:
+    """Run the linter and the formatter with the settings that the project brings."""
+    for arguments in (["check"], ["format", "--check"]):
+        done = project.run(tool("ruff"), *arguments, "--no-cache")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_lock_and_the_data_are_the_template_s_byte_for_byte(project: BakedProject, template: Path) -> None:
+    source = template / PROJECT_FOLDER
+    copied = [source / "requirements.lock", *(path for path in (source / "data").rglob("*") if path.is_file())]
+    changed = [path for path in copied if (project.path / path.relative_to(source)).read_bytes() != path.read_bytes()]
+    assert changed == []
+
+
+def test_the_workflow_files_pass_their_checkers(project: BakedProject) -> None:
+    """The same three as in `make check`, on what a user gets."""
+    github = ["actionlint", "-shellcheck=", "-pyflakes="], ["zizmor", "--offline", "--no-progress", "--quiet"]
+    commands = []
+    if (project.path / GITHUB).exists():
+        commands += [[*command, GITHUB] for command in github]
+        commands += [["check-jsonschema", "--builtin-schema", "vendor.github-workflows", GITHUB]]
+    if (project.path / GITLAB).exists():
+        commands += [["check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", GITLAB]]
+    for name, *arguments in commands:
+        done = project.run(tool(name), *arguments)
+        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("ci", ["GitHub Actions", "GitLab CI"])
+def test_a_pipeline_runs_make_check_and_make_test_on_every_python(ci: str, bake: Bake) -> None:
+    project = bake(ci=ci)
+    pipeline = yaml.safe_load((project.path / CI[ci].copy().pop()).read_text(encoding="utf-8"))
+    if ci == "GitLab CI":
+        job = pipeline["test"]
+        commands, pythons = job["script"], job["parallel"]["matrix"][0]["PYTHON"]
+    else:
+        job = pipeline["jobs"]["test"]
+        commands, pythons = [step["run"] for step in job["steps"] if "run" in step], job["strategy"]["matrix"]["python"]
+    assert commands == ["make check", "make test"]
+    assert pythons == ["3.11", "3.12", "3.13"]
+
+
+def test_the_first_commit_holds_everything_and_is_the_author_s(bake: Bake) -> None:
+    project = bake(author_name="Ada Lovelace", author_email="ada@example.com")
+    assert project.run("git", "log", "--format=%an <%ae> %cn <%ce>").stdout == (
+        "Ada Lovelace <ada@example.com> Ada Lovelace <ada@example.com>\n"
+    )
+    assert project.run("git", "status", "--porcelain", "--ignored").stdout == ""
+    assert project.run("git", "branch", "--show-current").stdout == "main\n"
+    tracked = project.run("git", "ls-files", "-z").stdout.split("\0")[:-1]
+    assert sorted(tracked) == sorted(str(path.relative_to(project.path)) for path in project.files)
+
+
+def test_the_user_s_git_settings_do_not_change_the_first_commit(
+    bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = tmp_path / "hooks" / "pre-commit"
+    hook.parent.mkdir()
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    (tmp_path / "ignored").write_text("*.toml\n")
+    (tmp_path / ".gitconfig").write_text(
+        f"[core]\n hooksPath = {hook.parent}\n excludesFile = {tmp_path}/ignored\n"
+        "[commit]\n gpgSign = true\n[gpg]\n program = false\n[init]\n defaultBranch = trunk\n[user]\n name = Else\n"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("GIT_CONFIG_GLOBAL")
+    with monkeypatch.context() as surrounding:
+        surrounding.setenv("GIT_AUTHOR_NAME", "Someone Else")
+        surrounding.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+        project = bake()
+    assert project.run("git", "log", "--format=%an %cn %D").stdout == "Your Name Your Name HEAD -> main\n"
+    assert "pyproject.toml" in project.run("git", "ls-files").stdout.splitlines()
+
+
+def test_inside_a_repository_no_other_is_started(bake: Bake, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / ".git").mkdir()
+    assert not (bake(tmp_path / "teams").path / ".git").exists()
+    assert "lies inside one" in capfd.readouterr().out
+
+
+def test_two_bakes_for_an_update_by_cruft_are_equal(template: Path, tmp_path: Path) -> None:
+    """Cruft bakes the old and the new template through these calls and applies the difference to the project."""
+    for side in ("old", "new"):
+        context = generate_context(str(template / "cookiecutter.json"))
+        context["cookiecutter"] = prompt_for_config(context, no_input=True) | {"_commit": "0" * 40}
+        generate_files(template, context, tmp_path / side)
+    command = ["git", "diff", "--no-index", "--stat", "old", "new"]
+    assert BakedProject(tmp_path, {}).run(*command).stdout == ""
+
+
+def test_without_git_the_project_is_made_all_the_same(
+    bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    project = bake()
+    assert (project.path / "pyproject.toml").exists()
+    assert not (project.path / ".git").exists()
+    assert "git is not installed" in capfd.readouterr().out
+
+
+def test_a_git_that_fails_is_reported_and_the_project_kept(
+    bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "git").write_text("#!/bin/sh\necho 'disk is full' >&2\nexit 128\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert (bake().path / "pyproject.toml").exists()
+    assert "git made no first commit: disk is full" in capfd.readouterr().out
+
+
+def test_a_second_bake_needs_to_be_told_to_overwrite(bake: Bake) -> None:
+    project = bake()
+    with pytest.raises(OutputDirExistsException):
+        bake(project.path.parent)
+
+
+def test_overwriting_keeps_what_the_template_does_not_know(bake: Bake) -> None:
+    project = bake()
+    owners = project.path / ".github" / "CODEOWNERS"
+    owners.write_text("* @ada\n")
+    bake(project.path.parent, overwrite_if_exists=True, ci="none")
+    assert owners.read_text() == "* @ada\n"
+    assert not (project.path / GITHUB).exists()
+    assert project.run("git", "rev-list", "--count", "HEAD").stdout == "1\n"
+
+
+def test_the_next_commands_are_printed(bake: Bake, capfd: pytest.CaptureFixture[str]) -> None:
+    project = bake()
+    printed = capfd.readouterr().out
+    assert f"  cd {project.path}\n  make run " in printed
+    assert "  make help " in printed
+
+
+def test_the_folder_s_name_is_enough_where_it_was_made_on_the_spot(
+    bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PWD", str(tmp_path))
+    bake(tmp_path)
+    assert "  cd flight-delays\n" in capfd.readouterr().out
+
+
+def test_it_can_be_baked_from_a_git_address(template: Path, tmp_path: Path) -> None:
+    """Cookiecutter clones it first, and finds the license texts in the clone."""
+    origin = BakedProject(tmp_path / "origin", {})
+    shutil.copytree(template, origin.path)
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
+    for command in (["init", "--quiet"], ["add", "--all"], [*identity, "commit", "--quiet", "--message", "All"]):
+        assert origin.run("git", *command).returncode == 0
+    path = cookiecutter(
+        f"git+file://{origin.path}",
+        no_input=True,
+        default_config={"replay_dir": str(tmp_path), "cookiecutters_dir": str(tmp_path / "clones")},
+        output_dir=str(tmp_path / "out"),
+    )
+    assert LICENSES["MIT"] in (Path(path) / "LICENSE").read_text(encoding="utf-8")
