@@ -33,15 +33,8 @@ class DateParts(TransformerMixin, BaseEstimator):
         return np.array(["minute_of_day", "day_of_week"], dtype=object)
 
 
-def build_model(settings: Training, model: Model) -> Pipeline:
-    """An unfitted pipeline from the contract's features to the probability of the target.
-
-    Raises
-    ------
-    ContractError
-        If `settings.features` names a column that is known only afterwards, or none of the contract.
-    """
-    features = contract.select_features(settings.features)
+def build_model(features: list[str], model: Model, seed: int) -> Pipeline:
+    """An unfitted pipeline from features of the contract to the probability of the target."""
     texts = [name for name in features if contract.is_text(name)]
     times = [name for name in features if name == contract.TIME]
     numbers = [name for name in features if name not in texts + times]
@@ -63,7 +56,7 @@ def build_model(settings: Training, model: Model) -> Pipeline:
         l2_regularization=model.l2_regularization,
         categorical_features=list(range(len(texts))),
         early_stopping=False,
-        random_state=settings.seed,
+        random_state=seed,
     )
     return Pipeline([("features", columns), ("estimator", estimator)])
 
@@ -78,8 +71,11 @@ def fit(frame: pd.DataFrame, settings: Training, model: Model) -> Pipeline:
     Raises
     ------
     ContractError
-        If the target has one class only: there is nothing to learn.
+        If `settings.features` names a column that is known only afterwards, or none of the contract; or if the
+        target has one class only, which leaves nothing to learn.
     """
+    # A column without any value teaches nothing, and the estimator cannot bin it.
+    features = [name for name in contract.select_features(settings.features) if frame[name].notna().any()]
     target = frame[contract.TARGET]
     if target.nunique() < 2:
         raise ContractError(
@@ -87,7 +83,7 @@ def fit(frame: pd.DataFrame, settings: Training, model: Model) -> Pipeline:
             "a model needs both classes"
         )
     with threadpool_limits(settings.threads or None):
-        return build_model(settings, model).fit(frame[contract.select_features(settings.features)], target)
+        return build_model(features, model, settings.seed).fit(frame[features], target)
 
 
 def predict(model: Pipeline, frame: pd.DataFrame) -> np.ndarray:

@@ -1,0 +1,87 @@
+import gzip
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, HOME_VARIABLE, Settings, load_settings
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+# Airflow reads its settings at its first import, which is when test modules are collected.
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-")
+os.environ["AIRFLOW_CONFIG"] = str(PROJECT / "airflow.cfg")
+os.environ["PROJECT_HOME"] = str(PROJECT)
+
+Rows = Callable[..., pd.DataFrame]
+
+
+@pytest.fixture
+def rows() -> Rows:
+    """Make rows that keep the contract, but for the columns that are given."""
+
+    def make(count: int = 4, month: str = "2013-05", **columns: object) -> pd.DataFrame:
+        day_and_hour = pd.to_datetime(f"{month}-01") + pd.to_timedelta(range(6, 6 + 7 * count, 7), unit="h")
+        frame = pd.DataFrame(
+            {
+                "scheduled_departure": day_and_hour.astype("datetime64[us]"),
+                "carrier": "AA",
+                "flight": 1,
+                "origin": "JFK",
+                "dest": "LAX",
+                "distance": 2475,
+                "hour_departures": 20,
+                "recent_departures": 30,
+                "recent_delay": 4.0,
+                "temp": 60.0,
+                "humidity": 50.0,
+                "wind_dir": 180.0,
+                "wind_speed": 10.0,
+                "wind_gust": None,
+                "precip": 0.0,
+                "pressure": 1013.0,
+                "visibility": 10.0,
+                "dep_delay": 0.0,
+                "arr_delay": 0.0,
+                "delayed": [row % 2 for row in range(count)],
+            }
+        )
+        return frame.assign(**columns).astype({"wind_gust": "float64"})
+
+    return make
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project folder of its own: the real settings, and three real months cut down to every third row."""
+    for name in ("MLFLOW_TRACKING_URI", "GIT_COMMIT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(f"{ENV_PREFIX}SOURCE__FIRST_MONTH", "2013-05")
+    monkeypatch.setenv(f"{ENV_PREFIX}SOURCE__LAST_MONTH", "2013-07")
+    monkeypatch.setenv(f"{ENV_PREFIX}EVALUATION__BOOTSTRAP_RESAMPLES", "200")
+    shutil.copy(PROJECT / "pipeline.toml", tmp_path)
+    (tmp_path / "data").mkdir()
+    for month in ("2013-05", "2013-06", "2013-07"):
+        write_source(tmp_path, month, read_sample(month).iloc[::3])
+    yield tmp_path
+
+
+@pytest.fixture
+def settings(project: Path) -> Settings:
+    return load_settings()
+
+
+def read_sample(month: str) -> pd.DataFrame:
+    """A month as the project ships it, every value as text."""
+    return pd.read_csv(PROJECT / "data" / f"flights-{month}.csv.gz", dtype="str", keep_default_na=False)
+
+
+def write_source(project: Path, month: str, frame: pd.DataFrame) -> Path:
+    path = project / "data" / f"flights-{month}.csv.gz"
+    path.write_bytes(gzip.compress(frame.to_csv(index=False, lineterminator="\n").encode(), mtime=0))
+    return path

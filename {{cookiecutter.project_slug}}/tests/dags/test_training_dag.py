@@ -1,0 +1,92 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import RetryAction
+from airflow.sdk.exceptions import ParamValidationError
+
+from {{ cookiecutter.__package_name }}.config import PACKAGE
+from {{ cookiecutter.__package_name }}.errors import QualityGateError
+
+PROJECT = Path(__file__).resolve().parents[2]
+STAGES = ["ingest", "validate", "train", "evaluate", "deploy"]
+
+
+@pytest.fixture(scope="module")
+def bag() -> DagBag:
+    return DagBag(PROJECT / "dags", safe_mode=False)
+
+
+@pytest.fixture(scope="module")
+def training(bag: DagBag):
+    return bag.dags[f"{PACKAGE}_training"]
+
+
+def test_every_file_can_be_parsed(bag: DagBag) -> None:
+    assert bag.import_errors == {}
+
+
+def test_stages_run_one_after_the_other(training) -> None:
+    for task_id, following in zip(STAGES, [*STAGES[1:], None], strict=True):
+        assert training.get_task(task_id).downstream_task_ids == ({following} if following else set())
+    assert set(training.task_ids) == set(STAGES)
+
+
+def test_every_task_is_retried_with_backoff_and_has_a_time_limit(training) -> None:
+    for task in training.tasks:
+        assert task.retries >= 1
+        assert task.retry_exponential_backoff
+        assert task.execution_timeout
+
+
+def test_what_a_person_has_to_resolve_is_not_retried(training) -> None:
+    policy = training.get_task("evaluate").retry_policy
+    assert policy.evaluate(QualityGateError("refused"), 1, 3).action == RetryAction.FAIL
+    assert policy.evaluate(ConnectionError("dropped"), 1, 3).action != RetryAction.FAIL
+
+
+def test_raw_clean_and_model_are_assets(training) -> None:
+    outlets = {task.task_id: [asset.name for asset in task.outlets] for task in training.tasks if task.outlets}
+    assert outlets == {
+        "ingest": [f"{PACKAGE}_raw"],
+        "validate": [f"{PACKAGE}_clean"],
+        "deploy": [f"{PACKAGE}_model"],
+    }
+
+
+def test_trigger_form_explains_itself(training) -> None:
+    assert training.doc_md
+    assert training.tags
+    for name in training.params:
+        param = training.params.get_param(name)
+        assert param.schema["title"]
+        assert param.description
+
+
+@pytest.mark.parametrize("month", ["2013-06", None])
+def test_month_of_the_form_is_taken(training, month: str | None) -> None:
+    assert training.params.get_param("month").resolve(month) == month
+
+
+@pytest.mark.parametrize("month", ["June", "2013-06-01", 6])
+def test_what_is_no_month_is_refused_by_the_form(training, month: object) -> None:
+    with pytest.raises(ParamValidationError):
+        training.params.get_param("month").resolve(month)
+
+
+def test_parsing_imports_nothing_heavy() -> None:
+    heavy = {"mlflow", "numpy", "pandas", "pandera", "pyarrow", "skops", "sklearn", "matplotlib"}
+    program = (
+        "import sys; sys.path.insert(0, 'dags')\n"
+        "import airflow.sdk; before = set(sys.modules)\n"
+        "import training\n"
+        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout
+    imported = set(printed.splitlines()[-1].split())
+    assert PACKAGE in imported
+    assert not imported & heavy

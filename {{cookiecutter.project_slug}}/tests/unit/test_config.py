@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+
+from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, HOME_VARIABLE, load_settings
+from {{ cookiecutter.__package_name }}.errors import ConfigError
+
+
+def write_toml(project: Path, old: str, new: str) -> None:
+    file = project / "pipeline.toml"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def test_file_is_read_and_paths_start_at_it(project: Path) -> None:
+    settings = load_settings()
+    assert settings.model.max_iter == 120
+    assert settings.storage_uri == str(project / "var/data")
+    assert settings.tracking_uri == f"sqlite:///{project}/var/mlflow/mlflow.db"
+
+
+def test_environment_overrides_the_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}TRAINING__SEED", "7")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    settings = load_settings()
+    assert settings.training.seed == 7
+    assert settings.tracking_uri == "http://127.0.0.1:1"
+
+
+def test_dotenv_overrides_the_file_and_the_shell_overrides_dotenv(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}TRAINING__SEED", "7")
+    monkeypatch.setenv(f"{ENV_PREFIX}TRAINING__THREADS", "5")
+    monkeypatch.delenv(f"{ENV_PREFIX}TRAINING__THREADS")
+    (project / ".env").write_text(f"{ENV_PREFIX}TRAINING__SEED=8\n{ENV_PREFIX}TRAINING__THREADS=2\n")
+    settings = load_settings()
+    assert (settings.training.seed, settings.training.threads) == (7, 2)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seed = 2013", "sead = 2013", r"\[training\] sead: no such setting; allowed: window_months, features, seed"),
+        ("seed = 2013", 'seed = "x"', r"pipeline.toml: \[training\] seed = 'x': .*integer"),
+        ("min_roc_auc = 0.60", "min_roc_auc = 60", r"\[gates\] min_roc_auc = 60: .*less than or equal to 1"),
+        ("[gates]", "[gate]", r"\[gate\]: no such setting; allowed: source, storage"),
+        ("flights-{month}", "flights", r"no \{month\} in it"),
+        ('first_month = "2013-01"', 'first_month = "2013-13"', r"\[source\] first_month = '2013-13'"),
+        ("seed = 2013", "seed = ", "not valid TOML"),
+    ],
+)
+def test_mistake_in_the_file_is_named(project: Path, monkeypatch, old: str, new: str, message: str) -> None:
+    for name in ("FIRST", "LAST"):
+        monkeypatch.delenv(f"{ENV_PREFIX}SOURCE__{name}_MONTH")
+    write_toml(project, old, new)
+    with pytest.raises(ConfigError, match=message):
+        load_settings()
+
+
+def test_mistake_in_the_environment_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}MODEL__MAX_ITER", "many")
+    with pytest.raises(ConfigError, match=f"environment variable {ENV_PREFIX}MODEL__MAX_ITER.*integer"):
+        load_settings()
+
+
+def test_unknown_variable_with_our_prefix_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}MODEL__MAX_ITERS", "3")
+    with pytest.raises(ConfigError, match=f"{ENV_PREFIX}MODEL__MAX_ITERS: no such setting; allowed: .*MAX_ITER"):
+        load_settings()
+
+
+def test_missing_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    with pytest.raises(ConfigError, match=f"no pipeline.toml in {tmp_path}"):
+        load_settings()
+
+
+def test_digest_changes_with_what_shapes_a_model_only(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = load_settings().digest
+    monkeypatch.setenv(f"{ENV_PREFIX}SCHEDULE__CRON", "0 7 1 * *")
+    assert load_settings().digest == before
+    monkeypatch.setenv(f"{ENV_PREFIX}MODEL__MAX_ITER", "7")
+    assert load_settings().digest != before

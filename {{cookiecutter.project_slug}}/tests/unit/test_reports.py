@@ -1,0 +1,43 @@
+import pytest
+
+from {{ cookiecutter.__package_name }} import contract
+from {{ cookiecutter.__package_name }}.checks import Check
+from {{ cookiecutter.__package_name }}.evaluation import Report, SliceResult
+from {{ cookiecutter.__package_name }}.intervals import Estimate
+from {{ cookiecutter.__package_name }}.reports import Lineage, model_card, table, validation_report
+from {{ cookiecutter.__package_name }}.validation import MonthFacts
+
+REPORT = Report(
+    rows=10,
+    days=2,
+    rate=0.3,
+    base_rate=0.25,
+    metrics={"roc_auc": Estimate(0.7, 0.6, 0.8)},
+    baseline_log_loss=0.6,
+    loss_over_baseline=Estimate(-0.1, -0.2, -0.05),
+    loss_over_champion=None,
+    slices=[SliceResult("carrier", "AA", 10, 0.3, 0.28, 0.5, None)],
+)
+
+
+def test_table_lines_up_and_escapes_its_separator() -> None:
+    assert table(["a", "long"], [["x|y", 1]]).splitlines() == [
+        "| a    | long |",
+        "|------|------|",
+        "| x\\|y | 1    |",
+    ]
+
+
+def test_validation_report_names_each_month_and_check() -> None:
+    facts = MonthFacts(rows=9, quarantined=1, reasons={}, null_fraction={"temp": 0.5}, categories={})
+    text = validation_report({"2013-05": (facts, [Check("row count", False, "9 rows")])})
+    assert "row count: FAIL" in text
+    assert "50.0%" in text
+
+
+@pytest.mark.parametrize(
+    "said", ["version 7", "2013-05 to 2013-06", "0.700 [0.600, 0.800]", "carrier = AA", "feed", "2013-07", *contract.FEATURES]
+)
+def test_model_card_says_what_is_known_of_the_model(said: str) -> None:
+    lineage = Lineage("run", "name", ["2013-05", "2013-06", "2013-07"], "2013-07", 30, "feed", "c", "g", "sha")
+    assert said in model_card("model", "7", REPORT, [Check("roc_auc floor", True, "0.7")], lineage)

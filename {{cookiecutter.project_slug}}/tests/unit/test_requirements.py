@@ -1,0 +1,21 @@
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def test_lock_fits_the_project() -> None:
+    """If this fails, run `make lock`."""
+    pyproject = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    wanted = [*pyproject["project"]["dependencies"], *pyproject["dependency-groups"]["dev"]]
+    lines = (PROJECT / "requirements.lock").read_text().splitlines()
+    locked = [Requirement(line.removesuffix("\\")) for line in lines if "==" in line]
+    for requirement in map(Requirement, wanted):
+        pins = [pin for pin in locked if canonicalize_name(pin.name) == canonicalize_name(requirement.name)]
+        assert pins, f"{requirement} is not locked"
+        for pin in pins:
+            [version] = pin.specifier
+            assert requirement.specifier.contains(version.version), f"{pin} does not fit {requirement}"

@@ -1,0 +1,119 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from {{ cookiecutter.__package_name }} import storage
+from {{ cookiecutter.__package_name }}.errors import PartitionError
+from {{ cookiecutter.__package_name }}.storage import Partition
+
+
+def put(root: Path, values: list[int], month: str = "2013-05", source_sha256: str = "s") -> Partition:
+    with storage.new_partition(str(root), "raw", month) as writer:
+        writer.write(pd.DataFrame({"value": values}))
+        return writer.publish(source="here", source_sha256=source_sha256, contract_version="c", note="kept")
+
+
+def files(root: Path) -> list[str]:
+    return sorted(path.name for path in root.rglob("*") if path.is_file())
+
+
+def test_partition_is_read_as_it_was_written(tmp_path: Path) -> None:
+    partition = put(tmp_path, [1, 2])
+    assert storage.read_partition(partition)["value"].tolist() == [1, 2]
+    assert storage.find_partitions(str(tmp_path), "raw", "2013-05") == [partition]
+    assert (partition.rows, partition.version, partition.facts) == (2, 1, {"note": "kept"})
+
+
+def test_same_rows_of_the_same_source_are_published_once(tmp_path: Path) -> None:
+    assert put(tmp_path, [1]) == put(tmp_path, [1])
+    assert len(storage.find_partitions(str(tmp_path), "raw", "2013-05")) == 1
+
+
+def test_other_rows_become_the_next_version_and_the_old_one_stays(tmp_path: Path) -> None:
+    first, second = put(tmp_path, [1]), put(tmp_path, [2], source_sha256="t")
+    assert second.version == 2
+    assert storage.read_partition(first)["value"].tolist() == [1]
+
+
+def test_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), storage.new_partition(str(tmp_path), "raw", "2013-05") as writer:
+        writer.write(pd.DataFrame({"value": [1]}))
+        raise RuntimeError("killed")
+    assert files(tmp_path) == []
+
+
+def test_data_without_a_manifest_is_no_partition(tmp_path: Path) -> None:
+    partition = put(tmp_path, [1])
+    (Path(partition.uri) / "manifest.json").unlink()
+    assert storage.find_partitions(str(tmp_path), "raw", "2013-05") == []
+    assert put(tmp_path, [1]).version == 1
+
+
+def test_writers_that_race_for_a_version_both_succeed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create, rivals = storage._create, [2]
+
+    def create_second(uri: str, content: bytes) -> None:
+        if rivals:
+            put_rival = rivals.pop()
+            put(tmp_path, [put_rival], source_sha256="rival")
+        create(uri, content)
+
+    monkeypatch.setattr(storage, "_create", create_second)
+    assert put(tmp_path, [1]).version == 2
+    assert [each.version for each in storage.find_partitions(str(tmp_path), "raw", "2013-05")] == [1, 2]
+
+
+def test_flipped_byte_is_found_and_named(tmp_path: Path) -> None:
+    partition = put(tmp_path, [1, 2])
+    file = Path(partition.uri) / partition.file
+    blob = bytearray(file.read_bytes())
+    blob[10] ^= 1
+    file.write_bytes(blob)
+    with pytest.raises(PartitionError, match=f"{file}: damaged"):
+        storage.read_partition(partition)
+
+
+def test_missing_data_is_named(tmp_path: Path) -> None:
+    partition = put(tmp_path, [1])
+    (Path(partition.uri) / partition.file).unlink()
+    with pytest.raises(PartitionError, match="missing"):
+        storage.read_partition(partition)
+
+
+def test_partition_without_rows_keeps_its_columns(tmp_path: Path) -> None:
+    [batch] = storage.read_batches(put(tmp_path, []))
+    assert list(batch.columns) == ["value"]
+
+
+def test_dataset_has_the_same_uri_for_the_same_partitions(tmp_path: Path) -> None:
+    partitions = [put(tmp_path, [1]), put(tmp_path, [2, 3], month="2013-06")]
+    first, second = (storage.save_dataset(str(tmp_path), partitions) for _ in range(2))
+    assert first == second == storage.load_dataset(first.uri)
+    assert (first.months, first.rows) == (["2013-05", "2013-06"], 3)
+    assert storage.read_dataset(first)["value"].tolist() == [1, 2, 3]
+    assert storage.save_dataset(str(tmp_path), partitions[:1]).digest != first.digest
+
+
+def test_unknown_dataset_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PartitionError, match=r"nothing\.json: no such dataset"):
+        storage.load_dataset(str(tmp_path / "nothing.json"))
+
+
+def test_ledger_number_is_taken_once(tmp_path: Path) -> None:
+    storage.append_ledger(str(tmp_path), "model@local", 1, {"to": "1"})
+    with pytest.raises(FileExistsError):
+        storage.append_ledger(str(tmp_path), "model@local", 1, {"to": "2"})
+    assert storage.read_ledger(str(tmp_path), "model@local") == [{"to": "1"}]
+
+
+def test_every_store_that_fsspec_knows_will_do(rows) -> None:
+    root = "memory://storage"
+    with storage.new_partition(root, "raw", "2013-05") as writer:
+        writer.write(rows(2))
+        partition = writer.publish(source="here", source_sha256="s", contract_version="c")
+    dataset = storage.save_dataset(root, [partition])
+    pd.testing.assert_frame_equal(storage.read_dataset(storage.load_dataset(dataset.uri)), rows(2))
+    storage.append_ledger(root, "model@local", 1, {})
+    with pytest.raises(FileExistsError):
+        storage.append_ledger(root, "model@local", 1, {})

@@ -1,0 +1,75 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from {{ cookiecutter.__package_name }} import contract
+from {{ cookiecutter.__package_name }}.config import Model, Training
+from {{ cookiecutter.__package_name }}.errors import ContractError
+from {{ cookiecutter.__package_name }}.training import DateParts, fit, predict
+
+SMALL = Model(max_iter=20, min_samples_leaf=5)
+
+
+@pytest.fixture
+def learnable(rows) -> pd.DataFrame:
+    """200 rows in which a long recent delay means a late arrival."""
+    delay = np.tile([0.0, 90.0], 100)
+    carrier = np.tile(["AA", "AA", "B6", "B6"], 50)
+    return rows(200, recent_delay=delay, carrier=carrier, delayed=(delay > 30).astype("int64"))
+
+
+def test_date_parts_of_a_monday_morning() -> None:
+    frame = pd.DataFrame({"time": pd.to_datetime(["2013-05-06T06:30"])})
+    assert DateParts().fit(frame).transform(frame).tolist() == [[390.0, 0.0]]
+
+
+def test_same_seed_gives_the_same_predictions(learnable: pd.DataFrame) -> None:
+    first, second = (predict(fit(learnable, Training(), SMALL), learnable) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_model_sees_no_outcome(learnable: pd.DataFrame) -> None:
+    model = fit(learnable, Training(), SMALL)
+    assert not set(model.feature_names_in_) & set(contract.OUTCOMES)
+    with pytest.raises(ContractError, match="'dep_delay' is an outcome"):
+        fit(learnable, Training(features=["temp", "dep_delay"]), SMALL)
+
+
+def test_outcomes_do_not_change_a_prediction(learnable: pd.DataFrame) -> None:
+    model = fit(learnable, Training(), SMALL)
+    np.testing.assert_array_equal(
+        predict(model, learnable), predict(model, learnable.assign(dep_delay=999.0, arr_delay=None, delayed=1))
+    )
+
+
+def test_longer_delays_raise_the_probability(learnable: pd.DataFrame) -> None:
+    model = fit(learnable, Training(), SMALL)
+    calm, jammed = (predict(model, learnable.assign(recent_delay=minutes)) for minutes in (0.0, 90.0))
+    assert (jammed > calm).all()
+
+
+def test_unseen_categories_and_nulls_are_predicted(learnable: pd.DataFrame) -> None:
+    model = fit(learnable, Training(), SMALL)
+    strange = learnable.head(3).assign(carrier="ZZ", dest="XXX", recent_delay=np.nan, temp=np.nan)
+    probability = predict(model, strange)
+    assert ((probability >= 0) & (probability <= 1)).all()
+
+
+def test_column_order_does_not_matter(learnable: pd.DataFrame) -> None:
+    model = fit(learnable, Training(), SMALL)
+    np.testing.assert_array_equal(predict(model, learnable), predict(model, learnable[learnable.columns[::-1]]))
+
+
+def test_subset_of_features_is_used(learnable: pd.DataFrame) -> None:
+    model = fit(learnable, Training(features=["recent_delay"]), SMALL)
+    assert list(model.feature_names_in_) == ["recent_delay"]
+
+
+def test_column_without_any_value_is_left_out(learnable: pd.DataFrame) -> None:
+    model = fit(learnable.assign(temp=np.nan), Training(), SMALL)
+    assert "temp" not in model.feature_names_in_
+
+
+def test_one_class_only_is_refused(learnable: pd.DataFrame) -> None:
+    with pytest.raises(ContractError, match="'delayed': only .0. in 200 rows"):
+        fit(learnable.assign(delayed=0), Training(), SMALL)

@@ -1,0 +1,103 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from {{ cookiecutter.__package_name }} import contract
+from {{ cookiecutter.__package_name }}.checks import failures
+from {{ cookiecutter.__package_name }}.config import Validation
+from {{ cookiecutter.__package_name }}.validation import MonthFacts, MonthTally, check_month, find_duplicates, split_rows
+
+
+def split(frame: pd.DataFrame, month: str = "2013-05") -> tuple[pd.DataFrame, pd.DataFrame]:
+    return split_rows(frame, find_duplicates(frame[contract.KEY]), month)
+
+
+def facts(rows: int = 100, **fields: object) -> MonthFacts:
+    defaults: dict = {"quarantined": 0, "reasons": {}, "null_fraction": {"temp": 0.0}, "categories": {"carrier": ["AA"]}}
+    return MonthFacts(rows=rows, **{**defaults, **fields})
+
+
+def test_good_rows_pass_unchanged(rows) -> None:
+    frame = rows(3)
+    clean, quarantined = split(frame)
+    pd.testing.assert_frame_equal(clean, frame)
+    assert quarantined.empty
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "reason"),
+    [
+        ("wind_speed", [10.0, 1048.4], "wind_speed: in_range.*1048.4"),
+        ("carrier", ["AA", "aa"], "carrier: str_matches.*: aa"),
+        ("carrier", ["AA", None], "carrier: null"),
+        ("distance", ["2475", "n/a"], "distance: not a int64: n/a"),
+        ("distance", ["2475", "24.5"], "distance: not a int64: 24.5"),
+        ("scheduled_departure", ["2013-05-01T06:00", "yesterday"], "scheduled_departure: not a datetime64"),
+        ("scheduled_departure", ["2013-05-01T06:00", "2013-06-01T06:00"], "outside the month: 2013-06-01"),
+        ("delayed", [0, 2], "delayed: isin.*: 2"),
+    ],
+)
+def test_row_that_breaks_the_contract_is_set_aside_with_its_reason(rows, column: str, values, reason: str) -> None:
+    clean, quarantined = split(rows(2, **{column: values}))
+    assert len(clean) == 1
+    assert len(quarantined) == 1
+    assert quarantined["reason"].str.contains(reason, regex=True).all()
+    assert quarantined[column].iat[0] == str(values[1]) or pd.isna(values[1])
+
+
+def test_row_with_two_faults_has_two_reasons(rows) -> None:
+    _, quarantined = split(rows(1, temp=999.0, humidity=-1.0))
+    assert quarantined["reason"].iat[0].count("; ") == 1
+
+
+def test_clean_rows_of_a_file_read_as_text_get_their_dtypes_back(rows) -> None:
+    text = rows(2).astype("str").assign(temp=["60.0", None], flight=["1", "x"])
+    clean, quarantined = split(text)
+    assert clean.dtypes.astype("str").to_dict() == contract.DTYPES
+    assert (len(clean), len(quarantined)) == (1, 1)
+
+
+def test_second_of_two_rows_with_one_key_is_set_aside(rows) -> None:
+    frame = rows(2, scheduled_departure=pd.Timestamp("2013-05-01T06:00"), temp=[60.0, 61.0])
+    clean, quarantined = split(frame)
+    assert clean["temp"].tolist() == [60.0]
+    assert quarantined["reason"].str.contains("repeated").all()
+
+
+def test_tally_counts_over_batches(rows) -> None:
+    tally = MonthTally()
+    for frame in (rows(2, temp=[999.0, 60.0]), rows(2, temp=[None, 60.0], carrier="B6")):
+        tally.add(*split_rows(frame, np.zeros(2, bool), "2013-05"))
+    found = tally.facts()
+    assert (found.rows, found.quarantined) == (4, 1)
+    assert list(found.reasons.values()) == [1]
+    assert found.null_fraction["temp"] == pytest.approx(1 / 3, abs=1e-3)
+    assert found.categories["carrier"] == ["AA", "B6"]
+
+
+def test_too_many_quarantined_rows_name_the_worst_reasons() -> None:
+    month = facts(quarantined=2, reasons={"wind_speed: in_range(0, 200)": 2})
+    [broken] = failures(check_month(month, [], Validation(max_quarantined_fraction=0.01)))
+    assert "2 of 100 rows" in broken.detail
+    assert "wind_speed: in_range(0, 200): 2 rows" in broken.detail
+
+
+def test_month_within_the_limits_passes() -> None:
+    assert not failures(check_month(facts(), [facts(), facts()], Validation()))
+
+
+def test_half_of_the_usual_rows_is_refused() -> None:
+    [broken] = failures(check_month(facts(rows=40), [facts(), facts(), facts()], Validation(max_row_count_change=0.5)))
+    assert broken.name == "row count"
+    assert "-60%" in broken.detail
+
+
+def test_jump_in_nulls_is_refused() -> None:
+    [broken] = failures(check_month(facts(null_fraction={"temp": 0.9}), [facts()], Validation()))
+    assert "temp to 90.0%" in broken.detail
+
+
+def test_new_category_is_reported_and_stops_nothing() -> None:
+    checks = check_month(facts(categories={"carrier": ["AA", "ZZ"]}), [facts()], Validation())
+    assert not failures(checks)
+    assert [check.detail for check in checks if not check.passed] == ["carrier: ZZ"]
