@@ -2,7 +2,7 @@ import gzip
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -26,37 +26,45 @@ def rows() -> Rows:
 
     def make(count: int = 4, month: str = "2013-05", **columns: object) -> pd.DataFrame:
         day_and_hour = pd.to_datetime(f"{month}-01") + pd.to_timedelta(range(6, 6 + 7 * count, 7), unit="h")
-        frame = pd.DataFrame(
-            {
-                "scheduled_departure": day_and_hour.astype("datetime64[us]"),
-                "carrier": "AA",
-                "flight": 1,
-                "origin": "JFK",
-                "dest": "LAX",
-                "distance": 2475,
-                "hour_departures": 20,
-                "recent_departures": 30,
-                "recent_delay": 4.0,
-                "temp": 60.0,
-                "humidity": 50.0,
-                "wind_dir": 180.0,
-                "wind_speed": 10.0,
-                "wind_gust": None,
-                "precip": 0.0,
-                "pressure": 1013.0,
-                "visibility": 10.0,
-                "dep_delay": 0.0,
-                "arr_delay": 0.0,
-                "delayed": [row % 2 for row in range(count)],
-            }
-        )
+        frame = pd.DataFrame({
+            "scheduled_departure": day_and_hour.astype("datetime64[us]"),
+            "carrier": "AA",
+            "flight": 1,
+            "origin": "JFK",
+            "dest": "LAX",
+            "distance": 2475,
+            "hour_departures": 20,
+            "recent_departures": 30,
+            "recent_delay": 4.0,
+            "temp": 60.0,
+            "humidity": 50.0,
+            "wind_dir": 180.0,
+            "wind_speed": 10.0,
+            "wind_gust": None,
+            "precip": 0.0,
+            "pressure": 1013.0,
+            "visibility": 10.0,
+            "dep_delay": 0.0,
+            "arr_delay": 0.0,
+            "delayed": [row % 2 for row in range(count)],
+        })
         return frame.assign(**columns).astype({"wind_gust": "float64"})
 
     return make
 
 
+@pytest.fixture(scope="session")
+def new_mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database as MLflow makes it on first use, made once, since that takes a second."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_mlflow_database: Path) -> Path:
     """A project folder of its own: the real settings, and three real months cut down to every third row."""
     for name in ("MLFLOW_TRACKING_URI", "GIT_COMMIT"):
         monkeypatch.delenv(name, raising=False)
@@ -64,11 +72,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv(f"{ENV_PREFIX}SOURCE__FIRST_MONTH", "2013-05")
     monkeypatch.setenv(f"{ENV_PREFIX}SOURCE__LAST_MONTH", "2013-07")
     monkeypatch.setenv(f"{ENV_PREFIX}EVALUATION__BOOTSTRAP_RESAMPLES", "200")
+    monkeypatch.setenv(f"{ENV_PREFIX}MODEL__MAX_ITER", "40")
     shutil.copy(PROJECT / "pipeline.toml", tmp_path)
     (tmp_path / "data").mkdir()
     for month in ("2013-05", "2013-06", "2013-07"):
         write_source(tmp_path, month, read_sample(month).iloc[::3])
-    yield tmp_path
+    (tmp_path / "var" / "mlflow").mkdir(parents=True)
+    shutil.copy(new_mlflow_database, tmp_path / "var" / "mlflow")
+    return tmp_path
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ def train(dataset_uri: str, pipeline_run: str) -> Facts:
     tracker = Tracker(settings)
     dataset = storage.load_dataset(dataset_uri)
     run_id = tracker.open_run(pipeline_run, _run_tags(settings, None, ""))
-    with tracker.working_on(run_id):
+    with tracker.working_on(run_id), training.limit_threads(settings.training):
         training_span, holdout = _split_dataset(settings, dataset)
         frame = storage.read_dataset(training_span)
         model = training.fit(frame, settings.training, settings.model)
@@ -235,7 +235,7 @@ def evaluate(run_id: str) -> Facts:
     settings = load_settings()
     tracker = Tracker(settings)
     tags = tracker.tags(run_id)
-    with tracker.working_on(run_id):
+    with tracker.working_on(run_id), training.limit_threads(settings.training):
         dataset = storage.load_dataset(_stage_tag(tags, "dataset_uri", run_id))
         frame = storage.read_partition(dataset.partitions[-1])
         candidate = tracker.load_model(tags["candidate_uri"])
@@ -282,7 +282,7 @@ def deploy(run_id: str, *, by: str | None = None, reason: str = "") -> Facts:
     if tags.get("verdict") != "accepted":
         verdict = tags.get("verdict", "missing")
         raise QualityGateError(f"run {run_id}: the verdict is {verdict!r}; only an accepted model is released")
-    with tracker.working_on(run_id):
+    with tracker.working_on(run_id), training.limit_threads(settings.training):
         dataset = storage.load_dataset(_stage_tag(tags, "dataset_uri", run_id))
         ledger = releases.settle(settings, tracker)
         entry = deployment.find_entry(ledger, run_id)

@@ -61,6 +61,14 @@ def build_model(features: list[str], model: Model, seed: int) -> Pipeline:
     return Pipeline([("features", columns), ("estimator", estimator)])
 
 
+def limit_threads(settings: Training) -> threadpool_limits:
+    """A context in which fits and predictions use no more threads than configured.
+
+    On a busy machine, as many threads as cores can take ten times as long as one.
+    """
+    return threadpool_limits(settings.threads or None)
+
+
 def fit(frame: pd.DataFrame, settings: Training, model: Model) -> Pipeline:
     """A fitted pipeline; the same rows, settings and seed give the same predictions.
 
@@ -82,8 +90,7 @@ def fit(frame: pd.DataFrame, settings: Training, model: Model) -> Pipeline:
             f"column {contract.TARGET!r}: only {target.unique().tolist()} in {len(frame)} rows of training data; "
             "a model needs both classes"
         )
-    with threadpool_limits(settings.threads or None):
-        return build_model(features, model, settings.seed).fit(frame[features], target)
+    return build_model(features, model, settings.seed).fit(frame[features], target)
 
 
 def predict(model: Pipeline, frame: pd.DataFrame) -> np.ndarray:

@@ -15,7 +15,7 @@ def write_toml(project: Path, old: str, new: str) -> None:
 
 def test_file_is_read_and_paths_start_at_it(project: Path) -> None:
     settings = load_settings()
-    assert settings.model.max_iter == 120
+    assert settings.model.min_samples_leaf == 100
     assert settings.storage_uri == str(project / "var/data")
     assert settings.tracking_uri == f"sqlite:///{project}/var/mlflow/mlflow.db"
 

@@ -16,7 +16,7 @@ def test_outcome_as_a_feature_is_refused(name: str) -> None:
 
 
 def test_unknown_feature_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ContractError, match="'tmp' is no feature.*temp"):
+    with pytest.raises(ContractError, match=r"'tmp' is no feature.*temp"):
         contract.select_features(["tmp"])
 
 

@@ -27,7 +27,7 @@ def test_same_predictions_pass() -> None:
 
 @pytest.mark.parametrize("served", [[0.25, 0.7501], [0.25, np.nan]])
 def test_other_predictions_are_refused_with_the_difference(served: list[float]) -> None:
-    with pytest.raises(ReleaseError, match="version 3: .* on 2 sample rows; the champion was not changed"):
+    with pytest.raises(ReleaseError, match=r"version 3: .* on 2 sample rows; the champion was not changed"):
         check_same_predictions(np.array([0.25, 0.75]), np.array(served), "3")
 
 

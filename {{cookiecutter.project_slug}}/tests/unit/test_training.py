@@ -71,5 +71,5 @@ def test_column_without_any_value_is_left_out(learnable: pd.DataFrame) -> None:
 
 
 def test_one_class_only_is_refused(learnable: pd.DataFrame) -> None:
-    with pytest.raises(ContractError, match="'delayed': only .0. in 200 rows"):
+    with pytest.raises(ContractError, match=r"'delayed': only \[0\] in 200 rows"):
         fit(learnable.assign(delayed=0), Training(), SMALL)

@@ -13,8 +13,13 @@ def split(frame: pd.DataFrame, month: str = "2013-05") -> tuple[pd.DataFrame, pd
 
 
 def facts(rows: int = 100, **fields: object) -> MonthFacts:
-    defaults: dict = {"quarantined": 0, "reasons": {}, "null_fraction": {"temp": 0.0}, "categories": {"carrier": ["AA"]}}
-    return MonthFacts(rows=rows, **{**defaults, **fields})
+    defaults: dict = {
+        "quarantined": 0,
+        "reasons": {},
+        "null_fraction": {"temp": 0.0},
+        "categories": {"carrier": ["AA"]},
+    }
+    return MonthFacts(rows=rows, **(defaults | fields))
 
 
 def test_good_rows_pass_unchanged(rows) -> None:

@@ -1,0 +1,73 @@
+"""The training DAG on a real Airflow, in this process, against the same stages without it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+from airflow.utils.db import initdb
+
+from {{ cookiecutter.__package_name }} import stages, status, storage, tracking, training
+from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, PACKAGE, Settings
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def airflow_database() -> None:
+    initdb()
+
+
+@pytest.fixture
+def dag(project: Path) -> Iterator[DAG]:
+    yield DagBag(PROJECT / "dags" / "training.py").dags[f"{PACKAGE}_training"]
+
+
+def test_dag_run_is_one_mlflow_run_and_equals_the_plain_run(project: Path, settings: Settings, dag: DAG) -> None:
+    run = dag.test(logical_date=None, run_conf={"reason": "a test"})
+    assert run.state == "success"
+    tracker = tracking.Tracker(settings)
+    of_dag = status.find_run(settings, run.run_id)
+    assert of_dag
+    assert of_dag["version"] == "1"
+    assert tracker.tags(of_dag["run_id"])["reason"] == "a test"
+    assert len(tracker._client.search_runs([tracker.experiment_id])) == 1
+
+    raw = stages.ingest()
+    clean = stages.validate(raw["dataset_uri"], "plain")
+    plain_id = stages.train(clean["dataset_uri"], "plain")["run_id"]
+    stages.evaluate(plain_id)
+    stages.deploy(plain_id)
+    of_plain = status.find_run(settings, "plain")
+    assert of_plain
+    plain_metrics = {k: v for k, v in of_plain["metrics"].items() if "champion" not in k}
+    assert plain_metrics == of_dag["metrics"]
+    frame = storage.read_dataset(storage.load_dataset(clean["dataset_uri"]))
+    first, second = (
+        training.predict(tracker.load_model(tracker.get_version(version).model_uri), frame) for version in "12"
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+def test_refused_model_fails_the_dag_run_at_once(project: Path, settings: Settings, dag: DAG, monkeypatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}GATES__MIN_ROC_AUC", "0.84")
+    run = dag.test(logical_date=None)
+    assert run.state == "failed"
+    states = {task.task_id: (task.state, task.try_number) for task in run.get_task_instances()}
+    assert states["evaluate"] == ("failed", 1)
+    assert states["deploy"][0] == "upstream_failed"
+    tracker = tracking.Tracker(settings)
+    assert tracker.find_alias(tracking.CHAMPION) is None
+    summary = status.find_run(settings, run.run_id)
+    assert summary
+    assert summary["verdict"] == "refused"
+
+
+def test_month_of_the_trigger_form_is_the_one_held_out(project: Path, settings: Settings, dag: DAG) -> None:
+    run = dag.test(logical_date=None, run_conf={"month": "2013-06"})
+    summary = status.find_run(settings, run.run_id)
+    assert summary
+    assert summary["holdout_month"] == "2013-06"
+    assert summary["months"] == ["2013-05", "2013-06"]
