@@ -191,6 +191,21 @@ def test_bad_rows_are_quarantined_with_their_reason(project: Path, settings: Set
     assert clean.rows == len(frame) - 3
 
 
+def test_real_incident_is_caught(project: Path, settings: Settings, monkeypatch) -> None:
+    """Newark in February 2013 has a wind of 1,048 mph in 32 rows."""
+    monkeypatch.setenv(f"{ENV_PREFIX}SOURCE__URI", str(project / "data" / "bad-weather-ewr-{month}.csv.gz"))
+    monkeypatch.setenv(f"{ENV_PREFIX}SOURCE__FIRST_MONTH", "2013-01")
+    incident = Path(__file__).parents[1] / "data" / "bad-weather-ewr-2013-02.csv.gz"
+    shutil.copy(incident, project / "data")
+    january = pd.read_csv(incident, dtype="str", keep_default_na=False)
+    january["scheduled_departure"] = january["scheduled_departure"].str.replace("2013-02", "2013-01")
+    january.assign(wind_speed="").to_csv(project / "data" / "bad-weather-ewr-2013-01.csv.gz", index=False)
+    facts = stages.validate(stages.ingest("2013-02")["dataset_uri"], "first")
+    assert facts["quarantined"] == 32
+    [partition] = storage.find_partitions(settings.storage_uri, "quarantine", "2013-02")
+    assert storage.read_partition(partition)["wind_speed"].unique().tolist() == ["1048.4"]
+
+
 def test_too_many_bad_rows_stop_the_run_and_publish_no_clean_month(project: Path, settings: Settings) -> None:
     write_source(project, "2013-06", read_sample("2013-06").iloc[::3].assign(wind_speed="1048.4"))
     with pytest.raises(ContractError, match=r"raw/2013-06/v1: quarantined rows: 3158 of 3158.*wind_speed: in_range"):
