@@ -77,19 +77,22 @@ def main() -> int:
     show_stages(console)
     try:
         run = run_training({"month": arguments.month, "refresh": arguments.refresh, "reason": arguments.reason})
-    except Exception:
+    except Exception as error:
         traceback.print_exc()
-        console.print_exception(max_frames=1)
+        console.print(f"error: {str(error).splitlines()[0]}", markup=False, soft_wrap=True)
         console.print(f"Airflow could not run the DAG; its log: {log_file}", soft_wrap=True)
         return 1
     from {{ cookiecutter.__package_name }}.status import find_run
 
-    if summary := find_run(settings, run.run_id):
+    states = {task.task_id: task.state for task in run.get_task_instances()}
+    judged = states["evaluate"] in {"success", "failed"}
+    if judged and (summary := find_run(settings, run.run_id)):
         print_run(console, summary)
-    if run.state != "success":
-        console.print(f"\nThe run failed; Airflow's log: {log_file}", soft_wrap=True)
-        return 1
-    return 0
+    if run.state == "success":
+        console.print("\n  make status    the champion and its releases\n  make mlflow    figures and model card")
+        return 0
+    console.print(f"\nThe run failed; Airflow's log: {log_file}", soft_wrap=True)
+    return 1
 
 
 if __name__ == "__main__":

@@ -29,7 +29,9 @@ Verbose = Annotated[bool, typer.Option(help="Show all that is logged.")]
 def _configure(verbose: Verbose = False) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, stream=sys.stderr)
     if not verbose:
-        logging.getLogger(f"{__package__}.stages").propagate = False
+        stages = logging.getLogger(f"{__package__}.stages")
+        stages.addHandler(logging.NullHandler())  # without one, Python would print its errors as well
+        stages.propagate = False
 
 
 @app.command()
@@ -42,10 +44,10 @@ def run(month: Month = None, refresh: Refresh = False, run_name: PipelineRun = N
     console = new_console()
     show_stages(console)
     pipeline_run = run_name or _new_name()
+    raw = stages.ingest(month, refresh=refresh)
+    clean = stages.validate(raw["dataset_uri"], pipeline_run, reason=reason)
+    trained = stages.train(clean["dataset_uri"], pipeline_run)
     try:
-        raw = stages.ingest(month, refresh=refresh)
-        clean = stages.validate(raw["dataset_uri"], pipeline_run, reason=reason)
-        trained = stages.train(clean["dataset_uri"], pipeline_run)
         stages.evaluate(trained["run_id"])
         stages.deploy(trained["run_id"], reason=reason)
     finally:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# MLflow's own seven retries keep a person waiting for minutes where a server is down; Airflow retries the task anyway.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 
 import mlflow
 import mlflow.sklearn
@@ -83,7 +85,15 @@ class Tracker:
     @cached_property
     def experiment_id(self) -> str:
         name = self._settings.tracking.experiment
-        if found := self._client.get_experiment_by_name(name):
+        try:
+            found = self._client.get_experiment_by_name(name)
+        except MlflowException as error:
+            if "API request to" not in error.message:
+                raise
+            raise ConnectionError(
+                f"MLflow does not answer at {self._settings.tracking_uri}; start it, or change MLFLOW_TRACKING_URI"
+            ) from error
+        if found:
             return str(found.experiment_id)
         # A file store keeps artifacts relative to the working folder unless it is told where.
         is_local = self._settings.tracking_uri.startswith("sqlite:")

@@ -170,6 +170,14 @@ def test_source_that_changed_is_refused_and_refresh_keeps_the_old(project: Path,
     assert storage.read_dataset(storage.load_dataset(before["dataset_uri"])).shape[0]
 
 
+def test_mlflow_that_does_not_answer_is_named(project: Path, monkeypatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    raw = stages.ingest()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(ConnectionError, match=r"MLflow does not answer at http://127.0.0.1:9; start it"):
+        stages.validate(raw["dataset_uri"], "first")
+
+
 def test_missing_month_is_named_and_leaves_no_dataset(project: Path) -> None:
     (project / "data" / "flights-2013-06.csv.gz").unlink()
     with pytest.raises(SourceError, match=r"flights-2013-06.csv.gz: no such file, wanted for month 2013-06"):
