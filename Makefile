@@ -49,7 +49,7 @@ fix: setup ## Format, and repair what the linter can
 	$(BIN)/ruff format
 
 bench: setup ## Measure what the README claims in figures
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py --profile
 
 lock: setup ## Take newer versions into both requirements.lock files: the template's and the project's
 	$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate \

@@ -73,9 +73,11 @@ last_month = settings.source.last_month
     catchup=False,
     max_active_runs=1,
     params=PARAMS,
+    description="Train on all months but the newest, measure on that one, release what passes every gate.",
     doc_md=DOC,
     tags=[PROJECT, "training"],
     default_args={
+        "owner": PROJECT,
         "retries": 2,
         "retry_delay": timedelta(seconds=10),
         "retry_exponential_backoff": 2.0,

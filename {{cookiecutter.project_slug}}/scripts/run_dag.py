@@ -4,6 +4,7 @@ Airflow's own output goes to a log file, whose path is shown when something fail
 """
 
 import argparse
+import gc
 import os
 import sys
 import time
@@ -35,9 +36,11 @@ def redirect_output(log_file: Path) -> None:
 
 def run_training(params: dict[str, object]) -> Any:
     """Migrate Airflow's database if that is due, then run the DAG to its end."""
+    # Before Airflow: an import of skops among them searches every loaded module.
     from airflow.dag_processing.dagbag import DagBag
     from airflow.utils import db
 
+    import {{ cookiecutter.__package_name }}.stages  # noqa: F401
     from {{ cookiecutter.__package_name }}.config import PACKAGE
 
     try:
@@ -75,6 +78,7 @@ def main() -> int:
     if not arguments.verbose:
         redirect_output(log_file)
     show_stages(console)
+    console.print("Starting Airflow ...", style="dim")
     try:
         run = run_training({"month": arguments.month, "refresh": arguments.refresh, "reason": arguments.reason})
     except Exception as error:
@@ -96,4 +100,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Airflow's start makes a great many objects that stay; searching them for garbage, also at exit, costs seconds.
+    gc.disable()
+    status = main()
+    gc.freeze()
+    sys.exit(status)

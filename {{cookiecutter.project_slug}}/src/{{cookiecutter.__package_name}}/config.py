@@ -64,7 +64,7 @@ class Storage(Section):
 class Schedule(Section):
     """When Airflow starts the training DAG by itself."""
 
-    cron: str = Field("0 6 1 * *", min_length=9)
+    cron: str = Field("0 0 1 * *", min_length=9)
     timezone: str = "UTC"
     task_timeout_minutes: int = Field(60, ge=1)
 

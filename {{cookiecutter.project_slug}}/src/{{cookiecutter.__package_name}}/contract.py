@@ -40,7 +40,7 @@ SCHEMA = pa.DataFrameSchema(
         "flight": _column("key", "int64", "flight number", _between(1, 9999)),
         "origin": _column("key", "str", "airport of departure, IATA code", _AIRPORT),
         "dest": _column("feature", "str", "airport of arrival, IATA code", _AIRPORT),
-        "distance": _column("feature", "int64", "distance flown", _between(1, 10_000), unit="miles"),
+        "distance": _column("feature", "int64", "distance to fly", _between(1, 10_000), unit="miles"),
         "hour_departures": _column(
             "feature", "int64", "flights scheduled from the airport in that hour", _between(1, 500)
         ),
@@ -48,7 +48,12 @@ SCHEMA = pa.DataFrameSchema(
             "feature", "int64", "flights that left in the 3 h up to 2 h before departure", _between(0, 1000)
         ),
         "recent_delay": _column(
-            "feature", "float64", "their mean departure delay", _between(-120, 2880), unit="minutes", nullable=True
+            "feature",
+            "float64",
+            "mean departure delay of the flights that left in those 3 h",
+            _between(-120, 2880),
+            unit="minutes",
+            nullable=True,
         ),
         "temp": _column("feature", "float64", "temperature", _between(-80, 135), unit="F", nullable=True),
         "humidity": _column("feature", "float64", "relative humidity", _between(0, 100), unit="%", nullable=True),

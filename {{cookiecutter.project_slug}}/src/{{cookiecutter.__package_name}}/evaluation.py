@@ -127,19 +127,19 @@ def judge(report: Report, gates: Gates, settings: Evaluation) -> list[Check]:
         Check(
             "beats the baseline",
             report.loss_over_baseline.high < -gates.min_gain_over_baseline,
-            f"log loss {report.loss_over_baseline} against the base rate's, interval must end below "
-            f"{0 - gates.min_gain_over_baseline:.3f}",
+            f"log loss minus the base rate's: {report.loss_over_baseline}, all of it below "
+            f"{0 - gates.min_gain_over_baseline:.3f} wanted",
         ),
-        Check("roc_auc floor", auc.value >= gates.min_roc_auc, f"{auc}, at least {gates.min_roc_auc:.3f}"),
+        Check("roc_auc floor", auc.value >= gates.min_roc_auc, f"{auc}, at least {gates.min_roc_auc:.3f} wanted"),
         Check(
             "no leak",
             auc.value <= gates.max_roc_auc,
-            f"roc_auc {auc}, above {gates.max_roc_auc:.3f} some feature knows the outcome",
+            f"roc_auc {auc}, at most {gates.max_roc_auc:.3f} wanted: more, and a feature knows the outcome",
         ),
         Check(
             "calibration",
             calibration.value <= gates.max_calibration_error,
-            f"calibration error {calibration}, at most {gates.max_calibration_error:.3f}",
+            f"calibration error {calibration}, at most {gates.max_calibration_error:.3f} wanted",
         ),
     ]
     return checks + _judge_against_champion(report, gates, settings)
@@ -160,8 +160,8 @@ def _judge_against_champion(report: Report, gates: Gates, settings: Evaluation) 
         Check(
             "not worse than the champion",
             overall.high <= gates.max_loss_over_champion,
-            f"log loss {overall} against the champion's on the same rows, interval must end by "
-            f"{gates.max_loss_over_champion:.3f}",
+            f"log loss minus the champion's on the same rows: {overall}, none of it above "
+            f"{gates.max_loss_over_champion:.3f} wanted",
         ),
         Check(
             "no slice worse than the champion",

@@ -15,6 +15,7 @@ from .training import predict
 
 IMPORTANCE_ROWS = 2000
 IMPORTANCE_REPEATS = 3
+FEW_ROWS = 300
 
 
 def draw_figures(model: Pipeline, frame: pd.DataFrame, report: Report, seed: int) -> dict[str, Figure]:
@@ -28,7 +29,7 @@ def draw_figures(model: Pipeline, frame: pd.DataFrame, report: Report, seed: int
     return {
         "roc.png": _draw_roc(target, probability, report),
         "precision_recall.png": _draw_precision_recall(target, probability, report),
-        "calibration.png": _draw_calibration(target, probability),
+        "calibration.png": _draw_calibration(target, probability, report),
         "permutation_importance.png": _draw_importance(model, frame, seed),
         "slices.png": _draw_slices(report),
     }
@@ -48,13 +49,13 @@ def _draw_precision_recall(target: np.ndarray, probability: np.ndarray, report: 
     figure, axes = _new(f"Average precision {report.metrics['average_precision']}")
     axes.plot(recall, precision)
     axes.axhline(report.rate, color="grey", linestyle=":")
-    axes.set(xlabel="recall", ylabel="precision")
+    axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02))
     return figure
 
 
-def _draw_calibration(target: np.ndarray, probability: np.ndarray) -> Figure:
+def _draw_calibration(target: np.ndarray, probability: np.ndarray, report: Report) -> Figure:
     observed, predicted = calibration_curve(target, probability, n_bins=CALIBRATION_BINS, strategy="quantile")
-    figure, axes = _new("Calibration")
+    figure, axes = _new(f"Calibration error {report.metrics['calibration_error']}")
     axes.plot(predicted, observed, marker="o")
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
     axes.set(xlabel="predicted probability", ylabel="observed share")
@@ -75,16 +76,18 @@ def _draw_importance(model: Pipeline, frame: pd.DataFrame, seed: int) -> Figure:
     order = np.argsort(result.importances_mean)
     figure, axes = _new("Permutation importance")
     axes.barh([features[at] for at in order], result.importances_mean[order], xerr=result.importances_std[order])
-    axes.set(xlabel="log loss lost when the column is shuffled, nats")
+    axes.set(xlabel="rise of the log loss when the column is shuffled, nats")
     return figure
 
 
 def _draw_slices(report: Report) -> Figure:
     figure = Figure(figsize=(9, 6), layout="constrained")
+    figure.suptitle(f"Log loss by slice; dotted: all rows; grey: fewer than {FEW_ROWS} rows")
     columns = list(dict.fromkeys(each.column for each in report.slices))
     for axes, column in zip(figure.subplots(len(columns), 1, squeeze=False).flat, columns, strict=True):
         slices = [each for each in report.slices if each.column == column]
-        axes.bar([each.value for each in slices], [each.log_loss for each in slices])
+        colors = ["lightgrey" if each.rows < FEW_ROWS else "tab:blue" for each in slices]
+        axes.bar([each.value for each in slices], [each.log_loss for each in slices], color=colors)
         axes.axhline(report.metrics["log_loss"].value, color="grey", linestyle=":")
         axes.set(xlabel=column, ylabel="log loss, nats")
     return figure

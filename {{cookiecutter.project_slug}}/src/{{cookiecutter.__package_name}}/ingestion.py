@@ -13,6 +13,9 @@ from . import contract
 from .config import Source
 from .errors import ContractError, SourceError
 
+BATCH_ROWS = 200_000
+CSV_BLOCK_BYTES = 4 << 20
+
 
 def months_between(first: str, last: str) -> list[str]:
     """Every month from `first` to `last`, both included, as `YYYY-MM`."""
@@ -103,14 +106,15 @@ def _read_csv(path: Path, source: Source, schema: pa.Schema) -> Iterator[pa.Reco
         null_values=source.null_values,
         strings_can_be_null=True,
     )
-    with pyarrow.csv.open_csv(path, parse_options=parsing, convert_options=conversion) as reader:
+    reading = pyarrow.csv.ReadOptions(block_size=CSV_BLOCK_BYTES)
+    with pyarrow.csv.open_csv(path, reading, parsing, conversion) as reader:
         yield from reader
 
 
 def _read_parquet(path: Path, source: Source, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
         check_columns(path, file.schema_arrow.names, source.delimiter)
-        for batch in file.iter_batches(columns=schema.names):
+        for batch in file.iter_batches(BATCH_ROWS, columns=schema.names):
             yield batch.select(schema.names).cast(schema)
 
 

@@ -82,8 +82,13 @@ def find_comparable_champion(settings: Settings, tracker: Tracker, holdout_month
     champion = find_champion(tracker, settle(settings, tracker))
     if champion is None:
         return None
-    seen = storage.load_dataset(champion.tags["dataset_uri"]).months
-    if holdout_month not in seen:
+    if "months" not in champion.tags:
+        raise QualityGateError(
+            f"the champion, version {champion.version}, was not released by this pipeline: it has no tag 'months' that "
+            f"says what it learned from; remove the alias '{CHAMPION}' in the registry to start anew"
+        )
+    first, last = champion.tags["months"].split(" to ")
+    if not first <= holdout_month <= last:
         return champion.model_uri
     if holdout_month == champion.tags["holdout_month"]:
         return champion.tags["candidate_uri"]  # the same model before it was fitted on that month as well

@@ -42,12 +42,18 @@ def checks_table(checks: Iterable[Check]) -> str:
 def validation_report(months: dict[str, tuple[MonthFacts, list[Check]]]) -> str:
     """Rows, nulls and checks of every month of the run."""
     overview = table(
-        ["month", "rows", "quarantined", "checks"],
+        ["month", "rows", "quarantined", "checks passed"],
         [
-            [month, facts.rows, facts.quarantined, ", ".join(f"{check.name}: {check.label}" for check in checks)]
+            [month, f"{facts.rows:,}", f"{facts.quarantined:,}", f"{sum(c.passed for c in checks)} of {len(checks)}"]
             for month, (facts, checks) in months.items()
         ],
     )
+    remarks = [
+        f"- {month}, {check.name}: {check.label}: {check.detail}"
+        for month, (_, checks) in months.items()
+        for check in checks
+        if not check.passed
+    ]
     nullable = [name for name, column in contract.SCHEMA.columns.items() if column.nullable]
     nulls = table(
         ["column", *months],
@@ -56,6 +62,7 @@ def validation_report(months: dict[str, tuple[MonthFacts, list[Check]]]) -> str:
     details = "\n\n".join(f"### {month}\n\n{checks_table(checks)}" for month, (_, checks) in months.items())
     return (
         f"# Validation report\n\nContract version {contract.version()}.\n\n{overview}\n\n"
+        f"## What to look at\n\n{chr(10).join(remarks) or 'Nothing.'}\n\n"
         f"## Share of nulls\n\n{nulls}\n\n## Checks by month\n\n{details}\n"
     )
 
@@ -114,13 +121,13 @@ It ranks and informs; it does not explain causes, and says nothing of data outsi
 
 ## Data
 
-{lineage.rows} rows, months {lineage.months[0]} to {lineage.months[-1]}.
+{lineage.rows:,} rows, months {lineage.months[0]} to {lineage.months[-1]}.
 
 {features}
 
 ## Quality
 
-Measured on {report.rows} rows of {lineage.holdout_month} ({report.days} days, {report.rate:.1%} positive), by a
+Measured on {report.rows:,} rows of {lineage.holdout_month} ({report.days} days, {report.rate:.1%} positive), by a
 model that was trained on {trained[0]} to {trained[-1]} only. The released model was then fitted again on all months,
 {lineage.holdout_month} included, with the same settings; no month is left that it has not seen, and these figures
 stay those of the held-out one. Intervals: bootstrap by days.

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 
 from . import contract, deployment, evaluation, figures, ingestion, releases, reports, storage, training, validation
 from .checks import Check, explain, failures
-from .config import Settings, load_settings
+from .config import PACKAGE, Settings, load_settings
 from .errors import ContractError, PipelineError, QualityGateError, SourceChangedError, SourceError
 from .lineage import code_commit
 from .storage import Dataset, Partition
@@ -35,10 +35,11 @@ SAMPLE_ROWS = 200
 
 # What a version keeps of its run, so that it can be compared and made again without it.
 VERSION_TAGS = [
+    "holdout_month",
+    "months",
     "dataset_uri",
     "data_digest",
     "contract_version",
-    "holdout_month",
     "candidate_uri",
     "config_digest",
     "code_commit",
@@ -125,7 +126,7 @@ def validate(dataset_uri: str, pipeline_run: str, *, by: str | None = None, reas
     settings = load_settings()
     tracker = Tracker(settings)
     raw = storage.load_dataset(dataset_uri)
-    run_id = tracker.open_run(pipeline_run, _run_tags(settings, by, reason))
+    run_id = tracker.open_run(pipeline_run, raw.months[-1], _run_tags(settings, by, reason))
     with tracker.working_on(run_id):
         earlier = [
             MonthFacts(**storage.find_partitions(settings.storage_uri, "clean", month)[-1].facts)
@@ -198,18 +199,20 @@ def train(dataset_uri: str, pipeline_run: str) -> Facts:
     settings = load_settings()
     tracker = Tracker(settings)
     dataset = storage.load_dataset(dataset_uri)
-    run_id = tracker.open_run(pipeline_run, _run_tags(settings, None, ""))
+    run_id = tracker.open_run(pipeline_run, dataset.months[-1], _run_tags(settings, None, ""))
     with tracker.working_on(run_id), training.limit_threads(settings.training):
         training_span, holdout = _split_dataset(settings, dataset)
         frame = storage.read_dataset(training_span)
         model = training.fit(frame, settings.training, settings.model)
         candidate_uri = tracker.save_model(run_id, CANDIDATE, model, frame.head())
-        tracker.log_params(run_id, {**settings.training.model_dump(), **settings.model.model_dump()})
+        used = {"features": ", ".join(model.feature_names_in_), "training_months": _span(training_span)}
+        tracker.log_params(run_id, {**settings.training.model_dump(), **settings.model.model_dump(), **used})
         tracker.log_dataset(run_id, training_span, "training")
         tracker.log_dataset(run_id, holdout, "holdout")
         facts = {
             "dataset_uri": dataset.uri,
             "data_digest": dataset.digest,
+            "months": f"{dataset.months[0]} to {dataset.months[-1]}",
             "contract_version": contract.version(),
             "holdout_month": holdout.months[0],
             "candidate_uri": candidate_uri,
@@ -305,7 +308,8 @@ def _register(settings: Settings, tracker: Tracker, run_id: str, tags: dict[str,
     frame = storage.read_dataset(dataset)
     model = training.fit(frame, settings.training, settings.model)
     model_uri = tracker.save_model(run_id, MODEL, model, frame.head())
-    version = tracker.register(run_id, model_uri, {name: tags[name] for name in VERSION_TAGS})
+    description = f"{tags['holdout_month']} held out, then fitted on {_span(dataset)}; by {tags['by']}"
+    version = tracker.register(run_id, model_uri, description, {name: tags[name] for name in VERSION_TAGS})
     sample = frame.tail(SAMPLE_ROWS)
     served = training.predict(tracker.load_model(version.model_uri), sample)
     deployment.check_same_predictions(training.predict(model, sample), served, version.version)
@@ -348,12 +352,10 @@ def _metrics(report: evaluation.Report) -> dict[str, float]:
 
 
 def _run_tags(settings: Settings, by: str | None, reason: str) -> dict[str, str]:
-    return {
-        "code_commit": code_commit(settings.home),
-        "config_digest": settings.digest,
-        "by": by or getpass.getuser(),
-        "reason": reason,
-    }
+    commit, user = code_commit(settings.home), by or getpass.getuser()
+    tags = {"code_commit": commit, "config_digest": settings.digest, "by": user}
+    shown_by_mlflow = {"mlflow.user": user, "mlflow.source.name": PACKAGE, "mlflow.source.git.commit": commit}
+    return tags | shown_by_mlflow | ({"reason": reason} if reason else {})
 
 
 def _stage_tag(tags: dict[str, str], name: str, run_id: str) -> str:

@@ -62,9 +62,9 @@ def _describe(tracker: Tracker, version: Version | None, since: str | None) -> d
         "version": version.version,
         "run_id": version.run_id,
         "model_uri": version.model_uri,
-        "holdout_month": version.tags["holdout_month"],
-        "data_digest": version.tags["data_digest"],
-        "code_commit": version.tags["code_commit"],
+        "holdout_month": version.tags.get("holdout_month"),
+        "data_digest": version.tags.get("data_digest"),
+        "code_commit": version.tags.get("code_commit"),
         "since": since or created,
         "metrics": tracker.metrics(version.run_id),
     }

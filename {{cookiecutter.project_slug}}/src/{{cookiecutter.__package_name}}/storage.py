@@ -129,7 +129,7 @@ class PartitionWriter:
             partition = Partition(version=version, uri=f"{self.folder}/v{version}", **made)
             _upload(self._local, f"{partition.uri}/{partition.file}")
             try:
-                _create(f"{partition.uri}/manifest.json", json.dumps(asdict(partition), indent=1).encode())
+                _create(f"{partition.uri}/manifest.json", _dump(partition))
                 return partition
             except FileExistsError:
                 continue  # somebody else took this version number
@@ -161,8 +161,9 @@ def find_partitions_in(folder: str) -> list[Partition]:
     fs, path = fsspec.core.url_to_fs(folder)
     fs.invalidate_cache(path)
     manifests = fs.glob(f"{path}/v*/manifest.json")
-    found = [Partition(**json.loads(fs.cat_file(manifest))) for manifest in manifests]
-    return sorted(found, key=lambda partition: partition.version)
+    # Where a partition lies is not written into it, so that the whole storage can be moved.
+    found = [(json.loads(fs.cat_file(manifest)), f"{folder}/{manifest.split('/')[-2]}") for manifest in manifests]
+    return sorted((Partition(uri=uri, **fields) for fields, uri in found), key=lambda partition: partition.version)
 
 
 def list_months(storage_uri: str, layer: Layer) -> list[str]:
@@ -201,12 +202,11 @@ def read_dataset(dataset: Dataset, columns: list[str] | None = None) -> pd.DataF
 
 def save_dataset(storage_uri: str, partitions: list[Partition]) -> Dataset:
     """Record which partitions belong together; the same partitions give the same URI."""
-    pairs = [[partition.layer, partition.month, partition.sha256] for partition in partitions]
-    digest = hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
+    digest = _digest(partitions)
     dataset = Dataset(f"{storage_uri}/datasets/{digest[:16]}.json", digest, partitions)
     if not exists(dataset.uri):
         with suppress(FileExistsError):  # another task may just have recorded the same partitions
-            _create(dataset.uri, json.dumps(asdict(dataset), indent=1).encode())
+            _create(dataset.uri, _dump([[each.layer, each.month, each.version] for each in partitions]))
     return dataset
 
 
@@ -220,10 +220,26 @@ def load_dataset(uri: str) -> Dataset:
     """
     fs, path = fsspec.core.url_to_fs(uri)
     try:
-        fields = json.loads(fs.cat_file(path))
+        members = json.loads(fs.cat_file(path))
     except FileNotFoundError:
         raise PartitionError(f"{uri}: no such dataset; ingest and validate print the URI of theirs") from None
-    return Dataset(fields["uri"], fields["digest"], [Partition(**each) for each in fields["partitions"]])
+    storage_uri = uri.rsplit("/datasets/", 1)[0]
+    found = [
+        next(each for each in find_partitions(storage_uri, layer, month) if each.version == version)
+        for layer, month, version in members
+    ]
+    return Dataset(uri, _digest(found), found)
+
+
+def _digest(partitions: list[Partition]) -> str:
+    members = [[partition.layer, partition.month, partition.sha256] for partition in partitions]
+    return hashlib.sha256(json.dumps(members).encode()).hexdigest()
+
+
+def _dump(content: Any) -> bytes:
+    if isinstance(content, Partition):
+        content = {name: value for name, value in asdict(content).items() if name != "uri"}
+    return json.dumps(content, indent=1).encode()
 
 
 def read_ledger(storage_uri: str, registry: str) -> list[dict[str, Any]]:
@@ -241,7 +257,7 @@ def append_ledger(storage_uri: str, registry: str, sequence: int, entry: dict[st
     FileExistsError
         If another release has taken the number meanwhile.
     """
-    _create(f"{storage_uri}/ledger/{registry}/{sequence:06d}.json", json.dumps(entry, indent=1).encode())
+    _create(f"{storage_uri}/ledger/{registry}/{sequence:06d}.json", _dump(entry))
 
 
 def exists(uri: str) -> bool:

@@ -7,6 +7,7 @@ a model one version. So a stage that was killed can simply be started again.
 import json
 import logging
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,11 +25,10 @@ import mlflow
 import mlflow.sklearn
 import numpy as np
 import pandas as pd
-import skops.io
 from mlflow import MlflowClient
 from mlflow.data.dataset_source_registry import resolve_dataset_source
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import LoggedModel, Run
+from mlflow.entities import LoggedModel, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
@@ -38,6 +38,11 @@ from . import contract
 from .config import PACKAGE, Settings
 from .errors import ReleaseError
 from .storage import Dataset, file_sha256
+
+with warnings.catch_warnings():
+    # At its import skops asks every loaded module for names that Airflow answers with a thousand warnings.
+    warnings.simplefilter("ignore")
+    import skops.io
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,11 +113,16 @@ class Tracker:
 
     # Runs
 
-    def open_run(self, pipeline_run: str, tags: dict[str, str]) -> str:
-        """The MLflow run of a pipeline run, made if it is the first time; returns its id."""
+    def open_run(self, pipeline_run: str, month: str, tags: dict[str, str]) -> str:
+        """The MLflow run of a pipeline run, made if it is the first time; returns its id.
+
+        Parameters
+        ----------
+        month : the held-out one; it leads the run's name, as a list of runs shows little more
+        """
         if not (runs := self._runs_of(pipeline_run)):
             tags = {**tags, PIPELINE_RUN: pipeline_run}
-            made = self._client.create_run(self.experiment_id, tags=tags, run_name=pipeline_run)
+            made = self._client.create_run(self.experiment_id, tags=tags, run_name=f"{month} {pipeline_run}")
             # A retry beside a task that is still running may have made one at the same moment: the oldest stays.
             runs = self._runs_of(pipeline_run)
             if runs[0].info.run_id != made.info.run_id:
@@ -125,8 +135,8 @@ class Tracker:
         return str(runs[0].info.run_id) if runs else None
 
     def _runs_of(self, pipeline_run: str) -> list[Run]:
-        quoted = pipeline_run.replace("'", "")
-        found = self._client.search_runs([self.experiment_id], f"tags.{PIPELINE_RUN} = '{quoted}'")
+        quote = '"' if "'" in pipeline_run else "'"
+        found = self._client.search_runs([self.experiment_id], f"tags.{PIPELINE_RUN} = {quote}{pipeline_run}{quote}")
         return sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))
 
     @contextmanager
@@ -166,12 +176,12 @@ class Tracker:
             self._client.set_tag(run_id, name, value)
 
     def log_params(self, run_id: str, params: dict[str, Any]) -> None:
-        with mlflow.start_run(run_id=run_id):
-            mlflow.log_params(params)
+        self._client.log_batch(run_id, params=[Param(name, str(value)[:6000]) for name, value in params.items()])
 
     def log_metrics(self, run_id: str, metrics: dict[str, float]) -> None:
-        with mlflow.start_run(run_id=run_id):
-            mlflow.log_metrics({name: value for name, value in metrics.items() if np.isfinite(value)})
+        now_ms = int(time.time() * 1000)
+        finite = {name: value for name, value in metrics.items() if np.isfinite(value)}
+        self._client.log_batch(run_id, metrics=[Metric(name, value, now_ms, 0) for name, value in finite.items()])
 
     def log_text(self, run_id: str, text: str, file: str) -> None:
         self._client.log_text(run_id, text, file)
@@ -250,7 +260,7 @@ class Tracker:
 
     # Registry
 
-    def register(self, run_id: str, model_uri: str, tags: dict[str, str]) -> Version:
+    def register(self, run_id: str, model_uri: str, description: str, tags: dict[str, str]) -> Version:
         """Make a version of a model, or find the one that the run has made already."""
         name = self._settings.tracking.model_name
         try:
@@ -265,6 +275,7 @@ class Tracker:
                 source=model_uri,
                 run_id=run_id,
                 tags=tags,
+                description=description,
                 model_id=model_uri.removeprefix("models:/"),
             )
             found = self._client.search_model_versions(f"name = '{name}' AND run_id = '{run_id}'")

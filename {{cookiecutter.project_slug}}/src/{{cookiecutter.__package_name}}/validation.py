@@ -85,16 +85,16 @@ def split_rows(frame: pd.DataFrame, duplicated: np.ndarray, month: str) -> tuple
     typed, reasons = _parse(frame)
     for position in np.flatnonzero(duplicated).tolist():
         reasons.setdefault(position, []).append(f"key: {', '.join(contract.KEY)}: repeated")
-    outside = typed[contract.TIME].notna() & (typed[contract.TIME].dt.strftime("%Y-%m") != month)
+    outside = typed[contract.TIME].notna() & (typed[contract.TIME].dt.to_period("M") != pd.Period(month))
     for position in np.flatnonzero(outside).tolist():
         reasons.setdefault(position, []).append(
             f"{contract.TIME}: outside the month: {frame.at[position, contract.TIME]}"
         )
-    parsed = typed.drop(index=list(reasons))
+    parsed = typed.drop(index=list(reasons)) if reasons else typed
     for position, reason in _check_values(parsed):
         reasons.setdefault(position, []).append(reason)
     bad = frame.index.isin(list(reasons))
-    clean = typed.loc[~bad].astype(contract.DTYPES)
+    clean = _cast(typed.loc[~bad] if bad.any() else typed)
     texts = frame.loc[bad].astype("str").where(frame.loc[bad].notna(), None)
     quarantined = texts.assign(reason=["; ".join(reasons[position]) for position in texts.index])
     return clean.reset_index(drop=True), quarantined.astype("str").reset_index(drop=True)
@@ -146,13 +146,19 @@ def _check_values(frame: pd.DataFrame) -> list[tuple[int, str]]:
     for name, column in contract.SCHEMA.columns.items():
         if not column.nullable:
             failures += [(int(at), f"{name}: null") for at in frame.index[frame[name].isna()]]
-    whole = frame.drop(index=[at for at, _ in failures]).astype(contract.DTYPES)
+    whole = _cast(frame.drop(index=[at for at, _ in failures]) if failures else frame)
     try:
-        contract.SCHEMA.validate(whole, lazy=True)
+        contract.SCHEMA.validate(whole, lazy=True, inplace=True)  # it changes nothing; this saves a copy
     except pa.errors.SchemaErrors as errors:
         for case in errors.failure_cases.itertuples():
             failures.append((int(case.index), f"{case.column}: {case.check}: {case.failure_case}"))
     return failures
+
+
+def _cast(frame: pd.DataFrame) -> pd.DataFrame:
+    """The contract's dtypes; columns that have theirs already are not copied."""
+    other = {name: dtype for name, dtype in contract.DTYPES.items() if str(frame[name].dtype) != dtype}
+    return frame.astype(other) if other else frame
 
 
 def _without_value(reason: str) -> str:
@@ -188,12 +194,13 @@ def _check_nulls(facts: MonthFacts, recent: list[MonthFacts], limits: Validation
         for name, share in facts.null_fraction.items()
     }
     name = max(rises, key=lambda column: rises[column])
-    return Check(
-        "nulls",
-        rises[name] <= limits.max_null_fraction_increase,
-        f"largest rise: {name} to {facts.null_fraction[name]:.1%} ({rises[name]:+.1%} against recent months, "
-        f"at most +{limits.max_null_fraction_increase:.0%})",
-    )
+    detail = "no column has more than in recent months"
+    if rises[name] > 0:
+        detail = (
+            f"largest rise: {name} to {facts.null_fraction[name]:.1%}, {100 * rises[name]:+.1f} points "
+            f"(at most +{100 * limits.max_null_fraction_increase:.0f})"
+        )
+    return Check("nulls", rises[name] <= limits.max_null_fraction_increase, detail)
 
 
 def _check_categories(facts: MonthFacts, earlier: list[MonthFacts]) -> Check:

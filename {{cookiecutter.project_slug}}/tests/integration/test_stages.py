@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -287,6 +288,32 @@ def test_month_that_the_champion_learned_from_cannot_judge_it(project: Path, set
     with pytest.raises(QualityGateError, match=r"trained on 2013-06 itself.*hold out 2013-07 or a later month"):
         run("older", month="2013-06")
     assert champion(settings) == "1"
+
+
+def test_champion_that_somebody_else_registered_is_not_compared_blindly(project: Path, settings: Settings) -> None:
+    client = tracking.Tracker(settings)._client
+    client.create_registered_model(settings.tracking.model_name)
+    client.create_model_version(settings.tracking.model_name, source="runs:/0/model")
+    client.set_registered_model_alias(settings.tracking.model_name, tracking.CHAMPION, "1")
+    with pytest.raises(QualityGateError, match="version 1, was not released by this pipeline"):
+        run()
+
+
+def test_run_name_with_a_quote_is_one_run(project: Path, settings: Settings) -> None:
+    tracker = tracking.Tracker(settings)
+    first, again = (tracker.open_run("it's", "2013-07", {}) for _ in range(2))
+    assert first == again == tracker.find_run("it's")
+
+
+def test_model_answers_through_mlflow_as_well(project: Path, settings: Settings) -> None:
+    run()
+    tracker = tracking.Tracker(settings)
+    model_uri = tracker.get_version("1").model_uri
+    model = tracker.load_model(model_uri)
+    month = storage.find_partitions(settings.storage_uri, "clean", "2013-07")[0]
+    frame = storage.read_partition(month).head(50)
+    answer = mlflow.pyfunc.load_model(model_uri).predict(frame[list(model.feature_names_in_)])
+    np.testing.assert_array_equal(answer[:, 1], training.predict(model, frame))
 
 
 def test_outcome_as_a_feature_is_refused_before_anything_is_read(project: Path, monkeypatch) -> None:

@@ -95,6 +95,14 @@ def test_dataset_has_the_same_uri_for_the_same_partitions(tmp_path: Path) -> Non
     assert storage.save_dataset(str(tmp_path), partitions[:1]).digest != first.digest
 
 
+def test_storage_that_was_moved_is_read_where_it_is(tmp_path: Path) -> None:
+    dataset = storage.save_dataset(str(tmp_path / "old"), [put(tmp_path / "old", [1])])
+    (tmp_path / "old").rename(tmp_path / "new")
+    moved = storage.load_dataset(dataset.uri.replace("old", "new"))
+    assert storage.read_dataset(moved)["value"].tolist() == [1]
+    assert moved.digest == dataset.digest
+
+
 def test_unknown_dataset_is_named(tmp_path: Path) -> None:
     with pytest.raises(PartitionError, match=r"nothing\.json: no such dataset"):
         storage.load_dataset(str(tmp_path / "nothing.json"))

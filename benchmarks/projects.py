@@ -1,0 +1,59 @@
+"""The folders and the project that the measurements use."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from functools import cache
+from pathlib import Path
+
+from processes import run
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+WORK = REPOSITORY / "build" / "bench"
+SLUG = "flight-delays"
+PACKAGE = "flight_delays"
+BAKE_OPTIONS = ["--no-input", "--default-config"]
+
+
+@cache
+def prepare_project() -> Path:
+    """The default project, baked from this work tree and installed; made once in a call."""
+    print("Baking and installing the project that is measured ...", flush=True)
+    folder = WORK / SLUG
+    shutil.rmtree(folder, ignore_errors=True)
+    WORK.mkdir(parents=True, exist_ok=True)
+    bake: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "cookiecutter",
+        REPOSITORY,
+        *BAKE_OPTIONS,
+        "--output-dir",
+        WORK,
+        "git_init=no",
+    ]
+    run([*bake, "git_init=no"], WORK, HOME=str(WORK / "home"))  # cookiecutter notes its answers in the home folder
+    run(["make", "setup", f"UV={find_uv()}"], folder)
+    return folder
+
+
+def locked_versions(*packages: str) -> list[str]:
+    """Name and version of packages as the project's requirements.lock has them."""
+    lock = (REPOSITORY / "{{cookiecutter.project_slug}}" / "requirements.lock").read_text(encoding="utf-8")
+    pins = dict(line.split(" ")[0].split("==") for line in lock.splitlines() if "==" in line.split(" ")[0])
+    return [f"{package} {pins[package]}" for package in packages]
+
+
+def find_uv() -> str:
+    """The uv on the PATH, or the one that `make setup` has fetched.
+
+    Raises
+    ------
+    SystemExit
+        If there is neither.
+    """
+    fetched = REPOSITORY / ".tools" / "bin" / "uv"
+    if found := shutil.which("uv") or shutil.which(fetched):
+        return found
+    raise SystemExit("uv is missing: run `make setup` first")

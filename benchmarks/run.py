@@ -1,0 +1,57 @@
+"""Measure what the README claims of speed and memory; `make bench` runs it.
+
+::
+
+    python benchmarks/run.py            all three, ingest with 1 and 10 million rows
+    python benchmarks/run.py run        make run (Airflow) against flight-delays run (no Airflow)
+    python benchmarks/run.py cold       from a clone of this repository to a deployed model, part by part
+    python benchmarks/run.py ingest     ingest and validate against only reading the same files
+
+What is compared runs side by side in one call, in turn, and is printed as ratios: machines are noisy, and a
+second here is no second there. Everything is made in `build/bench`, which can be removed at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import airflow_overhead
+import cold_start
+import throughput
+from projects import locked_versions, prepare_project
+from report import describe_machine
+
+
+def main() -> None:
+    """Read the command line and measure."""
+    arguments = _parser().parse_args()
+    versions = locked_versions("apache-airflow", "mlflow", "scikit-learn", "pandas", "pyarrow")
+    print(describe_machine(versions), flush=True)
+    wanted = [arguments.what] if arguments.what else ["run", "cold", "ingest"]
+    if "run" in wanted:
+        airflow_overhead.compare(prepare_project(), arguments.pairs)
+        if arguments.profile:
+            airflow_overhead.profile(prepare_project())
+    if "cold" in wanted:
+        cold_start.measure()
+    if "ingest" in wanted:
+        for file_format in arguments.format:
+            for rows in arguments.rows:
+                throughput.compare(prepare_project(), rows, file_format, arguments.rounds)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="?", choices=["run", "cold", "ingest"], help="one of them; default: all")
+    run = parser.add_argument_group("run")
+    run.add_argument("--pairs", type=int, default=5, help="counted pairs, after one that is not; default: %(default)s")
+    run.add_argument("--profile", action="store_true", help="show as well where Airflow's seconds go")
+    ingest = parser.add_argument_group("ingest")
+    ingest.add_argument("--rows", type=int, nargs="+", default=[10**6, 10**7], help="default: 1 and 10 million")
+    ingest.add_argument("--format", nargs="+", choices=["parquet", "csv.gz"], default=["parquet"], help="of the source")
+    ingest.add_argument("--rounds", type=int, default=1, help="of all commands, in turn; default: %(default)s")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""The training DAG under a live scheduler: by partition, by backfill, and by the form."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import urllib.error
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Bake, BakedProject
+from live_project import fetch, serve_airflow, wait_until
+
+pytestmark = pytest.mark.slow
+
+DAG = "flight_delays_training"
+FINISHED = {"success", "failed"}
+
+
+@dataclass(frozen=True)
+class LiveAirflow:
+    """A project whose Airflow is up, with all its DAGs unpaused."""
+
+    project: BakedProject
+    environment: dict[str, str]
+    url: str
+    token: str
+
+    def get(self, path: str) -> Any:
+        """What the REST API says of a path below /api/v2."""
+        return fetch(f"{self.url}/api/v2/{path}", token=self.token)
+
+    def trigger(self, **body: object) -> Any:
+        """Start the DAG as the form does."""
+        return fetch(f"{self.url}/api/v2/dags/{DAG}/dagRuns", {"logical_date": None, **body}, self.token)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """All runs of the DAG, the oldest first."""
+        runs: list[dict[str, Any]] = self.get(f"dags/{DAG}/dagRuns?order_by=id")["dag_runs"]
+        return runs
+
+    def finished_runs(self, count: int) -> list[dict[str, Any]]:
+        """Wait until so many runs have ended."""
+
+        def ended() -> list[dict[str, Any]] | None:
+            runs = self.runs()
+            return runs if len(runs) == count and all(run["state"] in FINISHED for run in runs) else None
+
+        found: list[dict[str, Any]] = wait_until(f"{count} runs have ended", ended, timeout_s=300)
+        return found
+
+    def status(self) -> dict[str, Any]:
+        """The project's own account of its state."""
+        done = self.project.run(".venv/bin/flight-delays", "status", "--json", **self.environment)
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+
+@pytest.fixture(scope="module")
+def airflow(bake: Bake) -> Iterator[LiveAirflow]:
+    project = bake()
+    assert project.run("make", "setup").returncode == 0
+    environment = {
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        "FLIGHT_DELAYS_MODEL__MAX_ITER": "40",
+    }
+    with serve_airflow(project.path, "tester", {**os.environ, **environment}) as (url, token):
+        live = LiveAirflow(project, environment, url, token)
+        wait_until("the DAG is known", lambda: DAG in {dag["dag_id"] for dag in live.get("dags")["dags"]})
+        yield live
+
+
+def test_backfill_runs_each_month_once_and_in_order(airflow: LiveAirflow) -> None:
+    assert airflow.runs() == []  # the schedule ends with the source, so unpausing starts nothing
+    home = {
+        "AIRFLOW_HOME": str(airflow.project.path / "var" / "airflow"),
+        "AIRFLOW_CONFIG": str(airflow.project.path / "airflow.cfg"),
+        "PROJECT_HOME": str(airflow.project.path),
+    }
+    command = ["backfill", "create", "--dag-id", DAG, "--from-date", "2013-02-01", "--to-date", "2013-03-01"]
+    command += ["--max-active-runs", "1"]  # in order: each month is judged against the champion of the month before
+    done = airflow.project.run(".venv/bin/airflow", *command, **airflow.environment, **home)
+    assert done.returncode == 0, done.stderr
+    runs = airflow.finished_runs(2)
+    assert [(run["partition_key"], run["state"]) for run in runs] == [("2013-02", "success"), ("2013-03", "success")]
+    status = airflow.status()
+    assert status["champion"]["holdout_month"] == "2013-03"
+    assert status["previous"]["holdout_month"] == "2013-02"
+    assert [entry["pipeline_run"] for entry in status["ledger"]] == [run["dag_run_id"] for run in runs]
+    assert [each["month"] for each in status["partitions"]] == ["2013-01", "2013-02", "2013-03"]
+
+
+def test_run_by_the_form_without_a_logical_date(airflow: LiveAirflow) -> None:
+    before = len(airflow.runs())
+    airflow.trigger(conf={"month": "2013-07", "reason": "asked for"})
+    last = airflow.finished_runs(before + 1)[-1]
+    assert (last["state"], last["logical_date"]) == ("success", None)
+    entry = airflow.status()["ledger"][-1]
+    assert (entry["by"], entry["reason"]) == ("tester", "asked for")
+    assert entry["pipeline_run"] == last["dag_run_id"]
+
+
+def test_each_dag_run_is_one_mlflow_run(airflow: LiveAirflow) -> None:
+    with sqlite3.connect(airflow.project.path / "var" / "mlflow" / "mlflow.db") as database:
+        names = [row[0] for row in database.execute("select value from tags where key = 'pipeline_run'")]
+    assert sorted(names) == sorted(run["dag_run_id"] for run in airflow.runs())
+
+
+def test_outputs_are_recorded_as_asset_events_with_their_facts(airflow: LiveAirflow) -> None:
+    events = airflow.get("assets/events?limit=100")["asset_events"]
+    by_asset = {event["name"]: event["extra"] for event in events}
+    assert by_asset.keys() == {f"flight_delays_{layer}" for layer in ("raw", "clean", "model")}
+    assert by_asset["flight_delays_model"]["version"]
+    assert by_asset["flight_delays_clean"]["dataset_uri"]
+
+
+def test_bad_month_is_refused_by_the_form(airflow: LiveAirflow) -> None:
+    before = airflow.runs()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        airflow.trigger(conf={"month": "June"})
+    assert refused.value.code == 400
+    assert airflow.runs() == before
+
+
+def test_month_that_is_not_there_fails_at_once_with_its_reason(airflow: LiveAirflow) -> None:
+    count = len(airflow.runs()) + 1
+    airflow.trigger(conf={"month": "2014-05"})
+    last = airflow.finished_runs(count)[-1]
+    assert last["state"] == "failed"
+    run_id = urllib.parse.quote(last["dag_run_id"])
+    ingest = airflow.get(f"dags/{DAG}/dagRuns/{run_id}/taskInstances/ingest")
+    assert (ingest["state"], ingest["try_number"]) == ("failed", 1)
+    log = json.dumps(airflow.get(f"dags/{DAG}/dagRuns/{run_id}/taskInstances/ingest/logs/1"))
+    assert "month 2014-05: outside the source, which has 2013-01 to 2013-12" in log
+
+
+def test_logs_and_files_stay_below_var(airflow: LiveAirflow) -> None:
+    tracked = airflow.project.run("git", "status", "--porcelain").stdout
+    assert tracked == ""
+    assert (Path(airflow.project.path) / "var" / "airflow" / "logs").is_dir()
