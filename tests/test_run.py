@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 from conftest import REPOSITORY, Bake, BakedProject, tool
+from live_project import free_ports, running, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -115,6 +115,12 @@ def test_tests_and_checks_of_the_generated_project_pass(project: Path) -> None:
     assert "0 broken" in call("make", "check", cwd=project)
 
 
+def test_every_command_of_the_project_explains_itself(project: Path) -> None:
+    printed = call(project / ".venv/bin/flight-delays", "--help", cwd=project)
+    for command in ("run", "ingest", "validate", "train", "evaluate", "deploy", "status"):
+        assert f" {command} " in printed
+
+
 def test_refused_model_fails_make_run_and_leaves_the_champion(project: Path) -> None:
     before = status_of(project)
     environment = os.environ | {"FLIGHT_DELAYS_TRAINING__FEATURES": '["distance"]'}
@@ -124,6 +130,19 @@ def test_refused_model_fails_make_run_and_leaves_the_champion(project: Path) -> 
     assert "Not released" in done.stdout
     assert re.search(r"log: \S+\.log", done.stdout)
     assert status_of(project) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "port_variable", "path"),
+    [("mlflow", "MLFLOW_PORT", "/health"), ("airflow", "AIRFLOW_PORT", "/api/v2/version")],
+)
+def test_pages_can_be_opened(bake: Bake, project: Path, command: str, port_variable: str, path: str) -> None:
+    fresh = bake().path  # its own databases, and the environment that is there already
+    (fresh / ".venv").symlink_to(project / ".venv")
+    [port] = free_ports(0)
+    (fresh / "var").mkdir()
+    with running(["make", command, f"{port_variable}={port}"], fresh, dict(os.environ)):
+        wait_until(f"make {command} answers", lambda: answers(f"http://127.0.0.1:{port}{path}"), timeout_s=180)
 
 
 def test_user_path_with_uvx(clone: Path, uv: str, tmp_path: Path) -> None:
@@ -166,11 +185,12 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("s3")
     access = {"name": "tester", "credentials": [{"accessKey": "key", "secretKey": "secret"}], "actions": ["Admin"]}
     (folder / "s3.json").write_text(json.dumps({"identities": [access]}))
-    ports = {name: str(free_port()) for name in ("master", "volume", "filer")}
+    ports = dict(zip(("master", "volume", "filer"), free_ports(0, 0, 0), strict=True))
     # Without ports of their own for gRPC, the servers take theirs plus 10,000.
     command = [tool("weed"), "server", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.config=s3.json", "-dir=."]
     command += [f"-{name}.port={port}" for name, port in ports.items()]
-    command += [f"-{name}.port.grpc={free_port()}" for name in (*ports, "s3")]
+    grpc_ports = zip((*ports, "s3"), free_ports(0, 0, 0, 0), strict=True)
+    command += [f"-{name}.port.grpc={port}" for name, port in grpc_ports]
     with serving([*command, "-s3.port={port}"], folder, path="/healthz") as url:
         yield url
 
@@ -178,7 +198,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @contextmanager
 def serving(command: list[str], folder: Path, path: str = "/") -> Iterator[str]:
     """Run a server on a free port of 127.0.0.1 until the block ends; yields its URL once it answers."""
-    port = str(free_port())
+    port = str(free_ports(0)[0])
     url = f"http://127.0.0.1:{port}"
     log = (folder / "server.log").open("w")
     server = subprocess.Popen([word.replace("{port}", port) for word in command], cwd=folder, stdout=log, stderr=log)
@@ -202,13 +222,6 @@ def answers(url: str) -> bool:
             return bool(response.status == 200)
     except OSError:
         return False
-
-
-def free_port() -> int:
-    """A port that nothing listens on at the moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def test_source_may_be_a_web_server(project: Path, web: str, tmp_path: Path) -> None:

@@ -258,14 +258,14 @@ def evaluate(run_id: str) -> Facts:
         tracker.log_json(run_id, [asdict(check) for check in checks], "verdict.json")
         for file, figure in figures.draw_figures(candidate, frame, report, settings.training.seed).items():
             tracker.log_figure(run_id, figure, file)
-        tracker.set_tags(run_id, {"verdict": "refused" if broken else "accepted"})
+        figures_in_short = f"ROC-AUC {report.metrics['roc_auc']}, log loss {report.metrics['log_loss']}"
+        verdict = "refused" if broken else "accepted"
+        note = f"{tags['holdout_month']}: {figures_in_short}; {verdict}"
+        tracker.set_tags(run_id, {"verdict": verdict, "mlflow.note.content": note})
         if broken:
             raise QualityGateError(f"the model is refused, the champion stays: {explain(broken)}")
-    return {
-        "run_id": run_id,
-        "result": f"ROC-AUC {report.metrics['roc_auc']}, log loss {report.metrics['log_loss']} on "
-        f"{tags['holdout_month']}; {len(checks)} of {len(checks)} checks passed",
-    }
+    passed = f"{len(checks)} of {len(checks)} checks passed"
+    return {"run_id": run_id, "result": f"{figures_in_short} on {tags['holdout_month']}; {passed}"}
 
 
 @stage

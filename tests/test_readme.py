@@ -1,0 +1,77 @@
+"""What the READMEs tell a person to type is what the tests type."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY, Bake
+
+# Each command of a README, and the test that runs it, or does what it does.
+TEMPLATE = {
+    "uvx cookiecutter <this repository>": "test_user_path_with_uvx",
+    "cd flight-delays": "test_user_path_with_uvx",
+    "make run": "test_user_path_with_uvx",
+    "make demo": "test_demo_on_a_new_machine_ends_in_a_deployed_model",
+    "make test": "this run",
+    "make test-fast": "this run",
+    "make check": "this run",
+    "make fix": "ruff, as in `make check`",
+    "make bench": "by hand, for its figures",
+    "make screenshots": "by hand, for its pictures",
+    "make lock": "test_resolving_again_changes_no_pin",
+}
+PROJECT = {
+    "make run": "test_demo_on_a_new_machine_ends_in_a_deployed_model",
+    ".venv/bin/flight-delays run": "test_plain_run_gives_the_model_and_figures_of_the_dag_run",
+    ".venv/bin/flight-delays --help": "test_every_command_of_the_project_explains_itself",
+    "python3 -m venv .venv": "test_lock_installs_with_plain_pip",
+    ".venv/bin/pip install --require-hashes -r requirements.lock": "test_lock_installs_with_plain_pip",
+    ".venv/bin/pip install --no-deps --no-build-isolation -e .": "test_lock_installs_with_plain_pip",
+    "export AIRFLOW_HOME=$PWD/var/airflow AIRFLOW_CONFIG=$PWD/airflow.cfg PROJECT_HOME=$PWD": (
+        "test_backfill_runs_each_month_once_and_in_order"
+    ),
+    ".venv/bin/airflow backfill create --dag-id flight_delays_training "
+    "--from-date 2013-02-01 --to-date 2013-12-01 --max-active-runs 1": (
+        "test_backfill_runs_each_month_once_and_in_order"
+    ),
+}
+
+
+def commands_of(readme: Path) -> list[str]:
+    """Lines of the shell blocks, continued lines joined, comments left out."""
+    blocks = re.findall(r"```sh\n(.*?)```", readme.read_text(), re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [" ".join(re.sub(r" #.*", "", line).split()) for line in lines if line.strip()]
+
+
+def defined_tests() -> set[str]:
+    """Names of the template's test functions."""
+    return set(re.findall(r"def (test_\w+)", "\n".join(file.read_text() for file in REPOSITORY.glob("tests/*.py"))))
+
+
+@pytest.mark.parametrize("covered", [TEMPLATE, PROJECT])
+def test_every_command_names_a_test_that_exists(covered: dict[str, str]) -> None:
+    assert {name for name in covered.values() if name.startswith("test_")} <= defined_tests()
+
+
+def test_every_command_of_the_readme_is_covered() -> None:
+    assert set(commands_of(REPOSITORY / "README.md")) == TEMPLATE.keys()
+
+
+def test_every_command_of_the_generated_readme_is_covered(bake: Bake) -> None:
+    assert set(commands_of(bake().path / "README.md")) == PROJECT.keys()
+
+
+def test_every_command_of_the_project_is_listed_by_make_help(bake: Bake) -> None:
+    project = bake()
+    listed = re.findall(r"^  make (\S+)", project.run("make", "help").stdout, re.MULTILINE)
+    named = re.findall(r"^\| `make (\w+)`", (project.path / "README.md").read_text(), re.MULTILINE)
+    assert set(named) <= set(listed)
+    assert {"run", "test", "check", "fix", "status", "lock"} <= set(listed)
+
+
+def test_pictures_and_links_are_there() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", (REPOSITORY / "README.md").read_text()):
+        assert target.startswith("https://") or (REPOSITORY / target).is_file(), target
