@@ -125,6 +125,7 @@ def test_bad_month_is_refused_by_the_form(airflow: LiveAirflow) -> None:
     before = airflow.runs()
     with pytest.raises(urllib.error.HTTPError) as refused:
         airflow.trigger(conf={"month": "June"})
+    refused.value.close()  # it holds the answer's socket
     assert refused.value.code == 400
     assert airflow.runs() == before
 

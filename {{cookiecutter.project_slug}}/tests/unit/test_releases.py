@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
-from {{ cookiecutter.__package_name }}.deployment import LedgerEntry, check_same_predictions, find_entry
+from {{ cookiecutter.__package_name }}.deployment import (
+    LedgerEntry,
+    check_same_predictions,
+    find_entry,
+)
 from {{ cookiecutter.__package_name }}.errors import ReleaseError
 
 

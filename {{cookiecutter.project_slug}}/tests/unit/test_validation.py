@@ -5,7 +5,13 @@ import pytest
 from {{ cookiecutter.__package_name }} import contract
 from {{ cookiecutter.__package_name }}.checks import failures
 from {{ cookiecutter.__package_name }}.config import Validation
-from {{ cookiecutter.__package_name }}.validation import MonthFacts, MonthTally, check_month, find_duplicates, split_rows
+from {{ cookiecutter.__package_name }}.validation import (
+    MonthFacts,
+    MonthTally,
+    check_month,
+    find_duplicates,
+    split_rows,
+)
 
 
 def split(frame: pd.DataFrame, month: str = "2013-05") -> tuple[pd.DataFrame, pd.DataFrame]:
