@@ -158,7 +158,7 @@ class Settings(BaseSettings):
     @property
     def digest(self) -> str:
         """SHA-256 of what shapes a model: the same digest, data and code give the same model."""
-        shaping = self.model_dump(include={"training", "model", "evaluation", "gates", "validation"})
+        shaping = self.model_dump(include={"training", "model"})
         return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
 
     def absolute(self, uri: str) -> str:

@@ -37,6 +37,26 @@ def find_champion(tracker: Tracker, ledger: list[LedgerEntry]) -> Version | None
     return tracker.get_version(ledger[-1].to_version) if ledger else tracker.find_alias(CHAMPION)
 
 
+def name_of(champion: Version | None) -> str:
+    """How a champion is noted in a run's tags."""
+    return champion.version if champion else "none"
+
+
+def check_still_champion(champion: Version | None, tags: dict[str, str]) -> None:
+    """Make sure that a run's model was compared with the champion that it would replace.
+
+    Raises
+    ------
+    ReleaseError
+        If another release was made since.
+    """
+    if name_of(champion) != tags["compared_with"]:
+        raise ReleaseError(
+            f"the model was compared with champion {tags['compared_with']}, which is now {name_of(champion)}; "
+            "evaluate again"
+        )
+
+
 def record(
     settings: Settings,
     tracker: Tracker,
@@ -71,17 +91,14 @@ def record(
     return entry
 
 
-def find_comparable_champion(settings: Settings, tracker: Tracker, holdout_month: str) -> str | None:
-    """The champion's model that has not seen the held-out month; None where there is no champion.
+def find_comparable_model(champion: Version, holdout_month: str) -> str:
+    """URI of the champion's model that has not seen the held-out month.
 
     Raises
     ------
     QualityGateError
         If the champion learned from that month: on it, the champion cannot be judged.
     """
-    champion = find_champion(tracker, settle(settings, tracker))
-    if champion is None:
-        return None
     if "months" not in champion.tags:
         raise QualityGateError(
             f"the champion, version {champion.version}, was not released by this pipeline: it has no tag 'months' that "

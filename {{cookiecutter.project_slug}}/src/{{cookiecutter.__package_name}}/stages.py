@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from . import contract, deployment, evaluation, figures, ingestion, releases, reports, storage, training, validation
 from .checks import Check, explain, failures
 from .config import PACKAGE, Settings, load_settings
-from .errors import ContractError, PipelineError, QualityGateError, SourceChangedError, SourceError
+from .errors import ContractError, PipelineError, QualityGateError, ReleaseError, SourceChangedError, SourceError
 from .lineage import code_commit
 from .storage import Dataset, Partition
 from .tracking import Tracker, Version
@@ -242,7 +242,8 @@ def evaluate(run_id: str) -> Facts:
         dataset = storage.load_dataset(_stage_tag(tags, "dataset_uri", run_id))
         frame = storage.read_partition(dataset.partitions[-1])
         candidate = tracker.load_model(tags["candidate_uri"])
-        champion_uri = releases.find_comparable_champion(settings, tracker, tags["holdout_month"])
+        champion = releases.find_champion(tracker, releases.settle(settings, tracker))
+        champion_uri = releases.find_comparable_model(champion, tags["holdout_month"]) if champion else None
         report = evaluation.evaluate(
             frame,
             training.predict(candidate, frame),
@@ -261,7 +262,9 @@ def evaluate(run_id: str) -> Facts:
         figures_in_short = f"ROC-AUC {report.metrics['roc_auc']}, log loss {report.metrics['log_loss']}"
         verdict = "refused" if broken else "accepted"
         note = f"{tags['holdout_month']}: {figures_in_short}; {verdict}"
-        tracker.set_tags(run_id, {"verdict": verdict, "mlflow.note.content": note})
+        tracker.set_tags(
+            run_id, {"verdict": verdict, "compared_with": releases.name_of(champion), "mlflow.note.content": note}
+        )
         if broken:
             raise QualityGateError(f"the model is refused, the champion stays: {explain(broken)}")
     passed = f"{len(checks)} of {len(checks)} checks passed"
@@ -285,6 +288,10 @@ def deploy(run_id: str, *, by: str | None = None, reason: str = "") -> Facts:
     if tags.get("verdict") != "accepted":
         verdict = tags.get("verdict", "missing")
         raise QualityGateError(f"run {run_id}: the verdict is {verdict!r}; only an accepted model is released")
+    if (settings.digest, contract.version()) != (tags["config_digest"], tags["contract_version"]):
+        raise ReleaseError(
+            f"run {run_id}: [training], [model] or the contract changed since it was trained; run it anew"
+        )
     with tracker.working_on(run_id), training.limit_threads(settings.training):
         dataset = storage.load_dataset(_stage_tag(tags, "dataset_uri", run_id))
         ledger = releases.settle(settings, tracker)

@@ -159,6 +159,29 @@ def test_release_that_was_overtaken_is_refused(project: Path, settings: Settings
     assert champion(settings) is None
 
 
+def test_model_compared_with_a_former_champion_is_refused(project: Path, settings: Settings) -> None:
+    clean = stages.validate(stages.ingest()["dataset_uri"], "slow")
+    slow = stages.evaluate(stages.train(clean["dataset_uri"], "slow")["run_id"])
+    run("quick")
+    with pytest.raises(ReleaseError, match=r"was compared with champion none, which is now 1; evaluate again"):
+        stages.deploy(slow["run_id"])
+    stages.evaluate(slow["run_id"])
+    stages.deploy(slow["run_id"])
+    assert [entry.from_version for entry in releases.read_ledger(settings)] == [None, "1"]
+    assert champion(settings) == releases.read_ledger(settings)[-1].to_version
+
+
+def test_model_of_other_settings_than_were_judged_is_not_released(
+    project: Path, settings: Settings, monkeypatch
+) -> None:
+    clean = stages.validate(stages.ingest()["dataset_uri"], "first")
+    judged = stages.evaluate(stages.train(clean["dataset_uri"], "first")["run_id"])
+    monkeypatch.setenv(f"{ENV_PREFIX}MODEL__MAX_ITER", "7")
+    with pytest.raises(ReleaseError, match=r"\[model\] or the contract changed since it was trained"):
+        stages.deploy(judged["run_id"])
+    assert champion(settings) is None
+
+
 def test_source_that_changed_is_refused_and_refresh_keeps_the_old(project: Path, settings: Settings) -> None:
     before = stages.ingest()
     write_source(project, "2013-06", read_sample("2013-06").iloc[1::3])
