@@ -297,6 +297,7 @@ def deploy(run_id: str, *, by: str | None = None, reason: str = "") -> Facts:
         ledger = releases.settle(settings, tracker)
         entry = deployment.find_entry(ledger, run_id)
         if entry is None:
+            releases.check_still_champion(releases.find_champion(tracker, ledger), tags)
             version = _register(settings, tracker, run_id, tags, dataset)
             entry = releases.record(settings, tracker, ledger, version, tags, by, reason)
             releases.settle(settings, tracker)

@@ -171,9 +171,7 @@ def test_model_compared_with_a_former_champion_is_refused(project: Path, setting
     assert champion(settings) == releases.read_ledger(settings)[-1].to_version
 
 
-def test_model_of_other_settings_than_were_judged_is_not_released(
-    project: Path, settings: Settings, monkeypatch
-) -> None:
+def test_model_of_other_settings_than_were_judged_is_refused(project: Path, settings: Settings, monkeypatch) -> None:
     clean = stages.validate(stages.ingest()["dataset_uri"], "first")
     judged = stages.evaluate(stages.train(clean["dataset_uri"], "first")["run_id"])
     monkeypatch.setenv(f"{ENV_PREFIX}MODEL__MAX_ITER", "7")
