@@ -29,9 +29,7 @@ PROJECT = {
     "python3 -m venv .venv": "test_lock_installs_with_plain_pip",
     ".venv/bin/pip install --require-hashes -r requirements.lock": "test_lock_installs_with_plain_pip",
     ".venv/bin/pip install --no-deps --no-build-isolation -e .": "test_lock_installs_with_plain_pip",
-    "export AIRFLOW_HOME=$PWD/var/airflow AIRFLOW_CONFIG=$PWD/airflow.cfg PROJECT_HOME=$PWD": (
-        "test_backfill_runs_each_month_once_and_in_order"
-    ),
+    "AIRFLOW_HOME=$PWD/var/airflow AIRFLOW_CONFIG=$PWD/airflow.cfg PROJECT_HOME=$PWD "
     ".venv/bin/airflow backfill create --dag-id flight_delays_training "
     "--from-date 2013-02-01 --to-date 2013-12-01 --max-active-runs 1": (
         "test_backfill_runs_each_month_once_and_in_order"
@@ -72,6 +70,7 @@ def test_every_command_of_the_project_is_listed_by_make_help(bake: Bake) -> None
     assert {"run", "test", "check", "fix", "status", "lock"} <= set(listed)
 
 
-def test_pictures_and_links_are_there() -> None:
+def test_pictures_links_and_figures_are_there() -> None:
+    assert not re.search(r"@[A-Z]+@", (REPOSITORY / "README.md").read_text())
     for target in re.findall(r"\]\(([^)#]+)\)", (REPOSITORY / "README.md").read_text()):
         assert target.startswith("https://") or (REPOSITORY / target).is_file(), target

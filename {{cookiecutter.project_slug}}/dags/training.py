@@ -69,7 +69,7 @@ last_month = settings.source.last_month
     schedule=CronPartitionTimetable(schedule.cron, timezone=schedule.timezone, run_offset=-1, key_format="%Y-%m"),
     start_date=datetime.fromisoformat(f"{settings.source.first_month}-01T00:00:00+00:00"),
     # A source that ends is not asked for months after its end.
-    end_date=datetime.fromisoformat(f"{last_month}-01T00:00:00+00:00") + timedelta(days=60) if last_month else None,
+    end_date=datetime.fromisoformat(f"{last_month}-01T00:00:00+00:00") + timedelta(days=58) if last_month else None,
     catchup=False,
     max_active_runs=1,
     params=PARAMS,

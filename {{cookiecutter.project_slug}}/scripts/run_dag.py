@@ -17,8 +17,10 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 def configure_airflow() -> None:
     """Point Airflow at this project; has to come before its first import."""
-    # Its own home: in-process runs must not share a database with a live scheduler.
-    home = Path(os.environ.setdefault("AIRFLOW_HOME", str(PROJECT / "var" / "airflow-run")))
+    # Its own database, whatever the shell says: an in-process run must not share one with a live scheduler.
+    home = PROJECT / "var" / "airflow-run"
+    os.environ["AIRFLOW_HOME"] = str(home)
+    os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{home / 'airflow.db'}"
     os.environ["AIRFLOW_CONFIG"] = str(PROJECT / "airflow.cfg")
     os.environ["PROJECT_HOME"] = str(PROJECT)
     home.mkdir(parents=True, exist_ok=True)
@@ -49,7 +51,7 @@ def run_training(params: dict[str, object]) -> Any:
         db.initdb()
     bag = DagBag(PROJECT / "dags" / "training.py")
     if bag.import_errors:
-        raise RuntimeError("\n".join(bag.import_errors.values()))
+        raise RuntimeError(next(iter(bag.import_errors.values())).strip().splitlines()[-1])
     training = bag.dags[f"{PACKAGE}_training"]
     return training.test(logical_date=None, run_conf={name: value for name, value in params.items() if value})
 
@@ -75,16 +77,20 @@ def main() -> int:
     except ConfigError as error:
         console.print(f"error: {error}", markup=False, soft_wrap=True)
         return 1
+    where = ""
     if not arguments.verbose:
         redirect_output(log_file)
+        where = f"; Airflow's log: {log_file}"
     show_stages(console)
     console.print("Starting Airflow ...", style="dim")
     try:
         run = run_training({"month": arguments.month, "refresh": arguments.refresh, "reason": arguments.reason})
     except Exception as error:
         traceback.print_exc()
-        console.print(f"error: {str(error).splitlines()[0]}", markup=False, soft_wrap=True)
-        console.print(f"Airflow could not run the DAG; its log: {log_file}", soft_wrap=True)
+        console.print(
+            f"error: {str(error).partition(chr(10))[0] or type(error).__name__}", markup=False, soft_wrap=True
+        )
+        console.print(f"Airflow could not run the DAG{where}", soft_wrap=True)
         return 1
     from {{ cookiecutter.__package_name }}.status import find_run
 
@@ -95,7 +101,7 @@ def main() -> int:
     if run.state == "success":
         console.print("\n  make status    the champion and its releases\n  make mlflow    figures and model card")
         return 0
-    console.print(f"\nThe run failed; Airflow's log: {log_file}", soft_wrap=True)
+    console.print(f"\nThe run failed{where}", soft_wrap=True)
     return 1
 
 

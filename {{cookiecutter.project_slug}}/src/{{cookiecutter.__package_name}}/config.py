@@ -10,9 +10,11 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
+from croniter import croniter
 from dotenv import load_dotenv
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -67,6 +69,20 @@ class Schedule(Section):
     cron: str = Field("0 0 1 * *", min_length=9)
     timezone: str = "UTC"
     task_timeout_minutes: int = Field(60, ge=1)
+
+    @field_validator("cron")
+    @classmethod
+    def _is_cron(cls, value: str) -> str:
+        if not croniter.is_valid(value):
+            raise ValueError("not a cron expression of five fields, such as '0 0 1 * *'")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_timezone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("no time zone of that name; write it as UTC or Europe/Berlin")
+        return value
 
 
 class Validation(Section):
@@ -235,7 +251,8 @@ def _load_dotenv(path: Path) -> None:
 def _refuse_unknown_variables() -> None:
     # pydantic-settings reads the variables that it knows and is silent about a typing error in the others.
     for name in os.environ:
-        if not name.startswith(ENV_PREFIX) or name == HOME_VARIABLE:
+        # Others have names like ours: Kubernetes sets <SERVICE>_SERVICE_HOST. A knob has two underscores.
+        if not name.startswith(ENV_PREFIX) or "__" not in name.removeprefix(ENV_PREFIX):
             continue
         section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
         keys = _keys_of(section)

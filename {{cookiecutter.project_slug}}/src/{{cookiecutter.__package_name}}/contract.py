@@ -15,7 +15,6 @@ from .errors import ContractError
 Role = Literal["time", "key", "feature", "outcome", "target"]
 
 POSITIVE = "arrived 15 minutes late or more, was cancelled or was diverted"
-NEGATIVE = "arrived in time"
 
 
 def _column(

@@ -10,7 +10,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from sklearn.pipeline import Pipeline
 
 from . import contract
-from .evaluation import CALIBRATION_BINS, Report
+from .evaluation import CALIBRATION_BINS, Report, row_losses
 from .training import predict
 
 IMPORTANCE_ROWS = 2000
@@ -69,7 +69,7 @@ def _draw_importance(model: Pipeline, frame: pd.DataFrame, seed: int) -> Figure:
         model,
         rows[features],
         rows[contract.TARGET],
-        scoring="neg_log_loss",
+        scoring=lambda fitted, X, y: -row_losses(y.to_numpy(), predict(fitted, X)).mean(),
         n_repeats=IMPORTANCE_REPEATS,
         random_state=seed,
     )

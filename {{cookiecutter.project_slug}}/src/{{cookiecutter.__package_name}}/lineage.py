@@ -1,5 +1,6 @@
-"""Which code is running."""
+"""Which code is running, and for whom."""
 
+import getpass
 import os
 import subprocess
 from pathlib import Path
@@ -23,3 +24,11 @@ def code_commit(home: Path) -> str:
     except (OSError, subprocess.CalledProcessError):
         return "no git commit"
     return described.stdout.strip()
+
+
+def current_user() -> str:
+    """Name of the operating system's user; containers run under numbers that have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

@@ -4,7 +4,6 @@ The newest entry of the ledger is the truth. An entry is written whole or not at
 write the next one; the registry's aliases follow, at once or, after a crash in between, at the next call.
 """
 
-import getpass
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -12,18 +11,33 @@ from . import storage
 from .config import Settings
 from .deployment import LedgerEntry
 from .errors import QualityGateError, ReleaseError
+from .lineage import current_user
 from .tracking import CHAMPION, PREVIOUS, Tracker, Version
 
 
 def settle(settings: Settings, tracker: Tracker) -> list[LedgerEntry]:
-    """Let the aliases follow the ledger, also after a crash between the two; returns the ledger."""
+    """Let the aliases follow the ledger, also after a crash between the two; returns the ledger.
+
+    Raises
+    ------
+    ReleaseError
+        If the champion is a version that this ledger knows nothing of: whoever moved it keeps another ledger.
+    """
     ledger = read_ledger(settings)
-    if ledger:
-        wanted = {CHAMPION: ledger[-1].to_version, PREVIOUS: ledger[-1].from_version}
-        for alias, version in wanted.items():
-            current = tracker.find_alias(alias)
-            if version and (current is None or current.version != version):
-                tracker.move_alias(alias, version)
+    if not ledger:
+        return ledger
+    last = ledger[-1]
+    champion = tracker.find_alias(CHAMPION)
+    if champion and champion.version not in {last.to_version, last.from_version}:
+        raise ReleaseError(
+            f"'{CHAMPION}' of {settings.tracking.model_name!r} is version {champion.version}, but the ledger in "
+            f"{settings.storage_uri} ends with version {last.to_version}: it was moved by hand, or released from "
+            "another storage; move it back, or let all who share the registry share [storage] uri"
+        )
+    for alias, version in ((CHAMPION, last.to_version), (PREVIOUS, last.from_version)):
+        current = tracker.find_alias(alias)
+        if version and (current is None or current.version != version):
+            tracker.move_alias(alias, version)
     return ledger
 
 
@@ -72,7 +86,7 @@ def record(
         sequence=len(ledger) + 1,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         action="deploy",
-        by=by or getpass.getuser(),
+        by=by or current_user(),
         reason=reason or tags.get("reason") or f"passed every check on {tags['holdout_month']}",
         from_version=champion.version if champion else None,
         to_version=version.version,

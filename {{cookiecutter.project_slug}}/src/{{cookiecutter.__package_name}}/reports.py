@@ -15,6 +15,7 @@ class Lineage:
 
     run_id: str
     pipeline_run: str
+    features: list[str]
     months: list[str]
     holdout_month: str
     rows: int
@@ -84,7 +85,7 @@ def model_card(model_name: str, version: str, report: Report, checks: list[Check
         ["feature", "meaning", "unit"],
         [
             [name, contract.SCHEMA.columns[name].description, (contract.SCHEMA.columns[name].metadata or {})["unit"]]
-            for name in contract.FEATURES
+            for name in lineage.features
         ],
     )
     slices = table(

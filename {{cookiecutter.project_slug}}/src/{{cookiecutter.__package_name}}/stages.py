@@ -5,7 +5,6 @@ at any point: what it had finished is found, not made twice.
 """
 
 import functools
-import getpass
 import logging
 import time
 from collections.abc import Callable
@@ -14,13 +13,16 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from pydantic import TypeAdapter
+from sklearn.pipeline import Pipeline
 
 from . import contract, deployment, evaluation, figures, ingestion, releases, reports, storage, training, validation
 from .checks import Check, explain, failures
 from .config import PACKAGE, Settings, load_settings
 from .errors import ContractError, PipelineError, QualityGateError, ReleaseError, SourceChangedError, SourceError
-from .lineage import code_commit
+from .lineage import code_commit, current_user
 from .storage import Dataset, Partition
 from .tracking import Tracker, Version
 from .validation import MonthFacts
@@ -90,7 +92,7 @@ def _ingest_month(settings: Settings, month: str, refresh: bool) -> Partition:
     try:
         with storage.local_copy(uri) as path:
             source_sha256 = storage.file_sha256(path)
-            same_contract = [each for each in existing if each.contract_version == contract.version()]
+            same_contract = _under_this_contract(existing)
             for partition in same_contract:
                 if partition.source_sha256 == source_sha256:
                     return partition
@@ -98,7 +100,7 @@ def _ingest_month(settings: Settings, month: str, refresh: bool) -> Partition:
                 raise SourceChangedError(
                     f"{uri}: not what was ingested as {same_contract[-1].uri}: its SHA-256 was "
                     f"{same_contract[-1].source_sha256[:12]}... and is {source_sha256[:12]}...; "
-                    f"restore it, or take it as a new version with --refresh"
+                    "restore it, or take it as a new version with --refresh (make run ARGS=--refresh)"
                 )
             return _write_raw(settings, month, uri, path, source_sha256)
     except FileNotFoundError:
@@ -129,9 +131,10 @@ def validate(dataset_uri: str, pipeline_run: str, *, by: str | None = None, reas
     run_id = tracker.open_run(pipeline_run, raw.months[-1], _run_tags(settings, by, reason))
     with tracker.working_on(run_id):
         earlier = [
-            MonthFacts(**storage.find_partitions(settings.storage_uri, "clean", month)[-1].facts)
+            MonthFacts(**clean_months[-1].facts)
             for month in storage.list_months(settings.storage_uri, "clean")
             if month < raw.months[0]
+            if (clean_months := _under_this_contract(storage.find_partitions(settings.storage_uri, "clean", month)))
         ]
         judged: dict[str, tuple[MonthFacts, list[Check]]] = {}
         clean = []
@@ -151,6 +154,10 @@ def validate(dataset_uri: str, pipeline_run: str, *, by: str | None = None, reas
         "quarantined": quarantined,
         "result": f"{dataset.rows:,} clean rows, {quarantined:,} quarantined, {notes} notes in the report",
     }
+
+
+def _under_this_contract(partitions: list[Partition]) -> list[Partition]:
+    return [partition for partition in partitions if partition.contract_version == contract.version()]
 
 
 def _validate_month(
@@ -201,6 +208,7 @@ def train(dataset_uri: str, pipeline_run: str) -> Facts:
     dataset = storage.load_dataset(dataset_uri)
     run_id = tracker.open_run(pipeline_run, dataset.months[-1], _run_tags(settings, None, ""))
     with tracker.working_on(run_id), training.limit_threads(settings.training):
+        _check_same_run(tracker.tags(run_id), settings, dataset)
         training_span, holdout = _split_dataset(settings, dataset)
         frame = storage.read_dataset(training_span)
         model = training.fit(frame, settings.training, settings.model)
@@ -248,7 +256,7 @@ def evaluate(run_id: str) -> Facts:
             frame,
             training.predict(candidate, frame),
             float(tags["base_rate"]),
-            training.predict(tracker.load_model(champion_uri), frame) if champion_uri else None,
+            _predict_as_champion(tracker.load_model(champion_uri), frame) if champion_uri else None,
             settings.evaluation,
             settings.training.seed,
         )
@@ -311,6 +319,15 @@ def deploy(run_id: str, *, by: str | None = None, reason: str = "") -> Facts:
     }
 
 
+def _predict_as_champion(model: Pipeline, frame: pd.DataFrame) -> np.ndarray:
+    if missing := [name for name in model.feature_names_in_ if name not in frame]:
+        raise QualityGateError(
+            f"the champion needs columns that the contract no longer has: {', '.join(missing)}; other data want "
+            "another [tracking] model_name, where the first model is compared with the baseline only"
+        )
+    return training.predict(model, frame)
+
+
 def _register(settings: Settings, tracker: Tracker, run_id: str, tags: dict[str, str], dataset: Dataset) -> Version:
     """Fit on all months, make a version of it, and see that the registry gives back the same model."""
     frame = storage.read_dataset(dataset)
@@ -324,6 +341,7 @@ def _register(settings: Settings, tracker: Tracker, run_id: str, tags: dict[str,
     lineage = reports.Lineage(
         run_id=run_id,
         pipeline_run=tags["pipeline_run"],
+        features=list(model.feature_names_in_),
         months=dataset.months,
         holdout_month=tags["holdout_month"],
         rows=dataset.rows,
@@ -337,6 +355,15 @@ def _register(settings: Settings, tracker: Tracker, run_id: str, tags: dict[str,
     card = reports.model_card(settings.tracking.model_name, version.version, report, checks, lineage)
     tracker.log_text(run_id, card, "model_card.md")
     return version
+
+
+def _check_same_run(tags: dict[str, str], settings: Settings, dataset: Dataset) -> None:
+    """Make sure that a run that is taken up again has the settings and the data that it began with."""
+    same_settings = tags["config_digest"] == settings.digest
+    same_data = tags.get("data_digest", dataset.digest) == dataset.digest
+    if not (same_settings and same_data):
+        changed = "the data" if same_settings else "[training] or [model]"
+        raise ReleaseError(f"this run began before {changed} changed, and its model is of that time; start a new run")
 
 
 def _split_dataset(settings: Settings, dataset: Dataset) -> tuple[Dataset, Dataset]:
@@ -360,7 +387,7 @@ def _metrics(report: evaluation.Report) -> dict[str, float]:
 
 
 def _run_tags(settings: Settings, by: str | None, reason: str) -> dict[str, str]:
-    commit, user = code_commit(settings.home), by or getpass.getuser()
+    commit, user = code_commit(settings.home), by or current_user()
     tags = {"code_commit": commit, "config_digest": settings.digest, "by": user}
     shown_by_mlflow = {"mlflow.user": user, "mlflow.source.name": PACKAGE, "mlflow.source.git.commit": commit}
     return tags | shown_by_mlflow | ({"reason": reason} if reason else {})

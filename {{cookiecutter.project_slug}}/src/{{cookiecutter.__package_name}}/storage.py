@@ -224,11 +224,15 @@ def load_dataset(uri: str) -> Dataset:
     except FileNotFoundError:
         raise PartitionError(f"{uri}: no such dataset; ingest and validate print the URI of theirs") from None
     storage_uri = uri.rsplit("/datasets/", 1)[0]
-    found = [
-        next(each for each in find_partitions(storage_uri, layer, month) if each.version == version)
-        for layer, month, version in members
-    ]
+    found = [_get_partition(storage_uri, *member) for member in members]
     return Dataset(uri, _digest(found), found)
+
+
+def _get_partition(storage_uri: str, layer: Layer, month: str, version: int) -> Partition:
+    for partition in find_partitions(storage_uri, layer, month):
+        if partition.version == version:
+            return partition
+    raise PartitionError(f"{storage_uri}/{layer}/{month}/v{version}: missing; run again from the start to make it anew")
 
 
 def _digest(partitions: list[Partition]) -> str:

@@ -28,7 +28,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.data.dataset_source_registry import resolve_dataset_source
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import LoggedModel, Metric, Param, Run
+from mlflow.entities import DatasetInput, InputTag, LoggedModel, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
@@ -205,8 +205,8 @@ class Tracker:
             name=f"{dataset.months[0]} to {dataset.months[-1]}",
             digest=dataset.digest[:36],
         )
-        with mlflow.start_run(run_id=run_id):
-            mlflow.log_input(entry, context=context)
+        tag = InputTag("mlflow.data.context", context)
+        self._client.log_inputs(run_id, [DatasetInput(entry._to_mlflow_entity(), [tag])])
 
     # Models
 
@@ -230,6 +230,7 @@ class Tracker:
                 serialization_format="skops",
                 skops_trusted_types=TRUSTED_TYPES,
             )
+        self._client.update_run(run_id, status="RUNNING")  # the block above ended it
         sha256 = file_sha256(_model_file(info.model_uri))
         self._client.set_logged_model_tags(info.model_id, {"sha256": sha256})
         return str(info.model_uri)

@@ -126,7 +126,9 @@ def _parse(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[int, list[str]]]:
             columns[name] = given
             continue
         if dtype.startswith("datetime"):
-            parsed = pd.to_datetime(given, errors="coerce", format="ISO8601").astype(dtype)
+            # A time with an offset is another time than the contract's, which has none: it does not parse.
+            with_offset = given.astype("str").str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", regex=True, na=False)
+            parsed = pd.to_datetime(given.mask(with_offset), errors="coerce", format="ISO8601").astype(dtype)
         elif dtype == "str":
             parsed = given.astype("str").where(given.notna(), None)
         else:

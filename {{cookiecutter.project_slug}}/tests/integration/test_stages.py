@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import read_sample, write_source
-from {{ cookiecutter.__package_name }} import releases, stages, status, storage, tracking, training
+from {{ cookiecutter.__package_name }} import contract, releases, stages, status, storage, tracking, training
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, Settings
 from {{ cookiecutter.__package_name }}.errors import (
     ContractError,
@@ -20,6 +19,8 @@ from {{ cookiecutter.__package_name }}.errors import (
     SourceChangedError,
     SourceError,
 )
+
+from conftest import read_sample, write_source
 
 
 def run(name: str = "first", month: str | None = None) -> str:
@@ -178,6 +179,50 @@ def test_model_of_other_settings_than_were_judged_is_refused(project: Path, sett
     with pytest.raises(ReleaseError, match=r"\[model\] or the contract changed since it was trained"):
         stages.deploy(judged["run_id"])
     assert champion(settings) is None
+
+
+def test_champion_that_another_storage_released_is_not_taken_back(project: Path, settings: Settings) -> None:
+    for name in ("first", "second", "third"):
+        run(name)
+    tracking.Tracker(settings).move_alias(tracking.CHAMPION, "1")
+    with pytest.raises(ReleaseError, match=r"is version 1, but the ledger in .* ends with version 3"):
+        status.read_status(settings)
+    assert champion(settings) == "1"
+
+
+def test_run_that_is_taken_up_with_other_settings_or_data_is_refused(
+    project: Path, settings: Settings, monkeypatch
+) -> None:
+    clean = stages.validate(stages.ingest()["dataset_uri"], "first")
+    stages.train(clean["dataset_uri"], "first")
+    other = stages.validate(stages.ingest("2013-06")["dataset_uri"], "other")
+    with pytest.raises(ReleaseError, match=r"began before the data changed"):
+        stages.train(other["dataset_uri"], "first")
+    monkeypatch.setenv(f"{ENV_PREFIX}MODEL__MAX_ITER", "7")
+    with pytest.raises(ReleaseError, match=r"began before \[training\] or \[model\] changed"):
+        stages.train(clean["dataset_uri"], "first")
+
+
+def test_champion_of_other_columns_is_named(project: Path, settings: Settings, monkeypatch) -> None:
+    run("first")
+    monkeypatch.delitem(contract.SCHEMA.columns, "temp")
+    monkeypatch.setattr(contract, "DTYPES", {n: t for n, t in contract.DTYPES.items() if n != "temp"})
+    monkeypatch.setattr(contract, "FEATURES", [n for n in contract.FEATURES if n != "temp"])
+    for month in ("2013-05", "2013-06", "2013-07"):
+        write_source(project, month, read_sample(month).iloc[::3].drop(columns="temp"))
+    with pytest.raises(QualityGateError, match=r"champion needs columns that the contract no longer has: temp"):
+        run("second")
+
+
+def test_run_stays_running_until_it_is_released(project: Path, settings: Settings) -> None:
+    clean = stages.validate(stages.ingest()["dataset_uri"], "first")
+    tracker = tracking.Tracker(settings)
+    run_id = stages.train(clean["dataset_uri"], "first")["run_id"]
+    assert tracker._client.get_run(run_id).info.status == "RUNNING"
+    stages.evaluate(run_id)
+    assert tracker._client.get_run(run_id).info.status == "RUNNING"
+    stages.deploy(run_id)
+    assert tracker._client.get_run(run_id).info.status == "FINISHED"
 
 
 def test_source_that_changed_is_refused_and_refresh_keeps_the_old(project: Path, settings: Settings) -> None:

@@ -46,7 +46,8 @@ def test_dotenv_overrides_the_file_and_the_shell_overrides_dotenv(
         ("seed = 2013", 'seed = "x"', r"pipeline.toml: \[training\] seed = 'x': .*integer"),
         ("min_roc_auc = 0.60", "min_roc_auc = 60", r"\[gates\] min_roc_auc = 60: .*less than or equal to 1"),
         ("[gates]", "[gate]", r"\[gate\]: no such setting; allowed: source, storage"),
-        ("flights-{month}", "flights", r"no \{month\} in it"),
+        ('cron = "0 0 1 * *"', 'cron = "every month x"', r"\[schedule\] cron = 'every month x': not a cron expression"),
+        ('timezone = "UTC"', 'timezone = "Mars/Olympus"', r"timezone = 'Mars/Olympus': no time zone of that name"),
         ('first_month = "2013-01"', 'first_month = "2013-13"', r"\[source\] first_month = '2013-13'"),
         ("seed = 2013", "seed = ", "not valid TOML"),
     ],
@@ -69,6 +70,11 @@ def test_unknown_variable_with_our_prefix_is_refused(project: Path, monkeypatch:
     monkeypatch.setenv(f"{ENV_PREFIX}MODEL__MAX_ITERS", "3")
     with pytest.raises(ConfigError, match=f"{ENV_PREFIX}MODEL__MAX_ITERS: no such setting; allowed: .*MAX_ITER"):
         load_settings()
+
+
+def test_variable_that_only_looks_like_ours_is_left_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}SERVICE_HOST", "10.0.0.1")
+    load_settings()
 
 
 def test_missing_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,5 +40,6 @@ def test_validation_report_names_each_month_and_check() -> None:
     ["version 7", "2013-05 to 2013-06", "0.700 [0.600, 0.800]", "carrier = AA", "feed", "2013-07", *contract.FEATURES],
 )
 def test_model_card_says_what_is_known_of_the_model(said: str) -> None:
-    lineage = Lineage("run", "name", ["2013-05", "2013-06", "2013-07"], "2013-07", 30, "feed", "c", "g", "sha")
+    months = ["2013-05", "2013-06", "2013-07"]
+    lineage = Lineage("run", "name", contract.FEATURES, months, "2013-07", 30, "feed", "c", "g", "sha")
     assert said in model_card("model", "7", REPORT, [Check("roc_auc floor", True, "0.7")], lineage)

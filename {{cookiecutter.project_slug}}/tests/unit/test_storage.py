@@ -103,6 +103,13 @@ def test_storage_that_was_moved_is_read_where_it_is(tmp_path: Path) -> None:
     assert moved.digest == dataset.digest
 
 
+def test_version_that_was_removed_is_named(tmp_path: Path) -> None:
+    dataset = storage.save_dataset(str(tmp_path), [put(tmp_path, [1])])
+    (tmp_path / "raw" / "2013-05" / "v1" / "manifest.json").unlink()
+    with pytest.raises(PartitionError, match=r"raw/2013-05/v1: missing"):
+        storage.load_dataset(dataset.uri)
+
+
 def test_unknown_dataset_is_named(tmp_path: Path) -> None:
     with pytest.raises(PartitionError, match=r"nothing\.json: no such dataset"):
         storage.load_dataset(str(tmp_path / "nothing.json"))

@@ -44,6 +44,7 @@ def test_good_rows_pass_unchanged(rows) -> None:
         ("distance", ["2475", "n/a"], "distance: not a int64: n/a"),
         ("distance", ["2475", "24.5"], "distance: not a int64: 24.5"),
         ("scheduled_departure", ["2013-05-01T06:00", "yesterday"], "scheduled_departure: not a datetime64"),
+        ("scheduled_departure", ["2013-05-01T06:00", "2013-05-01T06:00Z"], "scheduled_departure: not a datetime64"),
         ("scheduled_departure", ["2013-05-01T06:00", "2013-06-01T06:00"], "outside the month: 2013-06-01"),
         ("delayed", [0, 2], "delayed: isin.*: 2"),
     ],
