@@ -33,7 +33,7 @@ def prepare_project() -> Path:
         WORK,
         "git_init=no",
     ]
-    run([*bake, "git_init=no"], WORK, HOME=str(WORK / "home"))  # cookiecutter notes its answers in the home folder
+    run(bake, WORK, HOME=str(WORK / "home"))  # cookiecutter notes its answers in the home folder
     run(["make", "setup", f"UV={find_uv()}"], folder)
     return folder
 

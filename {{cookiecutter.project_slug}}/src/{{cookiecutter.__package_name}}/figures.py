@@ -15,15 +15,17 @@ from .training import predict
 
 IMPORTANCE_ROWS = 2000
 IMPORTANCE_REPEATS = 3
-FEW_ROWS = 300
 
 
-def draw_figures(model: Pipeline, frame: pd.DataFrame, report: Report, seed: int) -> dict[str, Figure]:
+def draw_figures(
+    model: Pipeline, frame: pd.DataFrame, report: Report, min_slice_rows: int, seed: int
+) -> dict[str, Figure]:
     """File name and figure of each plot.
 
     Parameters
     ----------
     frame : the held-out rows
+    min_slice_rows : slices with fewer are drawn in grey
     """
     target, probability = frame[contract.TARGET].to_numpy(), predict(model, frame)
     return {
@@ -31,7 +33,7 @@ def draw_figures(model: Pipeline, frame: pd.DataFrame, report: Report, seed: int
         "precision_recall.png": _draw_precision_recall(target, probability, report),
         "calibration.png": _draw_calibration(target, probability, report),
         "permutation_importance.png": _draw_importance(model, frame, seed),
-        "slices.png": _draw_slices(report),
+        "slices.png": _draw_slices(report, min_slice_rows),
     }
 
 
@@ -80,13 +82,13 @@ def _draw_importance(model: Pipeline, frame: pd.DataFrame, seed: int) -> Figure:
     return figure
 
 
-def _draw_slices(report: Report) -> Figure:
+def _draw_slices(report: Report, min_slice_rows: int) -> Figure:
     figure = Figure(figsize=(9, 6), layout="constrained")
-    figure.suptitle(f"Log loss by slice; dotted: all rows; grey: fewer than {FEW_ROWS} rows")
+    figure.suptitle(f"Log loss by slice; dotted: all rows; grey: fewer than {min_slice_rows} rows")
     columns = list(dict.fromkeys(each.column for each in report.slices))
     for axes, column in zip(figure.subplots(len(columns), 1, squeeze=False).flat, columns, strict=True):
         slices = [each for each in report.slices if each.column == column]
-        colors = ["lightgrey" if each.rows < FEW_ROWS else "tab:blue" for each in slices]
+        colors = ["lightgrey" if each.rows < min_slice_rows else "tab:blue" for each in slices]
         axes.bar([each.value for each in slices], [each.log_loss for each in slices], color=colors)
         axes.axhline(report.metrics["log_loss"].value, color="grey", linestyle=":")
         axes.set(xlabel=column, ylabel="log loss, nats")

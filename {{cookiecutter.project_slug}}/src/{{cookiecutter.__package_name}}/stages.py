@@ -265,7 +265,8 @@ def evaluate(run_id: str) -> Facts:
         tracker.log_metrics(run_id, _metrics(report))
         tracker.log_json(run_id, TypeAdapter(evaluation.Report).dump_python(report), "evaluation.json")
         tracker.log_json(run_id, [asdict(check) for check in checks], "verdict.json")
-        for file, figure in figures.draw_figures(candidate, frame, report, settings.training.seed).items():
+        seed, few = settings.training.seed, settings.evaluation.min_slice_rows
+        for file, figure in figures.draw_figures(candidate, frame, report, few, seed).items():
             tracker.log_figure(run_id, figure, file)
         figures_in_short = f"ROC-AUC {report.metrics['roc_auc']}, log loss {report.metrics['log_loss']}"
         verdict = "refused" if broken else "accepted"

@@ -195,9 +195,9 @@ def read_batches(partition: Partition) -> Iterator[pd.DataFrame]:
             yield pa.Table.from_batches([batch]).to_pandas()
 
 
-def read_dataset(dataset: Dataset, columns: list[str] | None = None) -> pd.DataFrame:
+def read_dataset(dataset: Dataset) -> pd.DataFrame:
     """All partitions, one after the other, with a fresh index."""
-    return pd.concat([read_partition(partition, columns) for partition in dataset.partitions], ignore_index=True)
+    return pd.concat([read_partition(partition) for partition in dataset.partitions], ignore_index=True)
 
 
 def save_dataset(storage_uri: str, partitions: list[Partition]) -> Dataset:

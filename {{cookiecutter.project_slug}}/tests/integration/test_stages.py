@@ -9,7 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.__package_name }} import contract, releases, stages, status, storage, tracking, training
+from {{ cookiecutter.__package_name }} import (
+    contract,
+    releases,
+    stages,
+    status,
+    storage,
+    tracking,
+    training,
+)
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, Settings
 from {{ cookiecutter.__package_name }}.errors import (
     ContractError,
@@ -205,7 +213,7 @@ def test_run_that_is_taken_up_with_other_settings_or_data_is_refused(
 
 def test_champion_of_other_columns_is_named(project: Path, settings: Settings, monkeypatch) -> None:
     run("first")
-    monkeypatch.delitem(contract.SCHEMA.columns, "temp")
+    monkeypatch.setattr(contract, "SCHEMA", contract.SCHEMA.remove_columns(["temp"]))
     monkeypatch.setattr(contract, "DTYPES", {n: t for n, t in contract.DTYPES.items() if n != "temp"})
     monkeypatch.setattr(contract, "FEATURES", [n for n in contract.FEATURES if n != "temp"])
     for month in ("2013-05", "2013-06", "2013-07"):
