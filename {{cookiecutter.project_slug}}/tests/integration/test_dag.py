@@ -34,6 +34,12 @@ def test_dag_run_is_one_mlflow_run_and_equals_the_plain_run(project: Path, setti
     assert of_dag["version"] == "1"
     assert tracker.tags(of_dag["run_id"])["reason"] == "a test"
     assert len(tracker._client.search_runs([tracker.experiment_id])) == 1
+    found = tracker._client.get_run(of_dag["run_id"])
+    assert found.info.status == "FINISHED"
+    assert found.data.params["seed"] == "2013"
+    assert len(found.inputs.dataset_inputs) == 2
+    files = {each.path for each in tracker._client.list_artifacts(of_dag["run_id"])}
+    assert {"model_card.md", "validation_report.md", "verdict.json", "roc.png", "slices.png"} <= files
 
     raw = stages.ingest()
     clean = stages.validate(raw["dataset_uri"], "plain")

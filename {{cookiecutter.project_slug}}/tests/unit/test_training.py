@@ -50,7 +50,7 @@ def test_longer_delays_raise_the_probability(learnable: pd.DataFrame) -> None:
 
 def test_unseen_categories_and_nulls_are_predicted(learnable: pd.DataFrame) -> None:
     model = fit(learnable, Training(), SMALL)
-    strange = learnable.head(3).assign(carrier="ZZ", dest="XXX", recent_delay=np.nan, temp=np.nan)
+    strange = learnable.head(3).assign(carrier="ZZ", dest="QQQ", recent_delay=np.nan, temp=np.nan)
     probability = predict(model, strange)
     assert ((probability >= 0) & (probability <= 1)).all()
 
