@@ -31,6 +31,7 @@ HOME_VARIABLE = f"{ENV_PREFIX}HOME"
 Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Score = Annotated[float, Field(ge=0, le=1)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Section(BaseModel):
@@ -128,6 +129,37 @@ class Gates(Section):
     min_gain_over_baseline: Annotated[float, Field(ge=0)] = 0.0
     max_loss_over_champion: Annotated[float, Field(ge=0)] = 0.01
     max_slice_loss_over_champion: Annotated[float, Field(ge=0)] = 0.05
+    approval: Literal["never", "always", "on_warning"] = "never"
+    approval_timeout_hours: float = Field(72, gt=0)
+
+
+class Serving(Section):
+    """How the champion answers, row by row and in batches."""
+
+    decision_threshold: Fraction = 0.5
+    unseen_categories: Literal["refuse", "as_missing"] = "refuse"
+    max_rows: int = Field(1000, ge=1)
+    max_body_mb: float = Field(5.0, gt=0)
+    champion_poll_s: float = Field(2.0, gt=0)
+    log_predictions: bool = True
+
+
+class Stack(Section):
+    """Where `make up` listens."""
+
+    host: str = Field("127.0.0.1", min_length=1)
+    airflow_port: Port = 8080
+    mlflow_port: Port = 5000
+    api_port: Port = 8000
+    worker_log_port: Port = 8793
+    trigger_log_port: Port = 8794
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> "Stack":
+        ports = [value for name, value in self if name.endswith("_port")]
+        if doubled := {port for port in ports if ports.count(port) > 1}:
+            raise ValueError(f"port {min(doubled)} is named twice; each server needs one of its own")
+        return self
 
 
 class Tracking(Section):
@@ -157,6 +189,8 @@ class Settings(BaseSettings):
     model: Model = Model()
     evaluation: Evaluation = Evaluation()
     gates: Gates = Gates()
+    serving: Serving = Serving()
+    stack: Stack = Stack()
     tracking: Tracking = Tracking()
 
     @classmethod
@@ -193,8 +227,16 @@ class Settings(BaseSettings):
     @property
     def registry(self) -> str:
         """A name for the registry that is released to, since each has a ledger of its own."""
-        server = hashlib.sha256(self._configured_tracking_uri.encode()).hexdigest()[:8]
-        return f"{self.tracking.model_name}@{server if self._configured_tracking_uri else 'local'}"
+        uri = self._configured_tracking_uri
+        # The server of `make up` shows the same file that is used where nothing is configured.
+        is_local = uri in {"", self.local_mlflow_url}
+        server = "local" if is_local else hashlib.sha256(uri.encode()).hexdigest()[:8]
+        return f"{self.tracking.model_name}@{server}"
+
+    @property
+    def local_mlflow_url(self) -> str:
+        """Where `make up` serves the runs and models below `var/`."""
+        return f"http://127.0.0.1:{self.stack.mlflow_port}"
 
     @property
     def _configured_tracking_uri(self) -> str:

@@ -123,6 +123,17 @@ def empty_frame() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in DTYPES.items()})
 
 
+def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON can hold them: times as text, missing values as None."""
+    return json.loads(frame.to_json(orient="records", date_format="iso", double_precision=15))
+
+
+def to_frame(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows of the contract's columns, all of the same ones, from JSON or Python; the dtypes are the contract's."""
+    present = [name for name in DTYPES if name in records[0]]
+    return pd.DataFrame({name: pd.Series([record[name] for record in records], dtype=DTYPES[name]) for name in present})
+
+
 def version() -> str:
     """Twelve hex digits that change whenever a column, dtype, range or role does."""
     described: dict[str, Any] = {

@@ -25,6 +25,7 @@ class LedgerEntry:
     pipeline_run: str
     data_digest: str
     code_commit: str
+    approved_by: str | None = None
 
 
 def check_same_predictions(expected: np.ndarray, served: np.ndarray, version: str) -> None:

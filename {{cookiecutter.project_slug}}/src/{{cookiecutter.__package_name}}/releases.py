@@ -7,12 +7,18 @@ write the next one; the registry's aliases follow, at once or, after a crash in 
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from . import storage
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from . import contract, deployment, storage, training
 from .config import Settings
 from .deployment import LedgerEntry
 from .errors import QualityGateError, ReleaseError
 from .lineage import current_user
 from .tracking import CHAMPION, PREVIOUS, Tracker, Version
+
+SAMPLE_FILE = "sample.json"
+"""Rows that a version is tried on wherever it is loaded, with what it predicted of them when it was made."""
 
 
 def settle(settings: Settings, tracker: Tracker) -> list[LedgerEntry]:
@@ -49,6 +55,21 @@ def read_ledger(settings: Settings) -> list[LedgerEntry]:
 def find_champion(tracker: Tracker, ledger: list[LedgerEntry]) -> Version | None:
     """The version in force, by the ledger or, where there is none yet, by the registry's alias."""
     return tracker.get_version(ledger[-1].to_version) if ledger else tracker.find_alias(CHAMPION)
+
+
+def load_version(tracker: Tracker, version: Version) -> Pipeline:
+    """The model of a version, once it has predicted the rows that were kept with it as it did when it was made.
+
+    Raises
+    ------
+    ReleaseError
+        If it cannot be loaded, or predicts otherwise.
+    """
+    sample = tracker.load_json(version.run_id, SAMPLE_FILE)
+    model = tracker.load_model(version.model_uri)
+    served = training.predict(model, contract.to_frame(sample["rows"]))
+    deployment.check_same_predictions(np.asarray(sample["probability"]), served, version.version)
+    return model
 
 
 def name_of(champion: Version | None) -> str:

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 CANDIDATE = "candidate"  # fitted without the held-out month: the one that is measured
 MODEL = "model"  # fitted on all months: the one that is released
-SAMPLE_ROWS = 200
+SAMPLE_ROWS = 50
 
 # What a version keeps of its run, so that it can be compared and made again without it.
 VERSION_TAGS = [
@@ -335,10 +335,11 @@ def _register(settings: Settings, tracker: Tracker, run_id: str, tags: dict[str,
     model = training.fit(frame, settings.training, settings.model)
     model_uri = tracker.save_model(run_id, MODEL, model, frame.head())
     description = f"{tags['holdout_month']} held out, then fitted on {_span(dataset)}; by {tags['by']}"
+    sample = frame[list(model.feature_names_in_)].tail(SAMPLE_ROWS)
+    predicted = {"rows": contract.to_records(sample), "probability": training.predict(model, sample).tolist()}
+    tracker.log_json(run_id, predicted, releases.SAMPLE_FILE)
     version = tracker.register(run_id, model_uri, description, {name: tags[name] for name in VERSION_TAGS})
-    sample = frame.tail(SAMPLE_ROWS)
-    served = training.predict(tracker.load_model(version.model_uri), sample)
-    deployment.check_same_predictions(training.predict(model, sample), served, version.version)
+    releases.load_version(tracker, version)
     lineage = reports.Lineage(
         run_id=run_id,
         pipeline_run=tags["pipeline_run"],

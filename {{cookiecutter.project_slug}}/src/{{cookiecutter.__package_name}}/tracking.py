@@ -58,7 +58,7 @@ TRUSTED_TYPES = [
     "numpy.dtype",
     "sklearn.utils.validation.check_array",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    f"{PACKAGE}.training.DateParts",
+    f"{PACKAGE}.training.Features",
 ]
 REQUIREMENTS = ["mlflow", "numpy", "pandas", "scikit-learn", "skops"]
 COLUMN_TYPES = {"str": "string", "int64": "long", "float64": "double", "datetime64[us]": "datetime"}

@@ -5,7 +5,7 @@ import pytest
 from {{ cookiecutter.__package_name }} import contract
 from {{ cookiecutter.__package_name }}.config import Model, Training
 from {{ cookiecutter.__package_name }}.errors import ContractError
-from {{ cookiecutter.__package_name }}.training import DateParts, fit, predict
+from {{ cookiecutter.__package_name }}.training import MAX_CATEGORIES, Features, fit, predict
 
 SMALL = Model(max_iter=20, min_samples_leaf=5)
 
@@ -18,9 +18,27 @@ def learnable(rows) -> pd.DataFrame:
     return rows(200, recent_delay=delay, carrier=carrier, delayed=(delay > 30).astype("int64"))
 
 
-def test_date_parts_of_a_monday_morning() -> None:
-    frame = pd.DataFrame({"time": pd.to_datetime(["2013-05-06T06:30"])})
-    assert DateParts().fit(frame).transform(frame).tolist() == [[390.0, 0.0]]
+def test_features_are_categories_as_codes_then_times_in_parts_then_numbers() -> None:
+    frame = pd.DataFrame({
+        "number": [2, 3],
+        "text": ["b", "a"],
+        "time": pd.to_datetime(["2013-05-06T06:30", "2013-05-12T23:59"]),  # a Monday and a Sunday
+    })
+    features = Features(["text"], ["time"], ["number"]).fit(frame)
+    assert features.transform(frame).tolist() == [[1, 390, 0, 2], [0, 1439, 6, 3]]
+    assert features.get_feature_names_out().tolist() == ["text", "time_minute_of_day", "time_day_of_week", "number"]
+
+
+def test_missing_and_unseen_categories_are_nan() -> None:
+    features = Features(["text"], [], []).fit(pd.DataFrame({"text": ["a", None]}))
+    assert np.isnan(features.transform(pd.DataFrame({"text": ["z", None]}))).all()
+
+
+def test_rare_categories_share_the_last_code() -> None:
+    common = [f"c{index:03}" for index in range(MAX_CATEGORIES)]
+    features = Features(["text"], [], []).fit(pd.DataFrame({"text": [*common, *common, "rare", "unusual"]}))
+    codes = features.transform(pd.DataFrame({"text": ["c000", "c249", "rare", "unusual"]}))
+    assert codes[:, 0].tolist() == [0, MAX_CATEGORIES - 1, MAX_CATEGORIES, MAX_CATEGORIES]
 
 
 def test_same_seed_gives_the_same_predictions(learnable: pd.DataFrame) -> None:
