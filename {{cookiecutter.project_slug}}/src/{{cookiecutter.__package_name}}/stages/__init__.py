@@ -1,0 +1,11 @@
+"""The stages, in order: load, decide, save. Each takes and returns URIs and small facts.
+
+The command line, the DAGs and the tests call these and nothing else. A stage may be killed and started again
+at any point: what it had finished is found, not made twice.
+"""
+
+from .data import ingest, validate
+from .model import evaluate, train
+from .release import deploy
+
+__all__ = ["deploy", "evaluate", "ingest", "train", "validate"]
