@@ -14,6 +14,7 @@ from airflow.sdk import (
     task,
 )
 
+from approval import ReleaseApproval
 from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
 from {{ cookiecutter.__package_name }}.errors import PipelineError
 
@@ -27,7 +28,8 @@ Trains on all months of the window but the newest, measures the model on that on
 every gate of `pipeline.toml`.
 
 **ingest** brings the months into storage → **validate** sets broken rows aside → **train** fits a candidate →
-**evaluate** measures and judges it → **deploy** fits on all months and moves the `champion`.
+**evaluate** measures and judges it → **approve** asks a person, if the settings say so → **deploy** fits on all
+months and moves the `champion`.
 
 A refused model fails the run and leaves the champion as it was. Each run is one MLflow run of the same name;
 a cleared or retried task goes on in it.
@@ -120,16 +122,19 @@ def training() -> None:
         return stages.evaluate(trained["run_id"])
 
     @task(outlets=[MODEL])
-    def deploy(
-        evaluated: dict[str, Any], *, params: dict[str, Any], dag_run: Any, outlet_events: Any
-    ) -> dict[str, Any]:
+    def deploy(approved: dict[str, Any], *, params: dict[str, Any], dag_run: Any, outlet_events: Any) -> dict[str, Any]:
         from {{ cookiecutter.__package_name }} import stages
 
-        facts = stages.deploy(evaluated["run_id"], by=started_by(dag_run), reason=params["reason"] or "")
+        facts = stages.deploy(approved["run_id"], by=started_by(dag_run), reason=params["reason"] or "")
         outlet_events[MODEL].extra = facts
         return facts
 
-    deploy(evaluate(train(validate(ingest()))))
+    approve = ReleaseApproval(
+        task_id="approve",
+        evaluated=evaluate(train(validate(ingest()))),
+        response_timeout=timedelta(hours=settings.gates.approval_timeout_hours),
+    )
+    deploy(approve.output)
 
 
 def started_by(dag_run: Any) -> str | None:

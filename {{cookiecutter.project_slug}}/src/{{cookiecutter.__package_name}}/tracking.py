@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # MLflow's own seven retries keep a person waiting for minutes where a server is down; Airflow retries the task anyway.
@@ -149,8 +149,8 @@ class Tracker:
             self._client.update_run(run_id, status="FAILED")
             raise
 
-    def finish_run(self, run_id: str) -> None:
-        self._client.set_terminated(run_id, "FINISHED")
+    def end_run(self, run_id: str, status: Literal["FINISHED", "FAILED"]) -> None:
+        self._client.set_terminated(run_id, status)
 
     def tags(self, run_id: str) -> dict[str, str]:
         """Tags of a run.
@@ -191,6 +191,18 @@ class Tracker:
 
     def load_json(self, run_id: str, file: str) -> Any:
         return json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/{file}"))
+
+    def find_json(self, run_id: str, file: str, default: Any) -> Any:
+        """A file of a run, or the default where it has none of that name."""
+        found = {each.path for each in self._client.list_artifacts(run_id)}
+        return self.load_json(run_id, file) if file in found else default
+
+    def link_to(self, run_id: str) -> str:
+        """Address of the run's page, where MLflow has a server; else the tracking URI."""
+        uri = self._settings.tracking_uri
+        if not uri.startswith("http"):
+            return f"run {run_id} at {uri}"
+        return f"{uri}/#/experiments/{self.experiment_id}/runs/{run_id}?workflowType=machine_learning"
 
     def log_figure(self, run_id: str, figure: "Figure", file: str) -> None:
         self._client.log_figure(run_id, figure, file)

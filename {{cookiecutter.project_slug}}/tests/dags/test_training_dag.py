@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from {{ cookiecutter.__package_name }}.config import PACKAGE
 from {{ cookiecutter.__package_name }}.errors import QualityGateError
 
 PROJECT = Path(__file__).resolve().parents[2]
-STAGES = ["ingest", "validate", "train", "evaluate", "deploy"]
+STAGES = ["ingest", "validate", "train", "evaluate", "approve", "deploy"]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,13 @@ def test_every_task_is_retried_with_backoff_and_has_a_time_limit(training) -> No
     for task in training.tasks:
         assert task.retries >= 1
         assert task.retry_exponential_backoff
-        assert task.execution_timeout
+        assert task.execution_timeout or task.response_timeout  # a person may take longer than a program
+
+
+def test_silence_is_a_no(training) -> None:
+    approve = training.get_task("approve")
+    assert approve.defaults == [approve.REJECT]
+    assert approve.response_timeout == timedelta(hours=72)
 
 
 def test_what_a_person_has_to_resolve_is_not_retried(training) -> None:

@@ -6,6 +6,6 @@ at any point: what it had finished is found, not made twice.
 
 from .data import ingest, validate
 from .model import evaluate, train
-from .release import deploy
+from .release import approve, deploy, reproduce, rollback
 
-__all__ = ["deploy", "evaluate", "ingest", "train", "validate"]
+__all__ = ["approve", "deploy", "evaluate", "ingest", "reproduce", "rollback", "train", "validate"]

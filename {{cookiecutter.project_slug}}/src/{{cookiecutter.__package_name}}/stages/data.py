@@ -11,7 +11,7 @@ from ..errors import ContractError, SourceChangedError, SourceError
 from ..storage import Partition
 from ..tracking import Tracker
 from ..validation import MonthFacts
-from .common import Facts, run_tags, span, stage
+from .common import DATA_WARNINGS_FILE, Facts, run_tags, span, stage
 
 
 @stage
@@ -89,6 +89,12 @@ def validate(dataset_uri: str, pipeline_run: str, *, by: str | None = None, reas
                 earlier.append(judged[partition.month][0])
         finally:
             tracker.log_text(run_id, reports.validation_report(judged), "validation_report.md")
+        newest = [
+            f"data of {raw.months[-1]}, {check.name}: {check.detail}"
+            for check in judged[raw.months[-1]][1]
+            if not check.passed
+        ]
+        tracker.log_json(run_id, newest, DATA_WARNINGS_FILE)
         dataset = storage.save_dataset(settings.storage_uri, clean)
     quarantined = sum(facts.quarantined for facts, _ in judged.values())
     notes = sum(not check.passed for _, checks in judged.values() for check in checks)

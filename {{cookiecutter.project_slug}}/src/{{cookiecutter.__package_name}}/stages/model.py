@@ -7,13 +7,27 @@ import pandas as pd
 from pydantic import TypeAdapter
 from sklearn.pipeline import Pipeline
 
-from .. import contract, evaluation, figures, releases, storage, training
+from .. import contract, deployment, evaluation, figures, releases, reports, storage, training
 from ..checks import explain, failures
 from ..config import Settings, load_settings
 from ..errors import ContractError, QualityGateError, ReleaseError
+from ..lineage import recipe
 from ..storage import Dataset
 from ..tracking import Tracker
-from .common import Facts, run_tags, span, stage, stage_tag
+from .common import (
+    DATA_WARNINGS_FILE,
+    EVALUATION_FILE,
+    NOT_NEEDED,
+    PENDING,
+    RECIPE_FILE,
+    VERDICT_FILE,
+    WARNINGS_FILE,
+    Facts,
+    run_tags,
+    span,
+    stage,
+    stage_tag,
+)
 
 CANDIDATE = "candidate"  # fitted without the held-out month: the one that is measured
 
@@ -27,13 +41,14 @@ def train(dataset_uri: str, pipeline_run: str) -> Facts:
     run_id = tracker.open_run(pipeline_run, dataset.months[-1], run_tags(settings, None, ""))
     with tracker.working_on(run_id), training.limit_threads(settings.training):
         _check_same_run(tracker.tags(run_id), settings, dataset)
-        trainingspan, holdout = _split_dataset(settings, dataset)
-        frame = storage.read_dataset(trainingspan)
+        training_span, holdout = _split_dataset(settings, dataset)
+        frame = storage.read_dataset(training_span)
         model = training.fit(frame, settings.training, settings.model)
         candidate_uri = tracker.save_model(run_id, CANDIDATE, model, frame.head())
-        used = {"features": ", ".join(model.feature_names_in_), "training_months": span(trainingspan)}
+        used = {"features": ", ".join(model.feature_names_in_), "training_months": span(training_span)}
         tracker.log_params(run_id, {**settings.training.model_dump(), **settings.model.model_dump(), **used})
-        tracker.log_dataset(run_id, trainingspan, "training")
+        tracker.log_json(run_id, recipe(settings), RECIPE_FILE)
+        tracker.log_dataset(run_id, training_span, "training")
         tracker.log_dataset(run_id, holdout, "holdout")
         facts = {
             "dataset_uri": dataset.uri,
@@ -47,7 +62,7 @@ def train(dataset_uri: str, pipeline_run: str) -> Facts:
         tracker.set_tags(run_id, facts)
     return {
         "run_id": run_id,
-        "result": f"{len(model.feature_names_in_)} features, {len(frame):,} rows of {span(trainingspan)}; "
+        "result": f"{len(model.feature_names_in_)} features, {len(frame):,} rows of {span(training_span)}; "
         f"{holdout.months[0]} held out",
     }
 
@@ -81,21 +96,39 @@ def evaluate(run_id: str) -> Facts:
         checks = evaluation.judge(report, settings.gates, settings.evaluation)
         broken = failures(checks)
         tracker.log_metrics(run_id, _metrics(report))
-        tracker.log_json(run_id, TypeAdapter(evaluation.Report).dump_python(report), "evaluation.json")
-        tracker.log_json(run_id, [asdict(check) for check in checks], "verdict.json")
+        warnings = [
+            *evaluation.find_warnings(report, settings.gates, settings.evaluation),
+            *tracker.find_json(run_id, DATA_WARNINGS_FILE, []),
+        ]
+        tracker.log_json(run_id, TypeAdapter(evaluation.Report).dump_python(report), EVALUATION_FILE)
+        tracker.log_json(run_id, [asdict(check) for check in checks], VERDICT_FILE)
+        tracker.log_json(run_id, warnings, WARNINGS_FILE)
         seed, few = settings.training.seed, settings.evaluation.min_slice_rows
         for file, figure in figures.draw_figures(candidate, frame, report, few, seed).items():
             tracker.log_figure(run_id, figure, file)
         figures_in_short = f"ROC-AUC {report.metrics['roc_auc']}, log loss {report.metrics['log_loss']}"
         verdict = "refused" if broken else "accepted"
         note = f"{tags['holdout_month']}: {figures_in_short}; {verdict}"
+        asked = deployment.needs_approval(settings.gates.approval, warnings)
         tracker.set_tags(
-            run_id, {"verdict": verdict, "compared_with": releases.name_of(champion), "mlflow.note.content": note}
+            run_id,
+            {
+                "verdict": verdict,
+                "compared_with": releases.name_of(champion),
+                "approval": PENDING if asked else NOT_NEEDED,
+                "mlflow.note.content": note,
+            },
         )
         if broken:
             raise QualityGateError(f"the model is refused, the champion stays: {explain(broken)}")
     passed = f"{len(checks)} of {len(checks)} checks passed"
-    return {"run_id": run_id, "result": f"{figures_in_short} on {tags['holdout_month']}; {passed}"}
+    return {
+        "run_id": run_id,
+        "asks_for_approval": asked,
+        "question": f"Release the model of {tags['holdout_month']}, instead of {releases.name_of(champion)}?",
+        "about": reports.approval_request(report, checks, warnings, tracker.link_to(run_id)),
+        "result": f"{figures_in_short} on {tags['holdout_month']}; {passed}",
+    }
 
 
 def _predict_as_champion(model: Pipeline, frame: pd.DataFrame) -> np.ndarray:
