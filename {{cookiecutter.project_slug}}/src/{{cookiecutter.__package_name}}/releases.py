@@ -5,6 +5,7 @@ write the next one; the registry's aliases follow, at once or, after a crash in 
 """
 
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -63,11 +64,21 @@ def load_version(tracker: Tracker, version: Version) -> Pipeline:
     ReleaseError
         If it cannot be loaded, or predicts otherwise.
     """
-    sample = tracker.load_json(version.run_id, SAMPLE_FILE)
     model = tracker.load_model(version.model_uri)
-    served = training.predict(model, contract.to_frame(sample["rows"]))
-    deployment.check_same_predictions(np.asarray(sample["probability"]), served, version.version)
+    check_sample(model, tracker.load_json(version.run_id, SAMPLE_FILE), version.version)
     return model
+
+
+def check_sample(model: Pipeline, sample: dict[str, Any], version: str) -> None:
+    """Make sure that a model predicts the rows of its sample as it did when it was made.
+
+    Raises
+    ------
+    ReleaseError
+        If it predicts otherwise.
+    """
+    served = training.predict(model, contract.to_frame(sample["rows"]))
+    deployment.check_same_predictions(np.asarray(sample["probability"]), served, version)
 
 
 def name_of(champion: Version | None) -> str:

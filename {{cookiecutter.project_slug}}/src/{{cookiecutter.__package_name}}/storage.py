@@ -6,6 +6,7 @@
                                          manifest.json
     <storage>/datasets/<first digits of its digest>.json
     <storage>/ledger/<registry>/<number>.json
+    <storage>/predictions/date=<YYYY-MM-DD>/<name>.parquet
 
 A partition exists when its manifest does, and the manifest is written last, whole, and never over another:
 whoever is killed on the way, or comes second, leaves nothing that a reader can see. This holds on a local
@@ -262,6 +263,14 @@ def append_ledger(storage_uri: str, registry: str, sequence: int, entry: dict[st
         If another release has taken the number meanwhile.
     """
     _create(f"{storage_uri}/ledger/{registry}/{sequence:06d}.json", _dump(entry))
+
+
+def save_predictions(storage_uri: str, day: str, name: str, rows: pa.Table) -> None:
+    """Write answers of the API as one file of that day; the same name again replaces the file."""
+    with tempfile.TemporaryDirectory(prefix="predictions-") as folder:
+        local = Path(folder) / "data.parquet"
+        pq.write_table(rows, local, compression="zstd")
+        _upload(local, f"{storage_uri}/predictions/date={day}/{name}.parquet")
 
 
 def exists(uri: str) -> bool:

@@ -248,21 +248,22 @@ class Tracker:
         return str(info.model_uri)
 
     def load_model(self, model_uri: str) -> Pipeline:
-        """The pipeline behind a `models:/` URI, checked against the SHA-256 that was noted when it was saved.
+        """The pipeline behind a `models:/` URI, checked as `fetch_model` and `read_model` do."""
+        return read_model(self.fetch_model(model_uri))
+
+    def fetch_model(self, model_uri: str, folder: Path | None = None) -> Path:
+        """The file of a model, in `folder` if one is given, checked against the SHA-256 noted when it was saved.
 
         Raises
         ------
         ReleaseError
-            If the file is not the one that was saved, or holds a type that is not trusted.
+            If the file is not the one that was saved.
         """
         logged = self._client.get_logged_model(model_uri.removeprefix("models:/"))
-        file = _model_file(model_uri)
+        file = _model_file(model_uri, folder)
         if file_sha256(file) != logged.tags.get("sha256"):
             raise ReleaseError(f"{model_uri}: {file.name} is not the file that was saved: its SHA-256 differs")
-        try:
-            return skops.io.load(file, trusted=TRUSTED_TYPES)
-        except skops.io.exceptions.UntrustedTypesFoundException as error:
-            raise ReleaseError(f"{model_uri}: refused to load: {error}; see TRUSTED_TYPES in tracking.py") from None
+        return file
 
     def _find_model(self, run_id: str, name: str) -> LoggedModel | None:
         found = self._client.search_logged_models(
@@ -337,6 +338,20 @@ def _column_spec(name: str) -> ColSpec:
     return ColSpec(COLUMN_TYPES[contract.DTYPES[name]], name, required=not contract.SCHEMA.columns[name].nullable)
 
 
-def _model_file(model_uri: str) -> Path:
-    folder = Path(mlflow.artifacts.download_artifacts(model_uri))
-    return folder / "model.skops"
+def read_model(file: Path) -> Pipeline:
+    """The pipeline in a file.
+
+    Raises
+    ------
+    ReleaseError
+        If it holds a type that is not trusted.
+    """
+    try:
+        return skops.io.load(file, trusted=TRUSTED_TYPES)
+    except skops.io.exceptions.UntrustedTypesFoundException as error:
+        raise ReleaseError(f"{file}: refused to load: {error}; see TRUSTED_TYPES in tracking.py") from None
+
+
+def _model_file(model_uri: str, folder: Path | None = None) -> Path:
+    target = str(folder) if folder else None
+    return Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=target)) / "model.skops"

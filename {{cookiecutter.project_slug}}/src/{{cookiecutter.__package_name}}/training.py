@@ -117,4 +117,12 @@ def fit(frame: pd.DataFrame, settings: Training, model: Model) -> Pipeline:
 
 def predict(model: Pipeline, frame: pd.DataFrame) -> np.ndarray:
     """Probability that the target is 1; shape (n_rows,), each in [0, 1]."""
-    return model.predict_proba(frame[list(model.feature_names_in_)])[:, 1]
+    features = list(model.feature_names_in_)
+    # To select columns takes longer than to see that there is nothing to select, which counts for a single row.
+    return model.predict_proba(frame if list(frame.columns) == features else frame[features])[:, 1]
+
+
+def known_categories(model: Pipeline) -> dict[str, frozenset[str]]:
+    """What the model has seen of each text feature; of a model without a `Features` step nothing is known."""
+    step = next((step for _, step in model.steps if isinstance(step, Features)), None)
+    return {name: frozenset(values) for name, values in step.categories_.items()} if step else {}
