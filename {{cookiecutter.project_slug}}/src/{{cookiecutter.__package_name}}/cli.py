@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .errors import PipelineError
+from .errors import PipelineError, StackError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
 
@@ -149,16 +149,71 @@ def reproduce(version: Annotated[str, typer.Argument(help="Version to train agai
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """Show the champion, its figures, the data and the latest releases."""
+    """Show the processes of `up`, the champion, its figures, the data and the latest releases."""
+    from . import stack
     from .config import load_settings
-    from .console import new_console, print_status
+    from .console import new_console, print_processes, print_status
     from .status import read_status
 
-    found = read_status(load_settings())
+    settings = load_settings()
+    processes = stack.read_processes(settings)
     if as_json:
-        print(json.dumps(found, indent=1))
+        print(json.dumps({**read_status(settings), "processes": processes}, indent=1))
     else:
-        print_status(new_console(), found)
+        console = new_console()
+        print_processes(console, processes)
+        print_status(console, read_status(settings))
+
+
+@app.command()
+def up() -> None:
+    """Start Airflow, MLflow and the prediction API in the background, and wait until they are healthy."""
+    from . import stack
+    from .config import load_settings
+    from .console import new_console
+
+    stack.up(load_settings(), new_console())
+
+
+@app.command()
+def down() -> None:
+    """Stop everything that `up` has started."""
+    from . import stack
+    from .config import load_settings
+    from .console import new_console
+
+    stack.down(load_settings(), new_console())
+
+
+@app.command()
+def logs(
+    process: Annotated[str | None, typer.Argument(help="Only this one's, such as mlflow.")] = None,
+    lines: Annotated[int, typer.Option(help="So many of the last lines of each.", min=0)] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written; Ctrl-C ends it.")] = False,
+) -> None:
+    """Show what the processes of `up` have written."""
+    from . import stack
+    from .config import load_settings
+
+    files = stack.log_files(load_settings(), process)
+    os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), *map(str, files)])  # noqa: S606
+
+
+@app.command()
+def trigger(month: Month = None, refresh: Refresh = False, reason: Reason = "") -> None:
+    """Start the training DAG on the Airflow of `up`, and follow it to its end."""
+    from . import live, status
+    from .airflow_api import AirflowApi
+    from .config import load_settings
+    from .console import new_console, print_run
+
+    settings, console = load_settings(), new_console()
+    conf = {"month": month, "refresh": refresh, "reason": reason}
+    run_id, state = live.trigger(AirflowApi(settings), console, conf)
+    if summary := status.find_run(settings, run_id):
+        print_run(console, summary)
+    if state != "success":
+        raise StackError(f"run {run_id}: {state}")
 
 
 def main() -> None:

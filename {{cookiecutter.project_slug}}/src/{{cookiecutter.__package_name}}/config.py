@@ -152,8 +152,6 @@ class Stack(Section):
     airflow_port: Port = 8080
     mlflow_port: Port = 5000
     api_port: Port = 8000
-    worker_log_port: Port = 8793
-    trigger_log_port: Port = 8794
 
     @model_validator(mode="after")
     def _ports_differ(self) -> "Stack":
@@ -161,6 +159,17 @@ class Stack(Section):
         if doubled := {port for port in ports if ports.count(port) > 1}:
             raise ValueError(f"port {min(doubled)} is named twice; each server needs one of its own")
         return self
+
+    @property
+    def url_host(self) -> str:
+        """The host as this computer asks for it."""
+        reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - from all to one
+        return f"[{reached}]" if ":" in reached else reached
+
+    def url(self, server: Literal["airflow", "mlflow", "api"]) -> str:
+        """Where a server of the stack is reached from this computer."""
+        port: int = getattr(self, f"{server}_port")
+        return f"http://{self.url_host}:{port}"
 
 
 class Tracking(Section):
@@ -223,21 +232,29 @@ class Settings(BaseSettings):
     @property
     def tracking_uri(self) -> str:
         """`MLFLOW_TRACKING_URI`, else `[tracking] uri`, else a SQLite file below `var/`."""
-        return self._configured_tracking_uri or f"sqlite:///{self.home / 'var' / 'mlflow' / 'mlflow.db'}"
+        return self._configured_tracking_uri or self.local_store_uri
 
     @property
     def registry(self) -> str:
         """A name for the registry that is released to, since each has a ledger of its own."""
         uri = self._configured_tracking_uri
-        # The server of `make up` shows the same file that is used where nothing is configured.
-        is_local = uri in {"", self.local_mlflow_url}
-        server = "local" if is_local else hashlib.sha256(uri.encode()).hexdigest()[:8]
+        server = "local" if self.is_mlflow_local else hashlib.sha256(uri.encode()).hexdigest()[:8]
         return f"{self.tracking.model_name}@{server}"
+
+    @property
+    def local_store_uri(self) -> str:
+        """The file that holds runs and models where no server is configured."""
+        return f"sqlite:///{self.home / 'var' / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def is_mlflow_local(self) -> bool:
+        """Whether runs and models lie below `var/`; the server of `make up` shows the same file."""
+        return self._configured_tracking_uri in {"", self.local_mlflow_url}
 
     @property
     def local_mlflow_url(self) -> str:
         """Where `make up` serves the runs and models below `var/`."""
-        return f"http://127.0.0.1:{self.stack.mlflow_port}"
+        return self.stack.url("mlflow")
 
     @property
     def _configured_tracking_uri(self) -> str:

@@ -28,13 +28,32 @@ class StageLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         event = getattr(record, "event", None)
-        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         if event == "started":
-            self._console.print(f"  [dim]{clock}[/]  [bold]{_of(record, 'stage'):<9}[/] ...")
+            print_started(self._console, _of(record, "stage"), record.created)
         elif event in MARKS:
-            name, seconds = f"[bold]{_of(record, 'stage'):<9}[/]", f"{_of(record, 'seconds'):5.1f} s"
-            self._console.print(f"{MARKS[event]} [dim]{clock}[/]  {name} {seconds}  ", end="")
-            self._console.print(_of(record, "result"), markup=False, soft_wrap=True)
+            seconds, result = _of(record, "seconds"), _of(record, "result")
+            print_ended(self._console, _of(record, "stage"), event, record.created, seconds, result)
+
+
+def print_started(console: Console, stage: str, at: float) -> None:
+    """One line when a stage starts; `at` is in seconds since 1970."""
+    console.print(f"  [dim]{_clock(at)}[/]  [bold]{stage:<9}[/] ...")
+
+
+def print_ended(console: Console, stage: str, event: str, at: float, seconds: float, result: str) -> None:
+    """One line when a stage has ended; `event` is a key of `MARKS`."""
+    console.print(f"{MARKS[event]} [dim]{_clock(at)}[/]  [bold]{stage:<9}[/] {seconds:5.1f} s  ", end="")
+    console.print(result, markup=False, soft_wrap=True)
+
+
+def print_waiting(console: Console, stage: str, url: str) -> None:
+    """What a person has to do, where a run waits for one."""
+    console.print(f"[yellow]?[/] [dim]{_clock(time.time())}[/]  [bold]{stage:<9}[/] waits for an answer: ", end="")
+    console.print(f"approve or reject at {url}", markup=False, soft_wrap=True)
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at))
 
 
 def _of(record: logging.LogRecord, name: str) -> Any:
@@ -83,6 +102,21 @@ def print_run(console: Console, run: dict[str, Any]) -> None:
         champion = f"the champion is still version {run['champion']}" if run["champion"] else "there is no champion"
         console.print(f"[bold red]Not released[/]; {champion}")
     console.print(f"[bold]MLflow[/]     run {run['run_id']} at {run['tracking_uri']}", soft_wrap=True)
+
+
+def print_processes(console: Console, processes: list[dict[str, Any]]) -> None:
+    """The processes of `make up`."""
+    if not processes:
+        console.print("[bold]Stack[/]      down; `make up` starts it")
+    else:
+        table = Table("process", "port", "health", "memory", "id", box=None, pad_edge=False, header_style="bold")
+        for each in processes:
+            colour = {"healthy": "green", "waiting": "yellow"}.get(each["health"], "red")
+            health = each["health"] if each["health"] == "healthy" else f"{each['health']} ({each['state']})"
+            memory, process_id = f"{each['memory_mb']:>4} MB", str(each["pid"] or "-")
+            table.add_row(each["name"], str(each["port"] or "-"), f"[{colour}]{health}[/]", memory, process_id)
+        console.print(table)
+    console.print()
 
 
 def print_status(console: Console, status: dict[str, Any]) -> None:

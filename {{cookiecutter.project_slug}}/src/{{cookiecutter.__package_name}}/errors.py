@@ -9,7 +9,8 @@
     │   └── SourceChangedError it is not what it was when the month was ingested
     ├── PartitionError         a stored partition that is missing or damaged
     ├── QualityGateError       a model that may not be released
-    └── ReleaseError           a release that could not be carried out
+    ├── ReleaseError           a release that could not be carried out
+    └── StackError             a process of `make up` that does not start, or does not answer
 
 A `PipelineError` is final: trying again changes nothing, so the DAGs do not retry it. Whatever else is
 raised (a dropped connection, a full disk) may pass, and is retried.
@@ -46,3 +47,7 @@ class QualityGateError(PipelineError):
 
 class ReleaseError(PipelineError):
     """A release could not be carried out; the champion is as it was."""
+
+
+class StackError(PipelineError):
+    """A process of `make up` does not start, or does not answer."""

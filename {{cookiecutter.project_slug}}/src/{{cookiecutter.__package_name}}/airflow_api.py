@@ -1,0 +1,104 @@
+"""A client of the Airflow that `make up` runs: start a run, follow it, answer what waits for a person."""
+
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from .config import PACKAGE, Settings
+from .environment import read_passwords
+from .errors import StackError
+
+TRAINING_DAG = f"{PACKAGE}_training"
+FINISHED = {"success", "failed"}
+
+
+class AirflowApi:
+    """Airflow's REST interface, as the first of its users.
+
+    Raises
+    ------
+    StackError
+        From each method, if Airflow does not answer, or answers with a refusal.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = settings.stack.url("airflow")
+        # Nothing between us and a server on this computer, whatever proxy the shell names.
+        self._http = httpx.Client(base_url=self._url, timeout=60, trust_env=False)
+        passwords = read_passwords(settings)
+        if not passwords:
+            raise StackError("Airflow has never been started here; `make up` starts it")
+        user, password = next(iter(passwords.items()))
+        token = self._ask("POST", "/auth/token", {"username": user, "password": password})["access_token"]
+        self._http.headers["Authorization"] = f"Bearer {token}"
+
+    def dag_ids(self) -> list[str]:
+        """All DAGs that Airflow knows."""
+        return [dag["dag_id"] for dag in self._get("dags?limit=100")["dags"]]
+
+    def import_errors(self) -> dict[str, str]:
+        """Python's message for each DAG file that cannot be imported."""
+        return {each["filename"]: each["stack_trace"] for each in self._get("importErrors")["import_errors"]}
+
+    def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
+        """Start a run; returns its id."""
+        body = {"logical_date": None, "conf": conf}
+        return str(self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"])
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """`queued`, `running`, `success` or `failed`."""
+        return str(self._get(_of_run(dag_id, run_id))["state"])
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """The tasks of a run: `task_id`, `state`, `try_number`, `start_date`, `end_date`, `duration`, ..."""
+        return list(self._get(f"{_of_run(dag_id, run_id)}/taskInstances")["task_instances"])
+
+    def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
+        """What a task returned."""
+        path = f"{_of_run(dag_id, run_id)}/taskInstances/{task_id}/xcomEntries/return_value?deserialize=true"
+        return self._get(path)["value"]
+
+    def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int) -> list[dict[str, Any]]:
+        """The records that one try of a task has logged: `event`, `level`, `logger`, ..."""
+        path = f"{_of_run(dag_id, run_id)}/taskInstances/{task_id}/logs/{try_number}?full_content=true"
+        return [each for each in self._get(path)["content"] if isinstance(each, dict)]
+
+    def run_url(self, dag_id: str, run_id: str) -> str:
+        """The page of a run, for a person."""
+        return f"{self._url}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
+
+    def pending_approvals(self) -> list[dict[str, Any]]:
+        """What waits for a person's answer, the oldest first: `task_instance`, `subject`, `body`, `options`, ..."""
+        found = self._get("dags/~/dagRuns/~/hitlDetails?response_received=false&limit=100")["hitl_details"]
+        return sorted(found, key=lambda each: each["created_at"])
+
+    def respond(self, approval: dict[str, Any], option: str, params_input: dict[str, Any]) -> None:
+        """Answer a pending approval with one of its options."""
+        task = approval["task_instance"]
+        path = f"{_of_run(task['dag_id'], task['dag_run_id'])}/taskInstances/{task['task_id']}/{task['map_index']}"
+        body = {"chosen_options": [option], "params_input": params_input}
+        self._ask("PATCH", f"/api/v2/{path}/hitlDetails", body)
+
+    def _get(self, path: str) -> Any:
+        return self._ask("GET", f"/api/v2/{path}")
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        try:
+            answer = self._http.request(method, path, json=body)
+        except httpx.HTTPError as error:
+            raise StackError(f"Airflow does not answer at {self._url} ({error}); `make up` starts it") from None
+        if not answer.is_success:
+            raise StackError(f"Airflow refused {method} {path}: {answer.status_code} {_reason(answer)}")
+        return answer.json() if answer.content else None
+
+
+def _of_run(dag_id: str, run_id: str) -> str:
+    return f"dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:200]

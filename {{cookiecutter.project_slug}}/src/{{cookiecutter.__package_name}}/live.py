@@ -1,0 +1,75 @@
+"""A run of the training DAG on the Airflow that `make up` runs, followed as `make run` shows it."""
+
+import time
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+
+from .airflow_api import FINISHED, TRAINING_DAG, AirflowApi
+from .config import PACKAGE
+from .console import print_ended, print_started, print_waiting
+
+POLL_S = 0.5
+STAGES_LOGGER = f"{PACKAGE}.stages"
+BEGUN = {"running", "awaiting_input", "success", "failed", "up_for_retry"}
+
+
+def trigger(api: AirflowApi, console: Console, conf: dict[str, Any]) -> tuple[str, str]:
+    """Start the training DAG and follow it to its end; returns the run's id and how it ended."""
+    run_id = api.trigger(TRAINING_DAG, {name: value for name, value in conf.items() if value})
+    console.print(f"[bold]Airflow[/]    {api.run_url(TRAINING_DAG, run_id)}", soft_wrap=True)
+    return run_id, follow(api, console, run_id)
+
+
+def follow(api: AirflowApi, console: Console, run_id: str) -> str:
+    """Show each stage when it starts and ends, until the run has ended; returns its state."""
+    shown: set[tuple[str, int, str]] = set()
+    while True:
+        # Asked for first: what the tasks say after that is all there is to say.
+        state = api.run_state(TRAINING_DAG, run_id)
+        tasks = api.task_instances(TRAINING_DAG, run_id)
+        for task in sorted(tasks, key=lambda each: each["start_date"] or "~"):
+            if task["state"] in BEGUN and task["start_date"]:
+                _show(api, console, task, shown)
+        if state in FINISHED:
+            return state
+        time.sleep(POLL_S)
+
+
+def _show(api: AirflowApi, console: Console, task: dict[str, Any], shown: set[tuple[str, int, str]]) -> None:
+    """Print what is new about one task: that it has started, waits for a person, or has ended."""
+    name, attempt, state = task["task_id"], task["try_number"], task["state"]
+    is_new = [(name, attempt, each) not in shown for each in ("running", state)]
+    shown |= {(name, attempt, "running"), (name, attempt, state)}
+    if is_new[0]:
+        print_started(console, name, _clock(task["start_date"]))
+    if not is_new[1]:
+        return
+    if state == "awaiting_input":
+        print_waiting(console, name, api.run_url(task["dag_id"], task["dag_run_id"]))
+    elif state == "success":
+        facts = api.result(task["dag_id"], task["dag_run_id"], name)
+        result = facts.get("result", "") if isinstance(facts, dict) else ""
+        print_ended(console, name, "done", _clock(task["end_date"]), task["duration"], result)
+    elif state in {"failed", "up_for_retry"}:
+        again = "; will be tried again" if state == "up_for_retry" else ""
+        reason = _reason(api, task) + again
+        print_ended(console, name, "failed", _clock(task["end_date"]), task["duration"] or 0.0, reason)
+
+
+def _reason(api: AirflowApi, task: dict[str, Any]) -> str:
+    """Why a task failed: what the stage said, else the last error of its log."""
+    log = api.task_log(task["dag_id"], task["dag_run_id"], task["task_id"], task["try_number"])
+    for record in log:
+        if record.get("logger") == STAGES_LOGGER and record.get("level") == "error":
+            return str(record["event"]).removeprefix(f"{task['task_id']}: failed: ")
+    errors = [record for record in log if record.get("level") in {"error", "critical"}]
+    for record in reversed(errors):
+        if details := record.get("error_detail"):
+            return f"{details[0]['exc_type']}: {details[0]['exc_value']}"
+    return str(errors[-1]["event"]) if errors else "the task's process ended without a word"
+
+
+def _clock(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()

@@ -1,0 +1,355 @@
+"""Airflow, MLflow and the prediction API in the background of one machine; supervisord runs them (supervisord.conf)."""
+
+import fcntl
+import json
+import socket
+import subprocess
+import time
+import xmlrpc.client
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from rich.console import Console
+from supervisor.xmlrpc import SupervisorTransport
+
+from .airflow_api import AirflowApi
+from .config import ENV_PREFIX, PACKAGE, Settings
+from .environment import make_passwords, passwords_file, socket_file, stack_environment, stack_folder
+from .errors import StackError
+from .session import end_session, find_members, find_supervisor, read_leader
+
+START_PATIENCE_S = 240
+STOP_PATIENCE_S = 25
+LOG_LINES = 15
+
+# Which part of Airflow's health a process answers for.
+AIRFLOW_PARTS = {
+    "airflow-api-server": "metadatabase",
+    "airflow-scheduler": "scheduler",
+    "airflow-dag-processor": "dag_processor",
+    "airflow-triggerer": "triggerer",
+}
+PORTS = {"mlflow": "mlflow_port", "airflow-api-server": "airflow_port", "api": "api_port"}
+
+
+def up(settings: Settings, console: Console) -> None:
+    """Start what does not run yet, and wait until each part is healthy.
+
+    Raises
+    ------
+    StackError
+        If a port is in use, or a part does not come up; what this call has started is then ended again.
+    """
+    with _alone(settings):
+        new = make_passwords(settings)
+        leader = read_leader(_pid_file(settings))
+        if find_supervisor(leader, settings.home):
+            _check_same_settings(settings)
+            _start_stopped(settings)
+            _wait_until_healthy(settings, console)
+        else:
+            if left := end_session(leader, settings.home):
+                console.print(f"Ended {left} processes of an earlier start")
+            _start(settings, console)
+    _print_addresses(settings, console, new)
+
+
+def _start(settings: Settings, console: Console) -> None:
+    """Start everything anew, or nothing."""
+    _check_ports(settings)
+    (settings.home / "var" / "logs").mkdir(parents=True, exist_ok=True)
+    environment = stack_environment(settings)
+    _prepare_databases(settings, environment, console)
+    _settings_file(settings).write_text(_settings_text(settings))
+    try:
+        command = [f"{settings.home}/.venv/bin/supervisord", "-c", f"{settings.home}/supervisord.conf"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=settings.home)
+        if done.returncode:
+            raise StackError(f"supervisord does not start: {(done.stdout + done.stderr).strip()}")
+        _wait_until_healthy(settings, console)
+    except BaseException:
+        console.print("Stopping what was started ...", style="dim")
+        _stop(settings)
+        raise
+
+
+def down(settings: Settings, console: Console) -> None:
+    """Stop everything that `up` has started, and only that."""
+    with _alone(settings):
+        ended = _stop(settings)
+    console.print(f"Stopped; {ended} processes were running" if ended else "Nothing was running")
+
+
+def _stop(settings: Settings) -> int:
+    leader = read_leader(_pid_file(settings))
+    count = len(find_members(leader, settings.home))
+    if supervisor := find_supervisor(leader, settings.home):
+        with suppress(psutil.Error):
+            supervisor.terminate()  # it stops its processes, and kills those that do not stop
+            supervisor.wait(STOP_PATIENCE_S)
+    end_session(leader, settings.home)
+    _pid_file(settings).unlink(missing_ok=True)
+    return count
+
+
+def read_processes(settings: Settings) -> list[dict[str, Any]]:
+    """Each process of the stack: `name`, `state`, `health`, `pid`, `port`, `memory_mb`; none if it is down."""
+    if not find_supervisor(read_leader(_pid_file(settings)), settings.home):
+        return []
+    health = _airflow_health(settings)
+    return [
+        {
+            "name": each["name"],
+            "state": each["statename"].lower(),
+            "health": _health_of(settings, each, health),
+            "pid": each["pid"] or None,
+            "port": getattr(settings.stack, PORTS[each["name"]]) if each["name"] in PORTS else None,
+            "memory_mb": _memory_mb(each["pid"]) if each["pid"] else 0,
+        }
+        for each in _supervisor(settings).getAllProcessInfo()
+        if settings.is_mlflow_local or each["name"] != "mlflow"
+    ]
+
+
+def log_files(settings: Settings, name: str | None = None) -> list[Path]:
+    """The processes' logs, or that of one.
+
+    Raises
+    ------
+    StackError
+        If there is none; names those that there are.
+    """
+    folder = settings.home / "var" / "logs"
+    names = ["mlflow", *AIRFLOW_PARTS, "api"]
+    if name not in {None, *names}:
+        raise StackError(f"no process {name!r}; there are {', '.join(names)}")
+    found = [file for each in names if name in {None, each} and (file := folder / f"{each}.log").is_file()]
+    if not found:
+        raise StackError(f"no logs in {folder} yet; `make up` starts the processes")
+    return found
+
+
+# Control
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Hold the lock that lets one `up` or `down` work at a time."""
+    with (stack_folder(settings) / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StackError("another `make up` or `make down` is at work; wait for it to end") from None
+        yield
+
+
+def _supervisor(settings: Settings) -> Any:
+    transport = SupervisorTransport(None, None, f"unix://{socket_file(settings)}")
+    return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+
+def _start_stopped(settings: Settings) -> None:
+    supervisor = _supervisor(settings)
+    for each in supervisor.getAllProcessInfo():
+        is_wanted = settings.is_mlflow_local or each["name"] != "mlflow"
+        if is_wanted and each["statename"] in {"STOPPED", "EXITED", "FATAL"}:
+            supervisor.startProcess(f"{each['group']}:{each['name']}", False)
+
+
+def _pid_file(settings: Settings) -> Path:
+    return stack_folder(settings) / "supervisord.pid"
+
+
+def _settings_file(settings: Settings) -> Path:
+    return stack_folder(settings) / "settings.json"
+
+
+def _settings_text(settings: Settings) -> str:
+    where = {"tracking_uri": "" if settings.is_mlflow_local else settings.tracking_uri}
+    return json.dumps(settings.stack.model_dump() | where)
+
+
+def _check_same_settings(settings: Settings) -> None:
+    try:
+        running = json.loads(_settings_file(settings).read_text())
+    except (OSError, ValueError):
+        return
+    wanted = json.loads(_settings_text(settings))
+    changed = [key for key in wanted if running.get(key) != wanted[key]]
+    if changed:
+        raise StackError(f"the stack is up with another {', '.join(changed)}; `make down` first")
+
+
+def _check_ports(settings: Settings) -> None:
+    for name, key in PORTS.items():
+        if name == "mlflow" and not settings.is_mlflow_local:
+            continue
+        port = getattr(settings.stack, key)
+        family = socket.AF_INET6 if ":" in settings.stack.host else socket.AF_INET
+        with socket.socket(family) as attempt:
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                attempt.bind((settings.stack.host, port))
+            except OSError as error:
+                variable = f"{ENV_PREFIX}STACK__{key.upper()}"
+                raise StackError(
+                    f"{name} cannot listen on {settings.stack.host} port {port}: {error.strerror}{_owner_of(port)}; "
+                    f"set another [stack] {key} in pipeline.toml, or {variable}"
+                ) from None
+
+
+def _owner_of(port: int) -> str:
+    """Who listens there, as far as the system tells."""
+    with suppress(psutil.Error, OSError):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
+    return ""
+
+
+# Databases
+
+
+def _prepare_databases(settings: Settings, environment: dict[str, str], console: Console) -> None:
+    """Bring both databases to their present form: many processes that do it at once would break them."""
+    bin_folder = f"{settings.home}/.venv/bin"
+    commands = {"Airflow": [f"{bin_folder}/airflow", "db", "migrate"]}
+    if settings.is_mlflow_local:
+        (settings.home / "var" / "mlflow").mkdir(parents=True, exist_ok=True)
+        commands["MLflow"] = [f"{bin_folder}/mlflow", "db", "upgrade", settings.local_store_uri]
+    with console.status(f"Preparing the databases of {' and '.join(commands)} ..."):
+        started = time.monotonic()
+        running = {
+            name: subprocess.Popen(
+                command, env=environment, cwd=settings.home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+            for name, command in commands.items()
+        }
+        for name, process in running.items():
+            output, _ = process.communicate()
+            if process.returncode:
+                raise StackError(f"the database of {name} could not be prepared:\n{_last_lines(output)}")
+    console.print(f"[green]✓[/] databases{'':<17} {time.monotonic() - started:5.1f} s")
+
+
+# Health
+
+
+def _wait_until_healthy(settings: Settings, console: Console) -> None:
+    started = time.monotonic()
+    waited_for: set[str] = set()
+    with console.status("Starting ...") as line:
+        while True:
+            processes = read_processes(settings)
+            if not processes:
+                raise StackError(f"supervisord ended:\n{_last_lines_of(settings, 'supervisord')}")
+            for each in processes:
+                if each["state"] == "fatal":
+                    raise StackError(f"{each['name']} does not start:\n{_last_lines_of(settings, each['name'])}")
+                if each["health"] == "healthy" and each["name"] not in waited_for:
+                    waited_for.add(each["name"])
+                    console.print(f"[green]✓[/] {each['name']:<26} {time.monotonic() - started:5.1f} s")
+            missing = [each["name"] for each in processes if each["name"] not in waited_for]
+            if not missing:
+                break
+            if time.monotonic() - started > START_PATIENCE_S:
+                name = missing[0]
+                log = _last_lines_of(settings, name)
+                raise StackError(f"{name} is not healthy after {START_PATIENCE_S} s:\n{log}")
+            line.update(f"Waiting for {', '.join(missing)} ...")
+            time.sleep(0.5)
+        line.update("Waiting for the DAGs ...")
+        _warm_up(settings, console)
+
+
+def _warm_up(settings: Settings, console: Console) -> None:
+    """Wait until Airflow has the DAGs, and let it answer tasks once: its first answer takes many seconds."""
+    started = time.monotonic()
+    _get(f"{settings.stack.url('airflow')}/execution/health", timeout_s=60)
+    api = AirflowApi(settings)
+    while time.monotonic() - started < START_PATIENCE_S:
+        errors, dags = api.import_errors(), api.dag_ids()
+        if errors or f"{PACKAGE}_training" in dags:
+            break
+        time.sleep(0.5)
+    for file, message in errors.items():
+        console.print(f"[red]✗[/] {file} cannot be imported: {message.strip().splitlines()[-1]}", soft_wrap=True)
+    if not dags:
+        raise StackError(f"Airflow has found no DAG:\n{_last_lines_of(settings, 'airflow-dag-processor')}")
+    console.print(f"[green]✓[/] {f'{len(dags)} DAGs':<26} {time.monotonic() - started:5.1f} s")
+
+
+def _health_of(settings: Settings, process: dict[str, Any], airflow: dict[str, Any]) -> str:
+    name, is_alive = process["name"], process["statename"] in {"STARTING", "RUNNING"}
+    if not is_alive:
+        return "down"
+    if name in AIRFLOW_PARTS:
+        part = airflow.get(AIRFLOW_PARTS[name], {})
+        is_healthy = part.get("status") == "healthy" and _beats_since(part, name, process["start"])
+    else:
+        is_healthy = _get(f"{settings.stack.url(name)}/health") is not None
+    return "healthy" if is_healthy else "waiting"
+
+
+def _beats_since(part: dict[str, Any], name: str, start: int) -> bool:
+    """Whether the last heartbeat is of this process: Airflow calls one that has just been killed healthy as well."""
+    beat = part.get(f"latest_{AIRFLOW_PARTS[name]}_heartbeat")
+    return name == "airflow-api-server" or (beat is not None and datetime.fromisoformat(beat).timestamp() >= start)
+
+
+def _airflow_health(settings: Settings) -> dict[str, Any]:
+    answer = _get(f"{settings.stack.url('airflow')}/api/v2/monitor/health")
+    return answer.json() if answer else {}
+
+
+def _get(url: str, timeout_s: float = 5) -> httpx.Response | None:
+    with suppress(httpx.HTTPError):
+        answer = httpx.get(url, timeout=timeout_s, trust_env=False)
+        return answer if answer.is_success else None
+    return None
+
+
+def _memory_mb(pid: int) -> int:
+    """Memory of a process and its children, what they share counted once."""
+    total = 0
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for each in [process, *process.children(recursive=True)]:
+            with suppress(psutil.Error):
+                memory = each.memory_full_info()
+                total += getattr(memory, "pss", memory.uss)
+    return round(total / 1e6)
+
+
+def _last_lines_of(settings: Settings, name: str) -> str:
+    file = settings.home / "var" / "logs" / f"{name}.log"
+    return f"{_last_lines(file.read_text(errors='replace') if file.is_file() else '')}\n({file})"
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.rstrip().splitlines()[-LOG_LINES:])
+
+
+def _print_addresses(settings: Settings, console: Console, new_passwords: dict[str, str]) -> None:
+    stack = settings.stack
+    mlflow = settings.local_mlflow_url if settings.is_mlflow_local else f"{settings.tracking_uri} (not started here)"
+    console.print()
+    console.print(f"[bold]Airflow[/]     {stack.url('airflow')}")
+    for user, password in new_passwords.items():
+        console.print(f"            log in as {user} with {password}", markup=False)
+    console.print(f"            passwords are kept in {passwords_file(settings)}", soft_wrap=True)
+    console.print(f"[bold]MLflow[/]      {mlflow}", soft_wrap=True)
+    console.print(f"[bold]Predictions[/] {stack.url('api')}/docs")
+    if stack.host not in {"127.0.0.1", "localhost", "::1"}:
+        console.print(
+            f"[bold red]Open to the network[/] on {stack.host}, without encryption; MLflow and the API ask for no "
+            "password: whoever reaches their ports can change models",
+            soft_wrap=True,
+        )
+    console.print("\n  make trigger   start the training DAG and follow it\n  make status    processes and champion")
+    console.print("  make logs      what they write\n  make down      stop everything")
