@@ -22,6 +22,7 @@ PipelineRun = Annotated[
 ]
 RunId = Annotated[str, typer.Option("--run", help="MLflow run that `train` printed.")]
 Reason = Annotated[str, typer.Option(help="Why; goes into the ledger.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print stable JSON for programs.")]
 Verbose = Annotated[bool, typer.Option(help="Show all that is logged.")]
 
 
@@ -96,7 +97,22 @@ def deploy(run: RunId, reason: Reason = "") -> None:
 
 
 @app.command()
-def status(as_json: Annotated[bool, typer.Option("--json", help="Print stable JSON for programs.")] = False) -> None:
+def score(
+    month: Annotated[str | None, typer.Option(help="As YYYY-MM.", show_default="the newest clean one")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a clean month with the champion; what is scored already is found."""
+    from . import stages
+
+    facts = stages.score(month)
+    if as_json:
+        _print(facts)
+    else:
+        print(f"{facts['result']}\n{facts['scores_uri']}")
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
     """Show the champion, its figures, the data and the latest releases."""
     from .config import load_settings
     from .console import new_console, print_status

@@ -18,10 +18,31 @@ import pandas as pd
 from pydantic import TypeAdapter
 from sklearn.pipeline import Pipeline
 
-from . import contract, deployment, evaluation, figures, ingestion, releases, reports, storage, training, validation
+from . import (
+    contract,
+    deployment,
+    evaluation,
+    figures,
+    ingestion,
+    releases,
+    reports,
+    scoring,
+    storage,
+    training,
+    validation,
+)
 from .checks import Check, explain, failures
 from .config import PACKAGE, Settings, load_settings
-from .errors import ContractError, PipelineError, QualityGateError, ReleaseError, SourceChangedError, SourceError
+from .errors import (
+    ContractError,
+    NoChampionError,
+    PartitionError,
+    PipelineError,
+    QualityGateError,
+    ReleaseError,
+    SourceChangedError,
+    SourceError,
+)
 from .lineage import code_commit, current_user
 from .storage import Dataset, Partition
 from .tracking import Tracker, Version
@@ -149,6 +170,7 @@ def validate(dataset_uri: str, pipeline_run: str, *, by: str | None = None, reas
     notes = sum(not check.passed for _, checks in judged.values() for check in checks)
     return {
         "dataset_uri": dataset.uri,
+        "month": dataset.months[-1],
         "run_id": run_id,
         "rows": dataset.rows,
         "quarantined": quarantined,
@@ -315,8 +337,85 @@ def deploy(run_id: str, *, by: str | None = None, reason: str = "") -> Facts:
     instead = f", instead of {entry.from_version}" if entry.from_version else ""
     return {
         "run_id": run_id,
+        "month": _newest_clean(settings).month,  # which the new champion is first asked for
         "version": entry.to_version,
         "result": f"version {entry.to_version} is the champion{instead}",
+    }
+
+
+@stage
+def score(month: str | None = None) -> Facts:
+    """Score a clean month, by default the newest, with the champion; scores that are there are found.
+
+    Raises
+    ------
+    NoChampionError
+        If nothing has been released yet.
+    PartitionError
+        If there is no such month, or it is damaged.
+    """
+    settings = load_settings()
+    tracker = Tracker(settings)
+    champion = releases.find_champion(tracker, releases.settle(settings, tracker))
+    if champion is None:
+        raise NoChampionError("no champion yet to score with; `make run` trains and releases the first")
+    clean = _newest_clean(settings, month)
+    scores, found = _find_scores(settings, clean, champion), "found"
+    if scores is None:
+        with training.limit_threads(settings.training):
+            scores, found = _write_scores(settings, clean, champion, releases.load_version(tracker, champion)), "scored"
+    positive = scores.facts["positive"]
+    return {
+        "month": clean.month,
+        "model_version": champion.version,
+        "scores_uri": f"{scores.uri}/{scores.file}",
+        "rows": scores.rows,
+        "positive": positive,
+        "result": f"{clean.month}: {scores.rows:,} rows {found}, by version {champion.version}; {positive:,} positive",
+    }
+
+
+def _newest_clean(settings: Settings, month: str | None = None) -> Partition:
+    """The newest clean partition of a month, or of the newest month."""
+    months = storage.list_months(settings.storage_uri, "clean")
+    if not months or (month and month not in months):
+        there_is = f"there are {months[0]} to {months[-1]}" if months else "there is none at all"
+        raise PartitionError(
+            f"{settings.storage_uri}/clean: no month {month or 'yet'}, {there_is}; ingest and validate make them"
+        )
+    return storage.find_partitions(settings.storage_uri, "clean", month or months[-1])[-1]
+
+
+def _find_scores(settings: Settings, clean: Partition, champion: Version) -> Partition | None:
+    wanted = _score_facts(settings, champion)
+    for scores in storage.find_partitions(settings.storage_uri, "scores", clean.month):
+        if scores.source_sha256 == clean.sha256 and wanted.items() <= scores.facts.items():
+            return scores
+    return None
+
+
+def _write_scores(settings: Settings, clean: Partition, champion: Version, model: Pipeline) -> Partition:
+    positive = 0
+    with storage.new_partition(settings.storage_uri, "scores", clean.month) as writer:
+        for batch in storage.read_batches(clean, scoring.columns(model), scoring.CHUNK_ROWS):
+            scores = scoring.score(batch, model, champion.version, settings.serving.decision_threshold)
+            positive += int(scores["decision"].sum())
+            writer.write(scores)
+        return writer.publish(
+            source=clean.uri,
+            source_sha256=clean.sha256,
+            contract_version=clean.contract_version,
+            **_score_facts(settings, champion),
+            positive=positive,
+        )
+
+
+def _score_facts(settings: Settings, champion: Version) -> Facts:
+    """What scores of the same rows depend on; versions count anew in each registry, so the model is named as well."""
+    return {
+        "model_version": champion.version,
+        "model_uri": champion.model_uri,
+        "decision_threshold": settings.serving.decision_threshold,
     }
 
 

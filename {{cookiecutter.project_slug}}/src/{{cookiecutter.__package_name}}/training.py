@@ -116,5 +116,19 @@ def fit(frame: pd.DataFrame, settings: Training, model: Model) -> Pipeline:
 
 
 def predict(model: Pipeline, frame: pd.DataFrame) -> np.ndarray:
-    """Probability that the target is 1; shape (n_rows,), each in [0, 1]."""
-    return model.predict_proba(frame[list(model.feature_names_in_)])[:, 1]
+    """Probability that the target is 1; shape (n_rows,), each in [0, 1].
+
+    Raises
+    ------
+    ContractError
+        If the rows lack a column that the model was trained with.
+    """
+    try:
+        features = frame[list(model.feature_names_in_)]
+    except KeyError:
+        missing = [name for name in model.feature_names_in_ if name not in frame]
+        raise ContractError(
+            f"the model needs columns that the data do not have: {', '.join(missing)}; it was trained under another "
+            "contract: train and release one under this"
+        ) from None
+    return model.predict_proba(features)[:, 1]
