@@ -1,5 +1,6 @@
 """Scores of clean rows: what a model says of each, under the key of the row."""
 
+import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
@@ -27,6 +28,7 @@ def score(frame: pd.DataFrame, model: Pipeline, version: str, threshold: float) 
     ContractError
         If a column is missing that the model was trained with.
     """
-    probability = training.predict(model, frame)
+    # scikit-learn refuses to predict no rows.
+    probability = training.predict(model, frame) if len(frame) else np.empty(0)
     decision = (probability >= threshold).astype("int64")
     return frame[KEY].assign(probability=probability, decision=decision, model_version=version)
