@@ -49,7 +49,7 @@ def run_training(params: dict[str, object]) -> Any:
         db.check_migrations(timeout=0)
     except TimeoutError:
         db.initdb()
-    sys.path.insert(0, str(PROJECT / "dags"))  # as a scheduler does
+    sys.path.append(str(PROJECT / "dags"))  # as Airflow's own processes do, so that DAGs can share a module
     bag = DagBag(PROJECT / "dags" / "training.py")
     if bag.import_errors:
         raise RuntimeError(next(iter(bag.import_errors.values())).strip().splitlines()[-1])

@@ -26,7 +26,7 @@ Answer = Annotated[
     bool | None, typer.Option("--approve/--reject", help="Answer beforehand, where a person has to agree.")
 ]
 Reason = Annotated[str, typer.Option(help="Why; goes into the ledger.")]
-Json = Annotated[bool, typer.Option("--json", help="Print stable JSON for programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print stable JSON for programs.")]
 Verbose = Annotated[bool, typer.Option(help="Show all that is logged.")]
 
 
@@ -113,6 +113,21 @@ def deploy(run: RunId, reason: Reason = "") -> None:
 
 
 @app.command()
+def score(
+    month: Annotated[str | None, typer.Option(help="As YYYY-MM.", show_default="the newest clean one")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a clean month with the champion; what is scored already is found."""
+    from . import stages
+
+    facts = stages.score(month)
+    if as_json:
+        _print(facts)
+    else:
+        print(f"{facts['result']}\n{facts['scores_uri']}")
+
+
+@app.command()
 def rollback(
     to: Annotated[str | None, typer.Option(help="Version to go back to.", show_default="the one before")] = None,
     reason: Annotated[str, typer.Option(help="Why; goes into the ledger.", prompt="Why")] = "",
@@ -124,7 +139,7 @@ def rollback(
 
 
 @app.command()
-def history(as_json: Json = False) -> None:
+def history(as_json: AsJson = False) -> None:
     """Show every move of the champion: when, what, by whom and why."""
     from .config import load_settings
     from .console import new_console, print_ledger
@@ -148,7 +163,7 @@ def reproduce(version: Annotated[str, typer.Argument(help="Version to train agai
 
 
 @app.command()
-def status(as_json: Json = False) -> None:
+def status(as_json: AsJson = False) -> None:
     """Show the processes of `up`, the champion, its figures, the data and the latest releases."""
     from . import stack
     from .config import load_settings

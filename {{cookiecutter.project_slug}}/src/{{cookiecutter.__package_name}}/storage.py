@@ -33,7 +33,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from .errors import PartitionError
 
-Layer = Literal["raw", "clean", "quarantine"]
+Layer = Literal["raw", "clean", "quarantine", "scores"]
 
 BATCH_ROWS = 200_000
 
@@ -187,12 +187,19 @@ def read_partition(partition: Partition, columns: list[str] | None = None) -> pd
     return table.to_pandas()
 
 
-def read_batches(partition: Partition) -> Iterator[pd.DataFrame]:
-    """A partition in frames of at most `BATCH_ROWS` rows, checked against its SHA-256 first."""
+def read_batches(
+    partition: Partition, columns: list[str] | None = None, rows: int = BATCH_ROWS
+) -> Iterator[pd.DataFrame]:
+    """A partition in frames of at most so many rows, checked against its SHA-256 first.
+
+    Parameters
+    ----------
+    columns : those wanted, of which the partition may lack some; default: all
+    """
     with _verified(partition) as path, pq.ParquetFile(path) as file:
         if file.metadata.num_rows == 0:
             yield file.schema_arrow.empty_table().to_pandas()
-        for batch in file.iter_batches(BATCH_ROWS):
+        for batch in file.iter_batches(rows, columns=columns):
             yield pa.Table.from_batches([batch]).to_pandas()
 
 

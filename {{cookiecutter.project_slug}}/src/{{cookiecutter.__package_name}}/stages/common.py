@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from .. import storage
 from ..config import PACKAGE, Settings
-from ..errors import PipelineError
+from ..errors import PartitionError, PipelineError
 from ..lineage import code_commit, current_user
-from ..storage import Dataset
+from ..storage import Dataset, Partition
 
 Facts = dict[str, Any]
 
@@ -67,3 +68,20 @@ def stage_tag(tags: dict[str, str], name: str, run_id: str) -> str:
 def span(dataset: Dataset) -> str:
     """The months of a dataset in words."""
     return f"{len(dataset.months)} months {dataset.months[0]} to {dataset.months[-1]}"
+
+
+def newest_clean(settings: Settings, month: str | None = None) -> Partition:
+    """The newest clean partition of a month, or of the newest month.
+
+    Raises
+    ------
+    PartitionError
+        If there is no such month.
+    """
+    months = storage.list_months(settings.storage_uri, "clean")
+    if not months or (month and month not in months):
+        there_is = f"there are {months[0]} to {months[-1]}" if months else "there is none at all"
+        raise PartitionError(
+            f"{settings.storage_uri}/clean: no month {month or 'yet'}, {there_is}; ingest and validate make them"
+        )
+    return storage.find_partitions(settings.storage_uri, "clean", month or months[-1])[-1]

@@ -100,6 +100,7 @@ def validate(dataset_uri: str, pipeline_run: str, *, by: str | None = None, reas
     notes = sum(not check.passed for _, checks in judged.values() for check in checks)
     return {
         "dataset_uri": dataset.uri,
+        "month": dataset.months[-1],
         "run_id": run_id,
         "rows": dataset.rows,
         "quarantined": quarantined,

@@ -23,6 +23,7 @@ from .common import (
     VERDICT_FILE,
     WARNINGS_FILE,
     Facts,
+    newest_clean,
     span,
     stage,
     stage_tag,
@@ -123,6 +124,7 @@ def deploy(run_id: str, *, by: str | None = None, reason: str = "") -> Facts:
     since = "" if in_force == entry.to_version else f"; version {in_force} has taken its place since"
     return {
         "run_id": run_id,
+        "month": newest_clean(settings).month,  # which the new champion is first asked for
         "version": entry.to_version,
         "result": f"version {entry.to_version} is the champion{instead}{since}",
     }
