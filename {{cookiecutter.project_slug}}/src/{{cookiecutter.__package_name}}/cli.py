@@ -26,6 +26,10 @@ Answer = Annotated[
     bool | None, typer.Option("--approve/--reject", help="Answer beforehand, where a person has to agree.")
 ]
 Reason = Annotated[str, typer.Option(help="Why; goes into the ledger.")]
+WaitingRun = Annotated[
+    str | None, typer.Option("--run", help="Airflow's or MLflow's run.", show_default="the one that waits")
+]
+AnswerReason = Annotated[str, typer.Option("--reason", help="Why; goes on the record with your name.", prompt="Why")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print stable JSON for programs.")]
 Verbose = Annotated[bool, typer.Option(help="Show all that is logged.")]
 
@@ -125,6 +129,24 @@ def score(
         _print(facts)
     else:
         print(f"{facts['result']}\n{facts['scores_uri']}")
+
+
+@app.command()
+def approve(run: WaitingRun = None, reason: AnswerReason = "") -> None:
+    """Agree to the release of a model that waits for a person."""
+    from . import live
+    from .config import load_settings
+
+    print(live.answer(load_settings(), True, run, reason))
+
+
+@app.command()
+def reject(run: WaitingRun = None, reason: AnswerReason = "") -> None:
+    """Refuse the release of a model that waits for a person; the champion stays."""
+    from . import live
+    from .config import load_settings
+
+    print(live.answer(load_settings(), False, run, reason))
 
 
 @app.command()
