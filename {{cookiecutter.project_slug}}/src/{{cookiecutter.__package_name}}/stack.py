@@ -116,8 +116,9 @@ def _stop(settings: Settings) -> int:
 
 def read_processes(settings: Settings) -> list[dict[str, Any]]:
     """Each process of the stack: `name`, `state`, `health`, `pid`, `port`, `memory_mb`; none if it is down."""
-    if not find_supervisor(read_leader(_pid_file(settings)), settings.home):
-        return []
+    leader = read_leader(_pid_file(settings))
+    if not find_supervisor(leader, settings.home):
+        return [_describe_orphan(process.pid) for process in find_members(leader, settings.home)]
     try:
         processes = _supervisor(settings).getAllProcessInfo()
     except OSError:
@@ -135,6 +136,12 @@ def read_processes(settings: Settings) -> list[dict[str, Any]]:
         for each in processes
         if settings.is_mlflow_local or each["name"] != "mlflow"
     ]
+
+
+def _describe_orphan(pid: int) -> dict[str, Any]:
+    """A process whose supervisord was killed; `up` and `down` end it."""
+    state = {"name": "(left over)", "state": "orphaned", "health": "unknown", "pid": pid, "port": None}
+    return {**state, "memory_mb": _memory_mb(pid)}
 
 
 def log_files(settings: Settings, name: str | None = None) -> list[Path]:
