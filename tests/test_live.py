@@ -1,4 +1,4 @@
-"""The training DAG under a live scheduler: by partition, by backfill, and by the form."""
+"""The DAGs under a live scheduler: by partition, by backfill, by asset, and by the form."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from live_project import fetch, serve_airflow, wait_until
 pytestmark = pytest.mark.slow
 
 DAG = "flight_delays_training"
+SCORING = "flight_delays_scoring"
 FINISHED = {"success", "failed"}
 
 
@@ -35,24 +36,40 @@ class LiveAirflow:
         """What the REST API says of a path below /api/v2."""
         return fetch(f"{self.url}/api/v2/{path}", token=self.token)
 
-    def trigger(self, **body: object) -> Any:
-        """Start the DAG as the form does."""
-        return fetch(f"{self.url}/api/v2/dags/{DAG}/dagRuns", {"logical_date": None, **body}, self.token)
+    def trigger(self, dag: str = DAG, **body: object) -> Any:
+        """Start a DAG as the form does."""
+        return fetch(f"{self.url}/api/v2/dags/{dag}/dagRuns", {"logical_date": None, **body}, self.token)
 
-    def runs(self) -> list[dict[str, Any]]:
-        """All runs of the DAG, the oldest first."""
-        runs: list[dict[str, Any]] = self.get(f"dags/{DAG}/dagRuns?order_by=id")["dag_runs"]
+    def runs(self, dag: str = DAG) -> list[dict[str, Any]]:
+        """All runs of a DAG, the oldest first."""
+        runs: list[dict[str, Any]] = self.get(f"dags/{dag}/dagRuns?order_by=id")["dag_runs"]
         return runs
 
-    def finished_runs(self, count: int) -> list[dict[str, Any]]:
-        """Wait until so many runs have ended."""
+    def finished_runs(self, count: int, dag: str = DAG) -> list[dict[str, Any]]:
+        """Wait until so many runs of a DAG have ended."""
 
         def ended() -> list[dict[str, Any]] | None:
-            runs = self.runs()
+            runs = self.runs(dag)
             return runs if len(runs) == count and all(run["state"] in FINISHED for run in runs) else None
 
         found: list[dict[str, Any]] = wait_until(f"{count} runs have ended", ended, timeout_s=300)
         return found
+
+    def score_states(self) -> list[tuple[str, str]]:
+        """Partition and state of the task of each scoring run that an asset has started, the oldest first."""
+        states = []
+        for run in self.runs(SCORING):
+            if run["run_type"] == "asset_triggered":
+                run_id = urllib.parse.quote(run["dag_run_id"])
+                task = self.get(f"dags/{SCORING}/dagRuns/{run_id}/taskInstances/score")
+                states.append((run["partition_key"], task["state"]))
+        return states
+
+    def scores(self) -> list[tuple[str, str]]:
+        """Month and model version of each partition of scores."""
+        found = (self.project.path / "var" / "data" / "scores").glob("*/*/manifest.json")
+        manifests = [json.loads(path.read_text()) for path in found]
+        return sorted((manifest["month"], manifest["facts"]["model_version"]) for manifest in manifests)
 
     def status(self) -> dict[str, Any]:
         """The project's own account of its state."""
@@ -73,7 +90,7 @@ def airflow(bake: Bake) -> Iterator[LiveAirflow]:
     }
     with serve_airflow(project.path, "tester", {**os.environ, **environment}) as (url, token):
         live = LiveAirflow(project, environment, url, token)
-        wait_until("the DAG is known", lambda: DAG in {dag["dag_id"] for dag in live.get("dags")["dags"]})
+        wait_until("the DAGs are known", lambda: {DAG, SCORING} <= {dag["dag_id"] for dag in live.get("dags")["dags"]})
         yield live
 
 
@@ -97,6 +114,18 @@ def test_backfill_runs_each_month_once_and_in_order(airflow: LiveAirflow) -> Non
     assert [each["month"] for each in status["partitions"]] == ["2013-01", "2013-02", "2013-03"]
 
 
+def test_new_months_and_new_champions_have_been_scored(airflow: LiveAirflow) -> None:
+    """Each run of the training DAG starts scoring twice: after `validate` and after `deploy`."""
+    airflow.finished_runs(4, SCORING)
+    assert airflow.score_states() == [
+        ("2013-02", "skipped"),  # a clean month, but no champion yet
+        ("2013-02", "success"),
+        ("2013-03", "success"),
+        ("2013-03", "success"),
+    ]
+    assert airflow.scores() == [("2013-02", "1"), ("2013-03", "1"), ("2013-03", "2")]
+
+
 def test_run_by_the_form_without_a_logical_date(airflow: LiveAirflow) -> None:
     before = len(airflow.runs())
     airflow.trigger(conf={"month": "2013-07", "reason": "asked for"})
@@ -105,6 +134,22 @@ def test_run_by_the_form_without_a_logical_date(airflow: LiveAirflow) -> None:
     entry = airflow.status()["ledger"][-1]
     assert (entry["by"], entry["reason"]) == ("tester", "asked for")
     assert entry["pipeline_run"] == last["dag_run_id"]
+
+
+def test_run_by_the_form_is_scored_as_well(airflow: LiveAirflow) -> None:
+    airflow.finished_runs(6, SCORING)
+    assert airflow.score_states()[4:] == [("2013-07", "success")] * 2
+    assert airflow.scores()[-2:] == [("2013-07", "2"), ("2013-07", "3")]
+
+
+def test_scoring_by_the_form_finds_or_makes_the_month(airflow: LiveAirflow) -> None:
+    before = airflow.scores()
+    airflow.trigger(SCORING)
+    assert airflow.finished_runs(7, SCORING)[-1]["state"] == "success"
+    assert airflow.scores() == before  # the newest month by the champion: there since the test above
+    airflow.trigger(SCORING, conf={"month": "2013-04"})
+    assert airflow.finished_runs(8, SCORING)[-1]["state"] == "success"
+    assert airflow.scores() == sorted([*before, ("2013-04", "3")])
 
 
 def test_each_dag_run_is_one_mlflow_run(airflow: LiveAirflow) -> None:
@@ -116,7 +161,8 @@ def test_each_dag_run_is_one_mlflow_run(airflow: LiveAirflow) -> None:
 def test_outputs_are_recorded_as_asset_events_with_their_facts(airflow: LiveAirflow) -> None:
     events = airflow.get("assets/events?limit=100")["asset_events"]
     by_asset = {event["name"]: event["extra"] for event in events}
-    assert by_asset.keys() == {f"flight_delays_{layer}" for layer in ("raw", "clean", "model")}
+    assert all(event["partition_key"] == event["extra"]["month"] for event in events)
+    assert by_asset.keys() == {f"flight_delays_{layer}" for layer in ("raw", "clean", "model", "scores")}
     assert by_asset["flight_delays_model"]["version"]
     assert by_asset["flight_delays_clean"]["dataset_uri"]
 

@@ -3,43 +3,28 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import (
-    Asset,
-    CronPartitionTimetable,
-    ExceptionRetryPolicy,
-    Param,
-    RetryAction,
-    RetryRule,
-    dag,
-    task,
-)
+from airflow.sdk import CronPartitionTimetable, Param, dag, task
 
+from approval import ReleaseApproval
 from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
-from {{ cookiecutter.__package_name }}.errors import PipelineError
 
-PROJECT = "{{ cookiecutter.project_slug }}"
-RAW = Asset(name=f"{PACKAGE}_raw", uri=f"x-{PROJECT}://raw")
-CLEAN = Asset(name=f"{PACKAGE}_clean", uri=f"x-{PROJECT}://clean")
-MODEL = Asset(name=f"{PACKAGE}_model", uri=f"x-{PROJECT}://model")
+from shared import CLEAN, DEFAULT_ARGS, MODEL, PROJECT, RAW, emit, month_param
 
 DOC = """
 Trains on all months of the window but the newest, measures the model on that one, and releases it if it passes
 every gate of `pipeline.toml`.
 
 **ingest** brings the months into storage → **validate** sets broken rows aside → **train** fits a candidate →
-**evaluate** measures and judges it → **deploy** fits on all months and moves the `champion`.
+**evaluate** measures and judges it → **approve** asks a person, if the settings say so → **deploy** fits on all
+months and moves the `champion`.
 
 A refused model fails the run and leaves the champion as it was. Each run is one MLflow run of the same name;
 a cleared or retried task goes on in it.
 """
 
 PARAMS: dict[str, Any] = {
-    "month": Param(
-        None,
-        type=["null", "string"],
-        pattern=r"^\d{4}-\d{2}$",
-        title="Newest month",
-        description="YYYY-MM; the month that is held out. Empty: the run's partition, else the last month there is.",
+    "month": month_param(
+        "Newest month", "the month that is held out. Empty: the run's partition, else the last month there is."
     ),
     "refresh": Param(
         False,
@@ -54,9 +39,6 @@ PARAMS: dict[str, Any] = {
         description="Why this run is started; goes into MLflow and, with a release, into the ledger.",
     ),
 }
-
-# What a person has to resolve is not tried again; anything else, such as a dropped connection, may pass.
-RETRIES = ExceptionRetryPolicy([RetryRule(PipelineError, RetryAction.FAIL, reason="trying again changes nothing")])
 
 settings = load_settings()
 schedule = settings.schedule
@@ -76,15 +58,7 @@ last_month = settings.source.last_month
     description="Train on all months but the newest, measure on that one, release what passes every gate.",
     doc_md=DOC,
     tags=[PROJECT, "training"],
-    default_args={
-        "owner": PROJECT,
-        "retries": 2,
-        "retry_delay": timedelta(seconds=10),
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": timedelta(minutes=10),
-        "retry_policy": RETRIES,
-        "execution_timeout": timedelta(minutes=schedule.task_timeout_minutes),
-    },
+    default_args=DEFAULT_ARGS,
 )
 def training() -> None:
     """A task a stage; see `DOC`."""
@@ -94,7 +68,7 @@ def training() -> None:
         from {{ cookiecutter.__package_name }} import stages
 
         facts = stages.ingest(params["month"] or dag_run.partition_key, refresh=params["refresh"])
-        outlet_events[RAW].extra = facts
+        emit(outlet_events, RAW, facts)
         return facts
 
     @task(outlets=[CLEAN])
@@ -104,7 +78,7 @@ def training() -> None:
         from {{ cookiecutter.__package_name }} import stages
 
         facts = stages.validate(raw["dataset_uri"], run_id, by=started_by(dag_run), reason=params["reason"] or "")
-        outlet_events[CLEAN].extra = facts
+        emit(outlet_events, CLEAN, facts)
         return facts
 
     @task
@@ -120,16 +94,19 @@ def training() -> None:
         return stages.evaluate(trained["run_id"])
 
     @task(outlets=[MODEL])
-    def deploy(
-        evaluated: dict[str, Any], *, params: dict[str, Any], dag_run: Any, outlet_events: Any
-    ) -> dict[str, Any]:
+    def deploy(approved: dict[str, Any], *, params: dict[str, Any], dag_run: Any, outlet_events: Any) -> dict[str, Any]:
         from {{ cookiecutter.__package_name }} import stages
 
-        facts = stages.deploy(evaluated["run_id"], by=started_by(dag_run), reason=params["reason"] or "")
-        outlet_events[MODEL].extra = facts
+        facts = stages.deploy(approved["run_id"], by=started_by(dag_run), reason=params["reason"] or "")
+        emit(outlet_events, MODEL, facts)
         return facts
 
-    deploy(evaluate(train(validate(ingest()))))
+    approve = ReleaseApproval(
+        task_id="approve",
+        evaluated=evaluate(train(validate(ingest()))),
+        response_timeout=timedelta(hours=settings.gates.approval_timeout_hours),
+    )
+    deploy(approve.output)
 
 
 def started_by(dag_run: Any) -> str | None:

@@ -49,6 +49,7 @@ def run_training(params: dict[str, object]) -> Any:
         db.check_migrations(timeout=0)
     except TimeoutError:
         db.initdb()
+    sys.path.append(str(PROJECT / "dags"))  # as Airflow's own processes do, so that DAGs can share a module
     bag = DagBag(PROJECT / "dags" / "training.py")
     if bag.import_errors:
         raise RuntimeError(next(iter(bag.import_errors.values())).strip().splitlines()[-1])
@@ -62,14 +63,19 @@ def main() -> int:
     parser.add_argument("--month", help="newest month, which is held out, as YYYY-MM")
     parser.add_argument("--refresh", action="store_true", help="take a changed source as a new version")
     parser.add_argument("--reason", help="why; goes into the ledger")
+    answer = parser.add_mutually_exclusive_group()
+    answer.add_argument("--approve", action="store_true", help="agree beforehand, where a person has to")
+    answer.add_argument("--reject", action="store_true", help="the contrary: see all but the release")
     parser.add_argument("--verbose", action="store_true", help="show Airflow's logs here")
     arguments = parser.parse_args()
     configure_airflow()
 
     from {{ cookiecutter.__package_name }}.config import load_settings
-    from {{ cookiecutter.__package_name }}.console import new_console, print_run, show_stages
+    from {{ cookiecutter.__package_name }}.console import ANSWER_VARIABLE, new_console, print_run, show_stages
     from {{ cookiecutter.__package_name }}.errors import ConfigError
 
+    if arguments.approve or arguments.reject:
+        os.environ[ANSWER_VARIABLE] = "approve" if arguments.approve else "reject"
     console = new_console(os.dup(1))
     log_file = PROJECT / "var" / "logs" / f"run-{time.strftime('%Y%m%d-%H%M%S')}.log"
     try:

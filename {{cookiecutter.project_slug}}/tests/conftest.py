@@ -4,11 +4,15 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
 
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, HOME_VARIABLE, Settings, load_settings
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -51,6 +55,14 @@ def rows() -> Rows:
         return frame.assign(**columns).astype({"wind_gust": "float64"})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def bag() -> "DagBag":
+    """All DAGs of the project, as Airflow parses them."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(PROJECT / "dags", safe_mode=False)
 
 
 @pytest.fixture(scope="session")

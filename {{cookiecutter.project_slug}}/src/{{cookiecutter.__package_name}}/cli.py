@@ -22,7 +22,11 @@ PipelineRun = Annotated[
     str | None, typer.Option("--run-name", help="Name of the pipeline run; the same name is one MLflow run.")
 ]
 RunId = Annotated[str, typer.Option("--run", help="MLflow run that `train` printed.")]
+Answer = Annotated[
+    bool | None, typer.Option("--approve/--reject", help="Answer beforehand, where a person has to agree.")
+]
 Reason = Annotated[str, typer.Option(help="Why; goes into the ledger.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print stable JSON for programs.")]
 Verbose = Annotated[bool, typer.Option(help="Show all that is logged.")]
 
 
@@ -36,11 +40,20 @@ def _configure(verbose: Verbose = False) -> None:
 
 
 @app.command()
-def run(month: Month = None, refresh: Refresh = False, run_name: PipelineRun = None, reason: Reason = "") -> None:
+def run(
+    month: Month = None,
+    refresh: Refresh = False,
+    run_name: PipelineRun = None,
+    reason: Reason = "",
+    answer: Answer = None,
+) -> None:
     """Run all stages, ingest to deploy, and end with a summary."""
     from . import stages, status
     from .config import load_settings
-    from .console import new_console, print_run, show_stages
+    from .console import ANSWER_VARIABLE, ask_for_approval, new_console, print_run, show_stages
+
+    if answer is not None:
+        os.environ[ANSWER_VARIABLE] = "approve" if answer else "reject"
 
     console = new_console()
     show_stages(console)
@@ -49,7 +62,10 @@ def run(month: Month = None, refresh: Refresh = False, run_name: PipelineRun = N
     clean = stages.validate(raw["dataset_uri"], pipeline_run, reason=reason)
     trained = stages.train(clean["dataset_uri"], pipeline_run)
     try:
-        stages.evaluate(trained["run_id"])
+        evaluated = stages.evaluate(trained["run_id"])
+        if evaluated["asks_for_approval"]:
+            given = ask_for_approval(evaluated["question"], evaluated["about"])
+            stages.approve(trained["run_id"], given.approved, by=given.by, reason=given.reason)
         stages.deploy(trained["run_id"], reason=reason)
     finally:
         if summary := status.find_run(load_settings(), pipeline_run):
@@ -97,7 +113,57 @@ def deploy(run: RunId, reason: Reason = "") -> None:
 
 
 @app.command()
-def status(as_json: Annotated[bool, typer.Option("--json", help="Print stable JSON for programs.")] = False) -> None:
+def score(
+    month: Annotated[str | None, typer.Option(help="As YYYY-MM.", show_default="the newest clean one")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a clean month with the champion; what is scored already is found."""
+    from . import stages
+
+    facts = stages.score(month)
+    if as_json:
+        _print(facts)
+    else:
+        print(f"{facts['result']}\n{facts['scores_uri']}")
+
+
+@app.command()
+def rollback(
+    to: Annotated[str | None, typer.Option(help="Version to go back to.", show_default="the one before")] = None,
+    reason: Annotated[str, typer.Option(help="Why; goes into the ledger.", prompt="Why")] = "",
+) -> None:
+    """Make a version that was released before the champion again, once it has been loaded and tried."""
+    from . import stages
+
+    print(stages.rollback(to, reason=reason)["result"])
+
+
+@app.command()
+def history(as_json: AsJson = False) -> None:
+    """Show every move of the champion: when, what, by whom and why."""
+    from .config import load_settings
+    from .console import new_console, print_ledger
+    from .status import read_status
+
+    ledger = read_status(load_settings())["ledger"]
+    if as_json:
+        print(json.dumps(ledger, indent=1))
+    elif ledger:
+        print_ledger(new_console(), ledger)
+    else:
+        print("Nothing has been released yet; `make run` trains and releases the first model.")
+
+
+@app.command()
+def reproduce(version: Annotated[str, typer.Argument(help="Version to train again.")]) -> None:
+    """Train a version again from what was recorded of it, and compare the predictions."""
+    from . import stages
+
+    print(stages.reproduce(version)["result"])
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
     """Show the processes of `up`, the champion, its figures, the data and the latest releases."""
     from . import stack
     from .config import load_settings

@@ -31,6 +31,7 @@ HOME_VARIABLE = f"{ENV_PREFIX}HOME"
 Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Score = Annotated[float, Field(ge=0, le=1)]
+ApprovalMode = Literal["never", "always", "on_warning"]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -129,7 +130,7 @@ class Gates(Section):
     min_gain_over_baseline: Annotated[float, Field(ge=0)] = 0.0
     max_loss_over_champion: Annotated[float, Field(ge=0)] = 0.01
     max_slice_loss_over_champion: Annotated[float, Field(ge=0)] = 0.05
-    approval: Literal["never", "always", "on_warning"] = "never"
+    approval: ApprovalMode = "never"
     approval_timeout_hours: float = Field(72, gt=0)
 
 

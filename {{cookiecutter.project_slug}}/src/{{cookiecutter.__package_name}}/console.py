@@ -1,11 +1,20 @@
 """What a person sees of a run: a line when a stage starts and ends, and a summary."""
 
 import logging
+import os
 import time
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.table import Table
+from rich.text import Text
+
+from .config import ENV_PREFIX
+
+ANSWER_VARIABLE = f"{ENV_PREFIX}ANSWER"
+"""Environment variable by which a script answers a question that would else be put to the terminal."""
 
 MARKS = {"done": "[green]✓[/]", "failed": "[red]✗[/]"}
 
@@ -79,6 +88,14 @@ def print_run(console: Console, run: dict[str, Any]) -> None:
         console.print(f"{mark} {check['name']:<34} ", end="")
         console.print(check["detail"], markup=False, soft_wrap=True)
     console.print()
+    for warning in run["warnings"]:
+        console.print("[yellow]![/] ", end="")
+        console.print(warning, markup=False, soft_wrap=True)
+    if run["warnings"]:
+        console.print()
+    if run["answered_by"]:
+        why = f": {run['answer_reason']}" if run["answer_reason"] else ""
+        console.print(f"{run['approval']} by {run['answered_by']}{why}", markup=False, soft_wrap=True)
     if run["verdict"] == "accepted" and run["version"]:
         console.print(f"[bold green]Released[/]   version {run['version']} is the champion")
     else:
@@ -117,11 +134,46 @@ def print_status(console: Console, status: dict[str, Any]) -> None:
         console.print(f"[bold]Data[/]       {len(partitions)} clean months {span}, {rows:,} rows")
     console.print(f"[bold]Tracking[/]   {status['tracking_uri']}", soft_wrap=True)
     if status["ledger"]:
-        names = ("at", "action", "from_version", "to_version", "by", "reason")
-        releases = Table(*names, box=None, pad_edge=False, header_style="bold")
-        for entry in status["ledger"][-5:]:
-            releases.add_row(*(str(entry[name] or "-") for name in names))
-        console.print(releases)
+        print_ledger(console, status["ledger"][-5:])
+
+
+def print_ledger(console: Console, entries: list[dict[str, Any]]) -> None:
+    """Moves of the champion, a line each."""
+    releases = Table("at (UTC)", "action", "from", "to", "by", "approved by", "reason", box=None, header_style="bold")
+    names = ("action", "from_version", "to_version", "by", "approved_by", "reason")
+    for entry in entries:
+        releases.add_row(entry["at"][:16].replace("T", " "), *(Text(str(entry[name] or "-")) for name in names))
+    console.print(releases)
+
+
+class Answer(NamedTuple):
+    """Whether to release, by whom (None: by the user of this computer) and why."""
+
+    approved: bool
+    by: str | None
+    reason: str
+
+
+def ask_for_approval(question: str, about: str) -> Answer:
+    """The answer of the person at the terminal; where nobody can be asked it is no.
+
+    Parameters
+    ----------
+    about : Markdown
+    """
+    if answer := os.environ.get(ANSWER_VARIABLE):
+        return Answer(answer == "approve", None, "answered beforehand, on the command line")
+    try:
+        # Not standard input and output, which may be a pipe and a log file.
+        with Path("/dev/tty").open(encoding="utf-8") as typed, Path("/dev/tty").open("w", encoding="utf-8") as shown:
+            console = Console(file=shown, highlight=False)
+            console.print(Markdown(about))
+            console.print(f"\n[bold]{question}[/] \\[y/N] ", end="")
+            approved = typed.readline().strip().lower() in {"y", "yes"}
+            console.print("Why? ", end="")
+            return Answer(approved, None, typed.readline().strip())
+    except OSError:
+        return Answer(False, "nobody", "there was no terminal to ask on; to agree beforehand, run with --approve")
 
 
 def _metrics_table(metrics: dict[str, float]) -> Table:

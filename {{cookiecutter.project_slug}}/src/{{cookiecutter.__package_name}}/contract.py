@@ -7,6 +7,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
@@ -128,10 +129,43 @@ def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return json.loads(frame.to_json(orient="records", date_format="iso", double_precision=15))
 
 
-def to_frame(records: list[dict[str, Any]]) -> pd.DataFrame:
-    """Rows of the contract's columns, all of the same ones, from JSON or Python; the dtypes are the contract's."""
-    present = [name for name in DTYPES if name in records[0]]
-    return pd.DataFrame({name: pd.Series([record[name] for record in records], dtype=DTYPES[name]) for name in present})
+def to_frame(records: list[dict[str, Any]], names: list[str] | None = None) -> pd.DataFrame:
+    """Rows of the contract's columns, all of the same ones, from JSON or Python; the dtypes are the contract's.
+
+    Parameters
+    ----------
+    names : columns to take; all that the first row has if not given
+    """
+    wanted = [name for name in DTYPES if name in records[0]] if names is None else names
+    columns = {name: _to_array([record[name] for record in records], DTYPES[name]) for name in wanted}
+    return pd.DataFrame(columns, copy=False)
+
+
+def _to_array(values: list[Any], dtype: str) -> Any:
+    # A Series of each column would take five times as long, which is half of what one prediction takes.
+    return pd.array(values, dtype=dtype) if dtype == "str" else np.array(values, dtype=dtype)
+
+
+EXAMPLE: dict[str, Any] = {
+    "scheduled_departure": "2013-07-03T08:15:00",
+    "carrier": "DL",
+    "flight": 1167,
+    "origin": "JFK",
+    "dest": "TPA",
+    "distance": 1005,
+    "hour_departures": 31,
+    "recent_departures": 5,
+    "recent_delay": -4.4,
+    "temp": 71.1,
+    "humidity": 93.5,
+    "wind_dir": 180.0,
+    "wind_speed": 3.5,
+    "wind_gust": None,
+    "precip": 0.0,
+    "pressure": 1023.7,
+    "visibility": 10.0,
+}
+"""A real row, without what is known only afterwards, for the pages of the prediction API."""
 
 
 def version() -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from .config import ApprovalMode
 from .errors import ReleaseError
 
 PREDICTION_TOLERANCE = 1e-12
@@ -46,6 +47,37 @@ def check_same_predictions(expected: np.ndarray, served: np.ndarray, version: st
             f"version {version}: loaded from the registry it predicts differently, by up to {difference:.3g} "
             f"on {len(expected)} sample rows; the champion was not changed"
         )
+
+
+def needs_approval(mode: ApprovalMode, warnings: list[str]) -> bool:
+    """Whether a person has to agree to the release of an accepted model."""
+    return mode == "always" or (mode == "on_warning" and bool(warnings))
+
+
+def find_target(ledger: list[LedgerEntry], version: str | None) -> LedgerEntry:
+    """The release to go back to: of the `version` named, or of the one before the version in force.
+
+    Going back twice goes back two releases, and never forward to the version that was taken back.
+
+    Raises
+    ------
+    ReleaseError
+        If there is none, or the version was never released.
+    """
+    if not ledger:
+        raise ReleaseError("nothing has been released yet, so there is nothing to go back to")
+    in_force = ledger[-1].to_version
+    releases = {entry.to_version: entry for entry in ledger if entry.action == "deploy"}
+    if version is None:
+        version = releases[in_force].from_version
+    if version is None:
+        raise ReleaseError(f"version {in_force} is the first release, so there is nothing to go back to")
+    if version == in_force:
+        raise ReleaseError(f"version {version} is the champion already")
+    if version not in releases:
+        released = ", ".join(name for name in releases if name != in_force) or "none"
+        raise ReleaseError(f"version {version} was never released, so it passed no gate; released before: {released}")
+    return releases[version]
 
 
 def find_entry(ledger: list[LedgerEntry], run_id: str) -> LedgerEntry | None:

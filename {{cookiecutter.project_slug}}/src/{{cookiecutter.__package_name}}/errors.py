@@ -10,6 +10,7 @@
     ├── PartitionError         a stored partition that is missing or damaged
     ├── QualityGateError       a model that may not be released
     ├── ReleaseError           a release that could not be carried out
+    │   └── NoChampionError    nothing has been released yet
     └── StackError             a process of `make up` that does not start, or does not answer
 
 A `PipelineError` is final: trying again changes nothing, so the DAGs do not retry it. Whatever else is
@@ -47,6 +48,10 @@ class QualityGateError(PipelineError):
 
 class ReleaseError(PipelineError):
     """A release could not be carried out; the champion is as it was."""
+
+
+class NoChampionError(ReleaseError):
+    """Nothing has been released yet, so there is no model to use."""
 
 
 class StackError(PipelineError):

@@ -169,3 +169,27 @@ def _judge_against_champion(report: Report, gates: Gates, settings: Evaluation) 
             "; ".join(worse) or f"none of {len(judged)} slices worse by more than {margin:.3f}",
         ),
     ]
+
+
+def find_warnings(report: Report, gates: Gates, settings: Evaluation) -> list[str]:
+    """What a person may want to know before an accepted model is released; it stops nothing by itself.
+
+    A floor is passed by the estimate; here the far end of its interval counts, and a loss on a slice counts
+    although the interval includes no loss.
+    """
+    auc, calibration = report.metrics["roc_auc"], report.metrics["calibration_error"]
+    overall = report.loss_over_champion
+    warnings = []
+    if overall is None:
+        warnings.append("this is the first release: there is no champion to compare with")
+    elif overall.value > 0:
+        warnings.append(f"log loss is above the champion's: {overall}")
+    if auc.low < gates.min_roc_auc:
+        warnings.append(f"roc_auc {auc}: the interval reaches below the floor of {gates.min_roc_auc:.3f}")
+    if calibration.high > (limit := gates.max_calibration_error):
+        warnings.append(f"calibration error {calibration}: the interval reaches above the limit of {limit:.3f}")
+    for each in report.slices:
+        loss = each.loss_over_champion
+        if loss and each.rows >= settings.min_slice_rows and loss.value > gates.max_slice_loss_over_champion:
+            warnings.append(f"{each.name}: log loss is above the champion's: {loss}")
+    return warnings

@@ -1,9 +1,16 @@
 """Which code is running, and for whom."""
 
 import getpass
+import hashlib
 import os
+import platform
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+from . import contract
+from .config import Settings
 
 
 def code_commit(home: Path) -> str:
@@ -32,3 +39,20 @@ def current_user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
+
+
+def recipe(settings: Settings) -> dict[str, Any]:
+    """All that makes a model what it is, but for its data: with these, the same data give the same model."""
+    lock = settings.home / "requirements.lock"
+    return {
+        "training": settings.training.model_dump(),
+        "model": settings.model.model_dump(),
+        "environment": {
+            "code commit": code_commit(settings.home),
+            "contract version": contract.version(),
+            "lock SHA-256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "no requirements.lock",
+            "Python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}",
+            **{package: version(package) for package in ("numpy", "pandas", "scikit-learn")},
+        },
+    }

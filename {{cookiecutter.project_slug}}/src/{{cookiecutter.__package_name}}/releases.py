@@ -5,7 +5,7 @@ write the next one; the registry's aliases follow, at once or, after a crash in 
 """
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -14,7 +14,6 @@ from . import contract, deployment, storage, training
 from .config import Settings
 from .deployment import LedgerEntry
 from .errors import QualityGateError, ReleaseError
-from .lineage import current_user
 from .tracking import CHAMPION, PREVIOUS, Tracker, Version
 
 SAMPLE_FILE = "sample.json"
@@ -65,11 +64,21 @@ def load_version(tracker: Tracker, version: Version) -> Pipeline:
     ReleaseError
         If it cannot be loaded, or predicts otherwise.
     """
-    sample = tracker.load_json(version.run_id, SAMPLE_FILE)
     model = tracker.load_model(version.model_uri)
-    served = training.predict(model, contract.to_frame(sample["rows"]))
-    deployment.check_same_predictions(np.asarray(sample["probability"]), served, version.version)
+    check_sample(model, tracker.load_json(version.run_id, SAMPLE_FILE), version.version)
     return model
+
+
+def check_sample(model: Pipeline, sample: dict[str, Any], version: str) -> None:
+    """Make sure that a model predicts the rows of its sample as it did when it was made.
+
+    Raises
+    ------
+    ReleaseError
+        If it predicts otherwise.
+    """
+    served = training.predict(model, contract.to_frame(sample["rows"]))
+    deployment.check_same_predictions(np.asarray(sample["probability"]), served, version)
 
 
 def name_of(champion: Version | None) -> str:
@@ -92,38 +101,22 @@ def check_still_champion(champion: Version | None, tags: dict[str, str]) -> None
         )
 
 
-def record(
-    settings: Settings,
-    tracker: Tracker,
-    ledger: list[LedgerEntry],
-    version: Version,
-    tags: dict[str, str],
-    by: str | None,
-    reason: str,
-) -> LedgerEntry:
-    """Write the ledger's next entry; whoever writes it has won, and the aliases follow."""
-    champion = find_champion(tracker, ledger)
-    entry = LedgerEntry(
-        sequence=len(ledger) + 1,
-        at=datetime.now(UTC).isoformat(timespec="seconds"),
-        action="deploy",
-        by=by or current_user(),
-        reason=reason or tags.get("reason") or f"passed every check on {tags['holdout_month']}",
-        from_version=champion.version if champion else None,
-        to_version=version.version,
-        run_id=version.run_id,
-        pipeline_run=tags["pipeline_run"],
-        data_digest=tags["data_digest"],
-        code_commit=tags["code_commit"],
-    )
+def record(settings: Settings, ledger: list[LedgerEntry], entry: LedgerEntry) -> None:
+    """Write the ledger's next entry; whoever writes it has won, and the aliases follow.
+
+    Raises
+    ------
+    ReleaseError
+        If somebody else has written it since the ledger was read.
+    """
+    assert entry.sequence == len(ledger) + 1
     try:
         storage.append_ledger(settings.storage_uri, settings.registry, entry.sequence, asdict(entry))
     except FileExistsError:
         raise ReleaseError(
-            f"version {version.version}: another release was made meanwhile (ledger entry {entry.sequence}); "
-            "evaluate again, against the new champion"
+            f"version {entry.to_version}: another release was made meanwhile (ledger entry {entry.sequence}), and the "
+            "champion is the other's; evaluate again, against the new champion"
         ) from None
-    return entry
 
 
 def find_comparable_model(champion: Version, holdout_month: str) -> str:

@@ -78,17 +78,19 @@ def metrics_table(report: Report) -> str:
     return table(["metric", "value [interval]"], rows)
 
 
-def model_card(model_name: str, version: str, report: Report, checks: list[Check], lineage: Lineage) -> str:
-    """Data, use, quality, limits and lineage of one version."""
-    trained = [month for month in lineage.months if month != lineage.holdout_month]
-    features = table(
-        ["feature", "meaning", "unit"],
-        [
-            [name, contract.SCHEMA.columns[name].description, (contract.SCHEMA.columns[name].metadata or {})["unit"]]
-            for name in lineage.features
-        ],
+def approval_request(report: Report, checks: list[Check], warnings: list[str], link: str) -> str:
+    """What a person sees who is asked whether an accepted model shall be released."""
+    look_at = "\n".join(f"- {warning}" for warning in warnings) or "Nothing: every check passed without a remark."
+    return (
+        f"Measured on {report.rows:,} rows, {report.days} days.\n\n## To look at\n\n{look_at}\n\n"
+        f"## Figures\n\n{metrics_table(report)}\n\n## Verdict\n\n{checks_table(checks)}\n\n"
+        f"## By slice\n\n{slices_table(report)}\n\n[All figures in MLflow]({link})\n"
     )
-    slices = table(
+
+
+def slices_table(report: Report) -> str:
+    """Each slice's rows, rates and loss, against the champion where there is one."""
+    return table(
         ["slice", "rows", "observed", "predicted", "log loss", "against the champion"],
         [
             [
@@ -100,6 +102,18 @@ def model_card(model_name: str, version: str, report: Report, checks: list[Check
                 each.loss_over_champion or "",
             ]
             for each in report.slices
+        ],
+    )
+
+
+def model_card(model_name: str, version: str, report: Report, checks: list[Check], lineage: Lineage) -> str:
+    """Data, use, quality, limits and lineage of one version."""
+    trained = [month for month in lineage.months if month != lineage.holdout_month]
+    features = table(
+        ["feature", "meaning", "unit"],
+        [
+            [name, contract.SCHEMA.columns[name].description, (contract.SCHEMA.columns[name].metadata or {})["unit"]]
+            for name in lineage.features
         ],
     )
     origin = table(
@@ -139,7 +153,7 @@ stay those of the held-out one. Intervals: bootstrap by days.
 
 ## By slice
 
-{slices}
+{slices_table(report)}
 
 ## Limits
 

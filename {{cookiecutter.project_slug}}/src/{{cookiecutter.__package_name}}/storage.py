@@ -6,6 +6,7 @@
                                          manifest.json
     <storage>/datasets/<first digits of its digest>.json
     <storage>/ledger/<registry>/<number>.json
+    <storage>/predictions/date=<YYYY-MM-DD>/<name>.parquet
 
 A partition exists when its manifest does, and the manifest is written last, whole, and never over another:
 whoever is killed on the way, or comes second, leaves nothing that a reader can see. This holds on a local
@@ -32,7 +33,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from .errors import PartitionError
 
-Layer = Literal["raw", "clean", "quarantine"]
+Layer = Literal["raw", "clean", "quarantine", "scores"]
 
 BATCH_ROWS = 200_000
 
@@ -186,12 +187,19 @@ def read_partition(partition: Partition, columns: list[str] | None = None) -> pd
     return table.to_pandas()
 
 
-def read_batches(partition: Partition) -> Iterator[pd.DataFrame]:
-    """A partition in frames of at most `BATCH_ROWS` rows, checked against its SHA-256 first."""
+def read_batches(
+    partition: Partition, columns: list[str] | None = None, rows: int = BATCH_ROWS
+) -> Iterator[pd.DataFrame]:
+    """A partition in frames of at most so many rows, checked against its SHA-256 first.
+
+    Parameters
+    ----------
+    columns : those wanted, of which the partition may lack some; default: all
+    """
     with _verified(partition) as path, pq.ParquetFile(path) as file:
         if file.metadata.num_rows == 0:
             yield file.schema_arrow.empty_table().to_pandas()
-        for batch in file.iter_batches(BATCH_ROWS):
+        for batch in file.iter_batches(rows, columns=columns):
             yield pa.Table.from_batches([batch]).to_pandas()
 
 
@@ -262,6 +270,14 @@ def append_ledger(storage_uri: str, registry: str, sequence: int, entry: dict[st
         If another release has taken the number meanwhile.
     """
     _create(f"{storage_uri}/ledger/{registry}/{sequence:06d}.json", _dump(entry))
+
+
+def save_predictions(storage_uri: str, day: str, name: str, rows: pa.Table) -> None:
+    """Write answers of the API as one file of that day; the same name again replaces the file."""
+    with tempfile.TemporaryDirectory(prefix="predictions-") as folder:
+        local = Path(folder) / "data.parquet"
+        pq.write_table(rows, local, compression="zstd")
+        _upload(local, f"{storage_uri}/predictions/date={day}/{name}.parquet")
 
 
 def exists(uri: str) -> bool:

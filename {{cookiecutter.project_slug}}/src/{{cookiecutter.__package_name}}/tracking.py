@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # MLflow's own seven retries keep a person waiting for minutes where a server is down; Airflow retries the task anyway.
@@ -149,8 +149,8 @@ class Tracker:
             self._client.update_run(run_id, status="FAILED")
             raise
 
-    def finish_run(self, run_id: str) -> None:
-        self._client.set_terminated(run_id, "FINISHED")
+    def end_run(self, run_id: str, status: Literal["FINISHED", "FAILED"]) -> None:
+        self._client.set_terminated(run_id, status)
 
     def tags(self, run_id: str) -> dict[str, str]:
         """Tags of a run.
@@ -191,6 +191,18 @@ class Tracker:
 
     def load_json(self, run_id: str, file: str) -> Any:
         return json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/{file}"))
+
+    def find_json(self, run_id: str, file: str, default: Any) -> Any:
+        """A file of a run, or the default where it has none of that name."""
+        found = {each.path for each in self._client.list_artifacts(run_id)}
+        return self.load_json(run_id, file) if file in found else default
+
+    def link_to(self, run_id: str) -> str:
+        """Address of the run's page, where MLflow has a server; else the tracking URI."""
+        uri = self._settings.tracking_uri
+        if not uri.startswith("http"):
+            return f"run {run_id} at {uri}"
+        return f"{uri}/#/experiments/{self.experiment_id}/runs/{run_id}?workflowType=machine_learning"
 
     def log_figure(self, run_id: str, figure: "Figure", file: str) -> None:
         self._client.log_figure(run_id, figure, file)
@@ -236,21 +248,22 @@ class Tracker:
         return str(info.model_uri)
 
     def load_model(self, model_uri: str) -> Pipeline:
-        """The pipeline behind a `models:/` URI, checked against the SHA-256 that was noted when it was saved.
+        """The pipeline behind a `models:/` URI, checked as `fetch_model` and `read_model` do."""
+        return read_model(self.fetch_model(model_uri))
+
+    def fetch_model(self, model_uri: str, folder: Path | None = None) -> Path:
+        """The file of a model, in `folder` if one is given, checked against the SHA-256 noted when it was saved.
 
         Raises
         ------
         ReleaseError
-            If the file is not the one that was saved, or holds a type that is not trusted.
+            If the file is not the one that was saved.
         """
         logged = self._client.get_logged_model(model_uri.removeprefix("models:/"))
-        file = _model_file(model_uri)
+        file = _model_file(model_uri, folder)
         if file_sha256(file) != logged.tags.get("sha256"):
             raise ReleaseError(f"{model_uri}: {file.name} is not the file that was saved: its SHA-256 differs")
-        try:
-            return skops.io.load(file, trusted=TRUSTED_TYPES)
-        except skops.io.exceptions.UntrustedTypesFoundException as error:
-            raise ReleaseError(f"{model_uri}: refused to load: {error}; see TRUSTED_TYPES in tracking.py") from None
+        return file
 
     def _find_model(self, run_id: str, name: str) -> LoggedModel | None:
         found = self._client.search_logged_models(
@@ -325,6 +338,20 @@ def _column_spec(name: str) -> ColSpec:
     return ColSpec(COLUMN_TYPES[contract.DTYPES[name]], name, required=not contract.SCHEMA.columns[name].nullable)
 
 
-def _model_file(model_uri: str) -> Path:
-    folder = Path(mlflow.artifacts.download_artifacts(model_uri))
-    return folder / "model.skops"
+def read_model(file: Path) -> Pipeline:
+    """The pipeline in a file.
+
+    Raises
+    ------
+    ReleaseError
+        If it holds a type that is not trusted.
+    """
+    try:
+        return skops.io.load(file, trusted=TRUSTED_TYPES)
+    except skops.io.exceptions.UntrustedTypesFoundException as error:
+        raise ReleaseError(f"{file}: refused to load: {error}; see TRUSTED_TYPES in tracking.py") from None
+
+
+def _model_file(model_uri: str, folder: Path | None = None) -> Path:
+    target = str(folder) if folder else None
+    return Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=target)) / "model.skops"

@@ -116,5 +116,26 @@ def fit(frame: pd.DataFrame, settings: Training, model: Model) -> Pipeline:
 
 
 def predict(model: Pipeline, frame: pd.DataFrame) -> np.ndarray:
-    """Probability that the target is 1; shape (n_rows,), each in [0, 1]."""
-    return model.predict_proba(frame[list(model.feature_names_in_)])[:, 1]
+    """Probability that the target is 1; shape (n_rows,), each in [0, 1].
+
+    Raises
+    ------
+    ContractError
+        If the rows lack a column that the model was trained with.
+    """
+    features = list(model.feature_names_in_)
+    # To select columns takes longer than to see that there is nothing to select, which counts for a single row.
+    if list(frame.columns) == features:
+        return model.predict_proba(frame)[:, 1]
+    if missing := [name for name in features if name not in frame]:
+        raise ContractError(
+            f"the model needs columns that the data do not have: {', '.join(missing)}; it was trained under another "
+            "contract: train and release one under this"
+        )
+    return model.predict_proba(frame[features])[:, 1]
+
+
+def known_categories(model: Pipeline) -> dict[str, frozenset[str]]:
+    """What the model has seen of each text feature; of a model without a `Features` step nothing is known."""
+    step = next((step for _, step in model.steps if isinstance(step, Features)), None)
+    return {name: frozenset(values) for name, values in step.categories_.items()} if step else {}

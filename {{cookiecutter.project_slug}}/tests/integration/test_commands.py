@@ -38,7 +38,7 @@ def test_every_stage_prints_what_the_next_one_takes(project: Path) -> None:
     assert status["ledger"][0]["reason"] == "why not"
 
 
-@pytest.mark.parametrize("command", ["run", "ingest", "validate", "train", "evaluate", "deploy", "status"])
+@pytest.mark.parametrize("command", ["run", "ingest", "validate", "train", "evaluate", "deploy", "score", "status"])
 def test_every_command_explains_itself(command: str) -> None:
     shown = CliRunner().invoke(app, [command, "--help"])
     assert shown.exit_code == 0

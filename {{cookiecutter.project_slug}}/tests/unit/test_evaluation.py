@@ -5,7 +5,7 @@ import pytest
 
 from {{ cookiecutter.__package_name }}.checks import failures
 from {{ cookiecutter.__package_name }}.config import Evaluation, Gates
-from {{ cookiecutter.__package_name }}.evaluation import Report, evaluate, judge, row_losses
+from {{ cookiecutter.__package_name }}.evaluation import Report, evaluate, find_warnings, judge, row_losses
 from {{ cookiecutter.__package_name }}.intervals import Estimate
 
 SETTINGS = Evaluation(bootstrap_resamples=100, min_slice_rows=20)
@@ -78,3 +78,29 @@ def test_slices_are_by_carrier_and_hour(rows) -> None:
     report = report_of(rows, [0.4, 0.6])
     assert [each.name for each in report.slices if each.column == "carrier"] == ["carrier = AA", "carrier = B6"]
     assert sum(each.rows for each in report.slices if each.column == "hour") == report.rows
+
+
+def test_first_release_is_a_warning(rows) -> None:
+    report = report_of(rows, [0.4, 0.6, 0.6, 0.7])
+    gates = Gates(max_calibration_error=1.0)
+    assert find_warnings(report, gates, SETTINGS) == ["this is the first release: there is no champion to compare with"]
+
+
+def test_equal_model_far_from_its_limits_gives_no_warning(rows) -> None:
+    report = report_of(rows, [0.4, 0.6], champion=np.resize([0.4, 0.6], 100))
+    assert find_warnings(report, Gates(max_calibration_error=1.0), SETTINGS) == []
+
+
+def test_what_a_gate_lets_pass_by_its_estimate_is_a_warning(rows) -> None:
+    report = report_of(rows, [0.41, 0.59], champion=np.resize([0.4, 0.6], 100))
+    auc = replace(report.metrics["roc_auc"], value=0.62, low=0.58)
+    calibration = replace(report.metrics["calibration_error"], value=0.14, high=0.17)
+    report = replace(report, metrics={**report.metrics, "roc_auc": auc, "calibration_error": calibration})
+    found = find_warnings(report, Gates(max_slice_loss_over_champion=0.001), SETTINGS)
+    assert [warning.split(":")[0].split(" 0.")[0] for warning in found] == [
+        "log loss is above the champion's",
+        "roc_auc",
+        "calibration error",
+        "carrier = AA",
+        "carrier = B6",
+    ]

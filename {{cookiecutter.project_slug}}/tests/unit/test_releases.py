@@ -5,19 +5,21 @@ from {{ cookiecutter.__package_name }}.deployment import (
     LedgerEntry,
     check_same_predictions,
     find_entry,
+    find_target,
+    needs_approval,
 )
 from {{ cookiecutter.__package_name }}.errors import ReleaseError
 
 
-def entry(sequence: int, run_id: str, action="deploy") -> LedgerEntry:
+def entry(sequence: int, run_id: str, action="deploy", came_from=None, to=None) -> LedgerEntry:
     return LedgerEntry(
         sequence=sequence,
         at="2013-06-01T06:00:00+00:00",
         action=action,
         by="me",
         reason="",
-        from_version=None,
-        to_version=str(sequence),
+        from_version=came_from,
+        to_version=to or str(sequence),
         run_id=run_id,
         pipeline_run=run_id,
         data_digest="d",
@@ -39,3 +41,40 @@ def test_release_of_a_run_is_found_among_others() -> None:
     ledger = [entry(1, "a"), entry(2, "b"), entry(3, "a", "rollback")]
     assert find_entry(ledger, "a") == ledger[0]
     assert find_entry(ledger, "c") is None
+
+
+THREE = [entry(1, "a"), entry(2, "b", came_from="1"), entry(3, "c", came_from="2")]
+
+
+def test_going_back_twice_goes_back_two_releases() -> None:
+    assert find_target(THREE, None).to_version == "2"
+    once = [*THREE, entry(4, "b", "rollback", came_from="3", to="2")]
+    assert find_target(once, None).to_version == "1"
+    assert find_target(once, "3").to_version == "3"
+
+
+@pytest.mark.parametrize(
+    ("ledger", "version", "message"),
+    [
+        ([], None, "nothing has been released yet"),
+        (THREE[:1], None, "version 1 is the first release"),
+        (THREE, "3", "version 3 is the champion already"),
+        (THREE, "7", "version 7 was never released, so it passed no gate; released before: 1, 2"),
+    ],
+)
+def test_going_back_to_nothing_is_refused(ledger: list[LedgerEntry], version: str | None, message: str) -> None:
+    with pytest.raises(ReleaseError, match=message):
+        find_target(ledger, version)
+
+
+@pytest.mark.parametrize(
+    ("mode", "warnings", "needed"),
+    [
+        ("never", ["odd"], False),
+        ("always", [], True),
+        ("on_warning", [], False),
+        ("on_warning", ["odd"], True),
+    ],
+)
+def test_person_is_asked_as_configured(mode, warnings: list[str], needed: bool) -> None:
+    assert needs_approval(mode, warnings) is needed

@@ -1,0 +1,37 @@
+"""What the API counts, for Prometheus; each app has a registry of its own."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class ApiMetrics:
+    """The counters of one app."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter("api_requests", "Answers by path and status", ["path", "status"], registry=registry)
+        self.latency = Histogram(
+            "api_request_seconds", "Time to answer", ["path"], buckets=LATENCY_S, registry=registry
+        )
+        self.rows = Counter("api_rows", "Rows predicted", registry=registry)
+        self.batch = Histogram(
+            "api_batch_rows",
+            "Rows predicted in one go",
+            buckets=ROWS,
+            registry=registry,
+        )
+        self.model = Gauge("api_model_info", "1 for the version that answers", ["version", "source"], registry=registry)
+        self.reload_failures = Counter(
+            "api_model_reload_failures", "Attempts to take up a champion that failed", registry=registry
+        )
+        self.registry_failures = Counter(
+            "api_registry_failures", "Times that the registry did not say who is champion", registry=registry
+        )
+        self.log_queue = Gauge("api_log_queue_rows", "Predictions that wait to be written", registry=registry)
+        self.log_written = Counter("api_log_written_rows", "Predictions written to the storage", registry=registry)
+        self.log_dropped = Counter(
+            "api_log_dropped_rows", "Predictions that were answered but not logged", registry=registry
+        )
+        self.log_failures = Counter("api_log_write_failures", "Attempts to write that failed", registry=registry)

@@ -1,0 +1,143 @@
+"""Keeps what the API has answered, as Parquet below the storage; written by a thread, so that no answer waits."""
+
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from . import contract, storage
+from .api_metrics import ApiMetrics
+
+logger = logging.getLogger(__name__)
+
+FLUSH_S = 5.0
+FLUSH_ROWS = 10_000
+MAX_WAITING_ROWS = 100_000
+CLOSE_S = 20.0
+"""How long a storage that fails is tried again before the API stops."""
+RETRY_S = 1.0
+
+TYPES = {"str": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "datetime64[us]": pa.timestamp("us")}
+COLUMNS = contract.columns("time", "key", "feature")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One request and its answer."""
+
+    request_id: str
+    at: datetime
+    model_version: str
+    rows: list[dict[str, Any]]
+    probability: np.ndarray
+    decision: np.ndarray
+
+
+class PredictionLog:
+    """A bounded queue and the thread that writes it.
+
+    A row is accepted or, where the queue is full, dropped and counted. What is accepted is written, at the
+    latest by `close`; a process that is killed loses what came in the last `FLUSH_S` seconds.
+    """
+
+    def __init__(self, storage_uri: str, metrics: ApiMetrics, max_waiting_rows: int = MAX_WAITING_ROWS) -> None:
+        self._storage_uri = storage_uri
+        self._metrics = metrics
+        self._max_waiting_rows = max_waiting_rows
+        self._waiting: deque[Answered] = deque()
+        self._waiting_rows = 0
+        self._changed = threading.Condition()
+        self._closing_at: float | None = None
+        self._thread = threading.Thread(target=self._write_until_closed, name="prediction-log")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def append(self, answered: Answered) -> None:
+        """Accept an answer if there is room; never waits."""
+        count = len(answered.rows)
+        with self._changed:
+            if self._waiting_rows + count > self._max_waiting_rows:
+                self._metrics.log_dropped.inc(count)
+                return
+            self._waiting.append(answered)
+            self._waiting_rows += count
+            if self._waiting_rows >= FLUSH_ROWS:
+                self._changed.notify()
+
+    def close(self) -> None:
+        """Write what was accepted, and stop."""
+        with self._changed:
+            self._closing_at = time.monotonic()
+            self._changed.notify()
+        self._thread.join()
+
+    def _write_until_closed(self) -> None:
+        is_last = False
+        while not is_last:
+            with self._changed:
+                self._changed.wait_for(self._is_due, FLUSH_S)
+                is_last = self._closing_at is not None
+                batch = list(self._waiting)
+                self._waiting.clear()
+            # One day a file; rows in hand still count as waiting until they are written.
+            days = sorted({answered.at.date() for answered in batch})
+            for day in days:
+                self._write([answered for answered in batch if answered.at.date() == day])
+
+    def _is_due(self) -> bool:
+        return self._waiting_rows >= FLUSH_ROWS or self._closing_at is not None
+
+    def _write(self, batch: list[Answered]) -> None:
+        count = sum(len(answered.rows) for answered in batch)
+        at = batch[0].at
+        # The name is made once: a second attempt replaces what a first one has left.
+        name = f"{at:%H%M%S}-{uuid.uuid4().hex}"
+        table = to_table(batch)
+        while True:
+            try:
+                storage.save_predictions(self._storage_uri, f"{at:%Y-%m-%d}", name, table)
+                self._metrics.log_written.inc(count)
+                break
+            except Exception as error:  # whatever a storage raises must not end the thread
+                self._metrics.log_failures.inc()
+                if self._closing_at is not None and time.monotonic() > self._closing_at + CLOSE_S:
+                    self._metrics.log_dropped.inc(count)
+                    logger.error("%d predictions are lost: %s cannot be written: %s", count, self._storage_uri, error)
+                    break
+                logger.warning("%d predictions wait: %s cannot be written: %s", count, self._storage_uri, error)
+                time.sleep(RETRY_S)
+        with self._changed:
+            self._waiting_rows -= count
+
+    @property
+    def waiting_rows(self) -> int:
+        return self._waiting_rows
+
+
+def to_table(batch: list[Answered]) -> pa.Table:
+    """A row for each predicted row, in the order of the answers."""
+    sizes = [len(answered.rows) for answered in batch]
+    rows = [row for answered in batch for row in answered.rows]
+
+    def per_request(values: list[Any], kind: pa.DataType) -> pa.Array:
+        return pa.array([value for value, size in zip(values, sizes, strict=True) for _ in range(size)], kind)
+
+    made: dict[str, pa.Array] = {
+        "request_id": per_request([answered.request_id for answered in batch], pa.string()),
+        "row": pa.array([at for size in sizes for at in range(size)], pa.int64()),
+        "answered_at": per_request([answered.at for answered in batch], pa.timestamp("us", tz=UTC)),
+        "model_version": per_request([answered.model_version for answered in batch], pa.string()),
+    }
+    for name in COLUMNS:
+        made[name] = pa.array([row[name] for row in rows], TYPES[contract.DTYPES[name]])
+    made["probability"] = pa.array(np.concatenate([answered.probability for answered in batch]), pa.float64())
+    made["decision"] = pa.array(np.concatenate([answered.decision for answered in batch]), pa.int64())
+    return pa.table(made)

@@ -1,0 +1,12 @@
+"""The stages, in order: load, decide, save. Each takes and returns URIs and small facts.
+
+The command line, the DAGs and the tests call these and nothing else. A stage may be killed and started again
+at any point: what it had finished is found, not made twice.
+"""
+
+from .data import ingest, validate
+from .model import evaluate, train
+from .release import approve, deploy, reproduce, rollback
+from .scores import score
+
+__all__ = ["approve", "deploy", "evaluate", "ingest", "reproduce", "rollback", "score", "train", "validate"]

@@ -1,0 +1,87 @@
+"""What every stage does: log its start and end, and tell what is missing."""
+
+import functools
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from .. import storage
+from ..config import PACKAGE, Settings
+from ..errors import PartitionError, PipelineError
+from ..lineage import code_commit, current_user
+from ..storage import Dataset, Partition
+
+Facts = dict[str, Any]
+
+RECIPE_FILE = "recipe.json"
+EVALUATION_FILE = "evaluation.json"
+VERDICT_FILE = "verdict.json"
+WARNINGS_FILE = "warnings.json"
+DATA_WARNINGS_FILE = "data_warnings.json"
+
+# Values of a run's tag `approval`.
+NOT_NEEDED = "not needed"
+PENDING = "pending"
+APPROVED = "approved"
+REJECTED = "rejected"
+
+log = logging.getLogger(__package__)
+
+
+def stage(function: Callable[..., Facts]) -> Callable[..., Facts]:
+    """Log when a stage starts, how it ends and how long it took; `console` shows these lines to people."""
+    name = function.__name__
+
+    @functools.wraps(function)
+    def logged(*arguments: Any, **options: Any) -> Facts:
+        started = time.monotonic()
+        log.info("%s: started", name, extra={"stage": name, "event": "started"})
+        try:
+            facts = function(*arguments, **options)
+        except BaseException as error:
+            about = {"stage": name, "event": "failed", "seconds": time.monotonic() - started, "result": str(error)}
+            log.error("%s: failed: %s", name, error, extra=about)
+            raise
+        about = {"stage": name, "event": "done", "seconds": time.monotonic() - started, "result": facts["result"]}
+        log.info("%s: %s", name, facts["result"], extra=about)
+        return facts
+
+    return logged
+
+
+def run_tags(settings: Settings, by: str | None, reason: str) -> dict[str, str]:
+    """What an MLflow run is marked with when it begins."""
+    commit, user = code_commit(settings.home), by or current_user()
+    tags = {"code_commit": commit, "config_digest": settings.digest, "by": user}
+    shown_by_mlflow = {"mlflow.user": user, "mlflow.source.name": PACKAGE, "mlflow.source.git.commit": commit}
+    return tags | shown_by_mlflow | ({"reason": reason} if reason else {})
+
+
+def stage_tag(tags: dict[str, str], name: str, run_id: str) -> str:
+    """A tag that the stage before has set."""
+    if name not in tags:
+        raise PipelineError(f"run {run_id}: not trained yet; run `train` first")
+    return tags[name]
+
+
+def span(dataset: Dataset) -> str:
+    """The months of a dataset in words."""
+    return f"{len(dataset.months)} months {dataset.months[0]} to {dataset.months[-1]}"
+
+
+def newest_clean(settings: Settings, month: str | None = None) -> Partition:
+    """The newest clean partition of a month, or of the newest month.
+
+    Raises
+    ------
+    PartitionError
+        If there is no such month.
+    """
+    months = storage.list_months(settings.storage_uri, "clean")
+    if not months or (month and month not in months):
+        there_is = f"there are {months[0]} to {months[-1]}" if months else "there is none at all"
+        raise PartitionError(
+            f"{settings.storage_uri}/clean: no month {month or 'yet'}, {there_is}; ingest and validate make them"
+        )
+    return storage.find_partitions(settings.storage_uri, "clean", month or months[-1])[-1]

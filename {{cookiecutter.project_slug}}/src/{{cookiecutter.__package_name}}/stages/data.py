@@ -1,0 +1,156 @@
+"""Ingest and validate: from a source to clean months."""
+
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from .. import contract, ingestion, reports, storage, validation
+from ..checks import Check, explain, failures
+from ..config import Settings, load_settings
+from ..errors import ContractError, SourceChangedError, SourceError
+from ..storage import Partition
+from ..tracking import Tracker
+from ..validation import MonthFacts
+from .common import DATA_WARNINGS_FILE, Facts, run_tags, span, stage
+
+
+@stage
+def ingest(month: str | None = None, *, refresh: bool = False) -> Facts:
+    """Bring every month of the window into storage, as it is; returns the raw dataset."""
+    settings = load_settings()
+    contract.select_features(settings.training.features)  # fail now rather than after the download
+    months = ingestion.choose_months(settings.source, month, settings.training.window_months, _today())
+    present = {each: len(storage.find_partitions(settings.storage_uri, "raw", each)) for each in months}
+    partitions = [_ingest_month(settings, each, refresh) for each in months]
+    dataset = storage.save_dataset(settings.storage_uri, partitions)
+    new = sum(partition.version > present[partition.month] for partition in partitions)
+    return {
+        "dataset_uri": dataset.uri,
+        "month": months[-1],
+        "result": f"{span(dataset)}, {dataset.rows:,} rows ({new} new)",
+    }
+
+
+def _ingest_month(settings: Settings, month: str, refresh: bool) -> Partition:
+    uri = settings.absolute(settings.source.uri.replace("{month}", month))
+    existing = storage.find_partitions(settings.storage_uri, "raw", month)
+    try:
+        with storage.local_copy(uri) as path:
+            source_sha256 = storage.file_sha256(path)
+            same_contract = _under_this_contract(existing)
+            for partition in same_contract:
+                if partition.source_sha256 == source_sha256:
+                    return partition
+            if same_contract and not refresh:
+                raise SourceChangedError(
+                    f"{uri}: not what was ingested as {same_contract[-1].uri}: its SHA-256 was "
+                    f"{same_contract[-1].source_sha256[:12]}... and is {source_sha256[:12]}...; "
+                    "restore it, or take it as a new version with --refresh (make run ARGS=--refresh)"
+                )
+            return _write_raw(settings, month, uri, path, source_sha256)
+    except FileNotFoundError:
+        raise SourceError(
+            f"{uri}: no such file, wanted for month {month}; "
+            "see [source] uri, first_month and last_month in pipeline.toml"
+        ) from None
+
+
+def _write_raw(settings: Settings, month: str, uri: str, path: Path, source_sha256: str) -> Partition:
+    for as_text in (False, True):
+        with storage.new_partition(settings.storage_uri, "raw", month) as writer:
+            try:
+                for batch in ingestion.read_source(path, settings.source, as_text=as_text):
+                    writer.write(batch)
+            except ingestion.ValueNotParsedError:
+                continue  # once more, as text: validation will point at the rows
+            return writer.publish(source=uri, source_sha256=source_sha256, contract_version=contract.version())
+    raise AssertionError("reading as text parses no values")
+
+
+@stage
+def validate(dataset_uri: str, pipeline_run: str, *, by: str | None = None, reason: str = "") -> Facts:
+    """Set aside the rows that break the contract and judge each month; returns the clean dataset."""
+    settings = load_settings()
+    tracker = Tracker(settings)
+    raw = storage.load_dataset(dataset_uri)
+    run_id = tracker.open_run(pipeline_run, raw.months[-1], run_tags(settings, by, reason))
+    with tracker.working_on(run_id):
+        earlier = [
+            MonthFacts(**clean_months[-1].facts)
+            for month in storage.list_months(settings.storage_uri, "clean")
+            if month < raw.months[0]
+            if (clean_months := _under_this_contract(storage.find_partitions(settings.storage_uri, "clean", month)))
+        ]
+        judged: dict[str, tuple[MonthFacts, list[Check]]] = {}
+        clean = []
+        try:
+            for partition in raw.partitions:
+                clean.append(_validate_month(settings, partition, earlier, judged))
+                earlier.append(judged[partition.month][0])
+        finally:
+            tracker.log_text(run_id, reports.validation_report(judged), "validation_report.md")
+        newest = [
+            f"data of {raw.months[-1]}, {check.name}: {check.detail}"
+            for check in judged[raw.months[-1]][1]
+            if not check.passed
+        ]
+        tracker.log_json(run_id, newest, DATA_WARNINGS_FILE)
+        dataset = storage.save_dataset(settings.storage_uri, clean)
+    quarantined = sum(facts.quarantined for facts, _ in judged.values())
+    notes = sum(not check.passed for _, checks in judged.values() for check in checks)
+    return {
+        "dataset_uri": dataset.uri,
+        "month": dataset.months[-1],
+        "run_id": run_id,
+        "rows": dataset.rows,
+        "quarantined": quarantined,
+        "result": f"{dataset.rows:,} clean rows, {quarantined:,} quarantined, {notes} notes in the report",
+    }
+
+
+def _validate_month(
+    settings: Settings,
+    raw: Partition,
+    earlier: list[MonthFacts],
+    judged: dict[str, tuple[MonthFacts, list[Check]]],
+) -> Partition:
+    """The clean partition of a raw one, made unless it is there; adds the month to `judged`."""
+    origin = {"source": raw.uri, "source_sha256": raw.sha256, "contract_version": contract.version()}
+    existing = [
+        each
+        for each in storage.find_partitions(settings.storage_uri, "clean", raw.month)
+        if (each.source_sha256, each.contract_version) == (raw.sha256, contract.version())
+    ]
+    with (
+        storage.new_partition(settings.storage_uri, "clean", raw.month) as clean,
+        storage.new_partition(settings.storage_uri, "quarantine", raw.month) as quarantine,
+    ):
+        facts = MonthFacts(**existing[-1].facts) if existing else _split_month(raw, clean, quarantine)
+        checks = validation.check_month(facts, earlier, settings.validation)
+        judged[raw.month] = facts, checks
+        if not existing and facts.quarantined:
+            quarantine.publish(**origin)
+        if broken := failures(checks):
+            where = f"; rows and reasons: {settings.storage_uri}/quarantine/{raw.month}" if facts.quarantined else ""
+            raise ContractError(f"{raw.uri}: {explain(broken)}{where}")
+        return existing[-1] if existing else clean.publish(**origin, **asdict(facts))
+
+
+def _split_month(raw: Partition, clean: storage.PartitionWriter, quarantine: storage.PartitionWriter) -> MonthFacts:
+    duplicated = validation.find_duplicates(storage.read_partition(raw, contract.KEY))
+    tally, start = validation.MonthTally(), 0
+    for batch in storage.read_batches(raw):
+        kept, rejected = validation.split_rows(batch, duplicated[start : start + len(batch)], raw.month)
+        clean.write(kept)
+        quarantine.write(rejected)
+        tally.add(kept, rejected)
+        start += len(batch)
+    return tally.facts()
+
+
+def _under_this_contract(partitions: list[Partition]) -> list[Partition]:
+    return [partition for partition in partitions if partition.contract_version == contract.version()]
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()

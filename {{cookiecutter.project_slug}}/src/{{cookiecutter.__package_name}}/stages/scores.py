@@ -1,0 +1,75 @@
+"""Score: a clean month by the champion."""
+
+from sklearn.pipeline import Pipeline
+
+from .. import releases, scoring, storage, training
+from ..config import Settings, load_settings
+from ..errors import NoChampionError
+from ..storage import Partition
+from ..tracking import Tracker, Version
+from .common import Facts, newest_clean, stage
+
+
+@stage
+def score(month: str | None = None) -> Facts:
+    """Score a clean month, by default the newest, with the champion; scores that are there are found.
+
+    Raises
+    ------
+    NoChampionError
+        If nothing has been released yet.
+    PartitionError
+        If there is no such month, or it is damaged.
+    """
+    settings = load_settings()
+    tracker = Tracker(settings)
+    champion = releases.find_champion(tracker, releases.settle(settings, tracker))
+    if champion is None:
+        raise NoChampionError("no champion yet to score with; `make run` trains and releases the first")
+    clean = newest_clean(settings, month)
+    scores, found = _find_scores(settings, clean, champion), "found"
+    if scores is None:
+        with training.limit_threads(settings.training):
+            scores, found = _write_scores(settings, clean, champion, releases.load_version(tracker, champion)), "scored"
+    positive = scores.facts["positive"]
+    return {
+        "month": clean.month,
+        "model_version": champion.version,
+        "scores_uri": f"{scores.uri}/{scores.file}",
+        "rows": scores.rows,
+        "positive": positive,
+        "result": f"{clean.month}: {scores.rows:,} rows {found}, by version {champion.version}; {positive:,} positive",
+    }
+
+
+def _find_scores(settings: Settings, clean: Partition, champion: Version) -> Partition | None:
+    wanted = _score_facts(settings, champion)
+    for scores in storage.find_partitions(settings.storage_uri, "scores", clean.month):
+        if scores.source_sha256 == clean.sha256 and wanted.items() <= scores.facts.items():
+            return scores
+    return None
+
+
+def _write_scores(settings: Settings, clean: Partition, champion: Version, model: Pipeline) -> Partition:
+    positive = 0
+    with storage.new_partition(settings.storage_uri, "scores", clean.month) as writer:
+        for batch in storage.read_batches(clean, scoring.columns(model), scoring.CHUNK_ROWS):
+            scores = scoring.score(batch, model, champion.version, settings.serving.decision_threshold)
+            positive += int(scores["decision"].sum())
+            writer.write(scores)
+        return writer.publish(
+            source=clean.uri,
+            source_sha256=clean.sha256,
+            contract_version=clean.contract_version,
+            **_score_facts(settings, champion),
+            positive=positive,
+        )
+
+
+def _score_facts(settings: Settings, champion: Version) -> Facts:
+    """What scores of the same rows depend on; versions count anew in each registry, so the model is named as well."""
+    return {
+        "model_version": champion.version,
+        "model_uri": champion.model_uri,
+        "decision_threshold": settings.serving.decision_threshold,
+    }

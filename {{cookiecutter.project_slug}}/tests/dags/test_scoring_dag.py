@@ -1,0 +1,55 @@
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import PartitionedAssetTimetable, RetryAction
+from airflow.sdk.exceptions import ParamValidationError
+
+from {{ cookiecutter.__package_name }}.config import PACKAGE
+from {{ cookiecutter.__package_name }}.errors import PartitionError
+
+
+@pytest.fixture(scope="module")
+def scoring(bag: DagBag):
+    return bag.dags[f"{PACKAGE}_scoring"]
+
+
+def test_a_clean_month_or_a_model_starts_it(scoring) -> None:
+    # A plain asset schedule would never start: the events of the training DAG carry their month as a partition.
+    assert isinstance(scoring.timetable, PartitionedAssetTimetable)
+    condition = scoring.timetable.asset_condition
+    assert type(condition).__name__ == "AssetAny"
+    assert {asset.name for asset in condition.objects} == {f"{PACKAGE}_clean", f"{PACKAGE}_model"}
+
+
+def test_assets_are_those_of_the_training_dag(scoring, bag: DagBag) -> None:
+    made = {asset for task in bag.dags[f"{PACKAGE}_training"].tasks for asset in task.outlets}
+    assert {(asset.name, asset.uri) for asset in scoring.timetable.asset_condition.objects} <= {
+        (asset.name, asset.uri) for asset in made
+    }
+
+
+def test_scores_are_an_asset(scoring) -> None:
+    [score] = scoring.tasks
+    assert [asset.name for asset in score.outlets] == [f"{PACKAGE}_scores"]
+
+
+def test_only_a_month_is_taken_by_the_form(scoring) -> None:
+    assert scoring.params.get_param("month").resolve("2013-06") == "2013-06"
+    with pytest.raises(ParamValidationError):
+        scoring.params.get_param("month").resolve("June")
+
+
+def test_task_is_retried_unless_a_person_has_to_act(scoring) -> None:
+    [score] = scoring.tasks
+    assert score.retries >= 1
+    assert score.retry_exponential_backoff
+    assert score.execution_timeout
+    assert score.retry_policy.evaluate(PartitionError("damaged"), 1, 3).action == RetryAction.FAIL
+    assert score.retry_policy.evaluate(ConnectionError("dropped"), 1, 3).action != RetryAction.FAIL
+
+
+def test_trigger_form_explains_itself(scoring) -> None:
+    assert scoring.doc_md
+    assert scoring.tags
+    month = scoring.params.get_param("month")
+    assert month.schema["title"]
+    assert month.description

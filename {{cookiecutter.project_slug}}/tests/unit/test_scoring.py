@@ -1,0 +1,56 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.pipeline import Pipeline
+
+from {{ cookiecutter.__package_name }} import contract, scoring, training
+from {{ cookiecutter.__package_name }}.config import Model, Training
+from {{ cookiecutter.__package_name }}.errors import ContractError
+
+
+@pytest.fixture
+def frame(rows) -> pd.DataFrame:
+    """40 rows in which a long recent delay means a late arrival."""
+    delay = np.tile([0.0, 90.0], 20)
+    return rows(40, recent_delay=delay, delayed=(delay > 30).astype("int64"))
+
+
+@pytest.fixture
+def model(frame: pd.DataFrame) -> Pipeline:
+    return training.fit(frame, Training(), Model(max_iter=5, min_samples_leaf=2))
+
+
+def test_a_row_of_scores_for_each_row_under_its_key(frame: pd.DataFrame, model: Pipeline) -> None:
+    scores = scoring.score(frame, model, "7", 0.5)
+    assert scores.columns.tolist() == [*scoring.KEY, "probability", "decision", "model_version"]
+    pd.testing.assert_frame_equal(scores[scoring.KEY], frame[scoring.KEY])
+    assert scores["model_version"].unique().tolist() == ["7"]
+    assert scores["decision"].tolist() == [0, 1] * 20
+
+
+def test_probability_is_that_of_predict(frame: pd.DataFrame, model: Pipeline) -> None:
+    scores = scoring.score(frame, model, "7", 0.5)
+    np.testing.assert_array_equal(scores["probability"], training.predict(model, frame))
+
+
+def test_decision_is_one_from_the_threshold_on(frame: pd.DataFrame, model: Pipeline) -> None:
+    low, high = np.unique(training.predict(model, frame))
+    decided = {t: scoring.score(frame, model, "7", t)["decision"].sum() for t in (0, low, high, np.nextafter(high, 1))}
+    assert list(decided.values()) == [40, 40, 20, 0]
+
+
+def test_no_rows_give_no_scores(frame: pd.DataFrame, model: Pipeline) -> None:
+    scores = scoring.score(frame.head(0), model, "7", 0.5)
+    assert scores.dtypes.to_dict() == scoring.score(frame, model, "7", 0.5).dtypes.to_dict()
+    assert scores.empty
+
+
+def test_no_outcome_is_read_and_none_is_needed(frame: pd.DataFrame, model: Pipeline) -> None:
+    columns = scoring.columns(model)
+    assert not set(columns) & set(contract.OUTCOMES)
+    pd.testing.assert_frame_equal(scoring.score(frame[columns], model, "7", 0.5), scoring.score(frame, model, "7", 0.5))
+
+
+def test_column_that_the_model_misses_is_named(frame: pd.DataFrame, model: Pipeline) -> None:
+    with pytest.raises(ContractError, match=r"needs columns that the data do not have: temp, humidity;"):
+        scoring.score(frame.drop(columns=["humidity", "temp"]), model, "7", 0.5)
