@@ -6,7 +6,7 @@ from urllib.parse import quote
 import httpx
 
 from .config import PACKAGE, Settings
-from .environment import read_passwords
+from .environment import read_account
 from .errors import StackError
 
 TRAINING_DAG = f"{PACKAGE}_training"
@@ -14,7 +14,7 @@ FINISHED = {"success", "failed"}
 
 
 class AirflowApi:
-    """Airflow's REST interface, as the first of its users.
+    """Airflow's REST interface, as the first of its administrators.
 
     Raises
     ------
@@ -26,10 +26,7 @@ class AirflowApi:
         self._url = settings.stack.url("airflow")
         # Nothing between us and a server on this computer, whatever proxy the shell names.
         self._http = httpx.Client(base_url=self._url, timeout=60, trust_env=False)
-        passwords = read_passwords(settings)
-        if not passwords:
-            raise StackError("Airflow has never been started here; `make up` starts it")
-        user, password = next(iter(passwords.items()))
+        user, password = read_account(settings)
         token = self._ask("POST", "/auth/token", {"username": user, "password": password})["access_token"]
         self._http.headers["Authorization"] = f"Bearer {token}"
 
@@ -99,6 +96,6 @@ def _of_run(dag_id: str, run_id: str) -> str:
 
 def _reason(answer: httpx.Response) -> str:
     try:
-        return str(answer.json()["detail"])
+        return str(answer.json()["detail"]).partition("\n")[0]
     except (ValueError, KeyError, TypeError):
         return answer.text[:200]

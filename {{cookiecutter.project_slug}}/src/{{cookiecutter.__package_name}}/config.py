@@ -249,7 +249,8 @@ class Settings(BaseSettings):
     @property
     def is_mlflow_local(self) -> bool:
         """Whether runs and models lie below `var/`; the server of `make up` shows the same file."""
-        return self._configured_tracking_uri in {"", self.local_mlflow_url}
+        # MLflow sets MLFLOW_TRACKING_URI itself once it is told where to go.
+        return self._configured_tracking_uri in {"", self.local_store_uri, self.local_mlflow_url}
 
     @property
     def local_mlflow_url(self) -> str:

@@ -16,6 +16,7 @@ from .config import HOME_VARIABLE, PACKAGE, Settings
 from .errors import StackError
 
 USERS_VARIABLE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"
+DEFAULT_USERS = "admin:admin"
 EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - to recognise it
 
 # What Airflow's processes share, in the sizes that it asks for.
@@ -41,13 +42,28 @@ def passwords_file(settings: Settings) -> Path:
 
 def make_passwords(settings: Settings) -> dict[str, str]:
     """Generate a password for each of Airflow's users that has none; returns the new ones."""
-    users = [user.partition(":")[0] for user in os.environ.get(USERS_VARIABLE, "admin:admin").split(",")]
-    return _add_missing(passwords_file(settings), {user: lambda: secrets.token_urlsafe(16) for user in users})
+    return _add_missing(passwords_file(settings), {user: lambda: secrets.token_urlsafe(16) for user in _users()})
 
 
-def read_passwords(settings: Settings) -> dict[str, str]:
-    """Airflow's users and their passwords, the administrator of `make up` first; none before the first `make up`."""
-    return _read(passwords_file(settings))
+def read_account(settings: Settings) -> tuple[str, str]:
+    """Name and password of Airflow's first administrator.
+
+    Raises
+    ------
+    StackError
+        If nobody has a password yet.
+    """
+    administrators = [user for user, role in _users().items() if role == "admin"]
+    for user, password in _read(passwords_file(settings)).items():
+        if user in administrators:
+            return user, password
+    raise StackError("Airflow has no administrator with a password yet; `make up` makes one")
+
+
+def _users() -> dict[str, str]:
+    """Airflow's users and their roles."""
+    pairs = os.environ.get(USERS_VARIABLE, DEFAULT_USERS).split(",")
+    return {user.strip(): role.strip() for user, _, role in (pair.partition(":") for pair in pairs)}
 
 
 def _add_missing(file: Path, makers: dict[str, Callable[[], str]]) -> dict[str, str]:
@@ -76,7 +92,7 @@ def _read(file: Path) -> dict[str, str]:
 def stack_environment(settings: Settings) -> dict[str, str]:
     """The environment of every process of the stack. What the shell sets for Airflow stays, but for where it runs."""
     _add_missing(stack_folder(settings) / "secrets.json", SECRETS)
-    defaults = {USERS_VARIABLE: "admin:admin", **_read(stack_folder(settings) / "secrets.json")}
+    defaults = {USERS_VARIABLE: DEFAULT_USERS, **_read(stack_folder(settings) / "secrets.json")}
     return {**defaults, **os.environ, **_airflow(settings), **_mlflow(settings), **_api(settings)}
 
 

@@ -14,10 +14,9 @@ from .errors import ReleaseError, StackError
 from .tracking import PIPELINE_RUN, Tracker
 
 POLL_S = 0.5
+PATIENCE_S = 60
 STAGES_LOGGER = f"{PACKAGE}.stages"
 NOTHING_WAITS = "no run waits for an answer on Airflow (`make up` starts it); name one that was run by hand with --run"
-    "no run waits for an answer in Airflow (is it up? make up); name one by hand with --run, as `train` printed it"
-)
 BEGUN = {"running", "awaiting_input", "success", "failed", "up_for_retry"}
 
 
@@ -71,16 +70,29 @@ def _waiting(settings: Settings) -> dict[str, dict[str, Any]]:
 def follow(api: AirflowApi, console: Console, run_id: str) -> str:
     """Show each stage when it starts and ends, until the run has ended; returns its state."""
     shown: set[tuple[str, int, str]] = set()
+    answered = time.monotonic()
     while True:
-        # Asked for first: what the tasks say after that is all there is to say.
-        state = api.run_state(TRAINING_DAG, run_id)
-        tasks = api.task_instances(TRAINING_DAG, run_id)
-        for task in sorted(tasks, key=lambda each: each["start_date"] or "~"):
-            if task["state"] in BEGUN and task["start_date"]:
-                _show(api, console, task, shown)
-        if state in FINISHED:
-            return state
+        try:
+            state = _look(api, console, run_id, shown)
+        except StackError:
+            # An API server that died is started again within this time.
+            if time.monotonic() - answered > PATIENCE_S:
+                raise
+        else:
+            answered = time.monotonic()
+            if state in FINISHED:
+                return state
         time.sleep(POLL_S)
+
+
+def _look(api: AirflowApi, console: Console, run_id: str, shown: set[tuple[str, int, str]]) -> str:
+    # Asked for first: what the tasks say after that is all there is to say.
+    state = api.run_state(TRAINING_DAG, run_id)
+    tasks = api.task_instances(TRAINING_DAG, run_id)
+    for task in sorted(tasks, key=lambda each: each["start_date"] or "~"):
+        if task["state"] in BEGUN and task["start_date"]:
+            _show(api, console, task, shown)
+    return state
 
 
 def _show(api: AirflowApi, console: Console, task: dict[str, Any], shown: set[tuple[str, int, str]]) -> None:

@@ -53,8 +53,8 @@ def up(settings: Settings, console: Console) -> None:
             _start_stopped(settings)
             _wait_until_healthy(settings, console)
         else:
-            if left := end_session(leader, settings.home):
-                console.print(f"Ended {left} processes of an earlier start")
+            if left := _stop(settings):
+                console.print(f"Ended {left} processes that had lost their supervisord")
             _start(settings, console)
     _print_addresses(settings, console, new)
 
@@ -67,15 +67,31 @@ def _start(settings: Settings, console: Console) -> None:
     _prepare_databases(settings, environment, console)
     _settings_file(settings).write_text(_settings_text(settings))
     try:
-        command = [f"{settings.home}/.venv/bin/supervisord", "-c", f"{settings.home}/supervisord.conf"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=settings.home)
-        if done.returncode:
-            raise StackError(f"supervisord does not start: {(done.stdout + done.stderr).strip()}")
+        _start_supervisor(settings, environment)
         _wait_until_healthy(settings, console)
     except BaseException:
         console.print("Stopping what was started ...", style="dim")
         _stop(settings)
         raise
+
+
+def _start_supervisor(settings: Settings, environment: dict[str, str]) -> None:
+    command = [f"{settings.home}/.venv/bin/supervisord", "-c", f"{settings.home}/supervisord.conf"]
+    with (settings.home / "var" / "logs" / "supervisord.log").open("wb") as log:
+        supervisor = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=settings.home,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # by whose number all its processes are found again
+        )
+    _pid_file(settings).write_text(str(supervisor.pid))
+    while not socket_file(settings).exists():
+        if supervisor.poll() is not None:
+            raise StackError(f"supervisord does not start:\n{_last_lines_of(settings, 'supervisord')}")
+        time.sleep(0.1)
 
 
 def down(settings: Settings, console: Console) -> None:
@@ -93,14 +109,20 @@ def _stop(settings: Settings) -> int:
             supervisor.terminate()  # it stops its processes, and kills those that do not stop
             supervisor.wait(STOP_PATIENCE_S)
     end_session(leader, settings.home)
-    _pid_file(settings).unlink(missing_ok=True)
+    for file in (_pid_file(settings), socket_file(settings)):
+        file.unlink(missing_ok=True)
     return count
 
 
 def read_processes(settings: Settings) -> list[dict[str, Any]]:
     """Each process of the stack: `name`, `state`, `health`, `pid`, `port`, `memory_mb`; none if it is down."""
-    if not find_supervisor(read_leader(_pid_file(settings)), settings.home):
-        return []
+    leader = read_leader(_pid_file(settings))
+    if not find_supervisor(leader, settings.home):
+        return [_describe_orphan(process.pid) for process in find_members(leader, settings.home)]
+    try:
+        processes = _supervisor(settings).getAllProcessInfo()
+    except OSError:
+        return []  # it is about to end
     health = _airflow_health(settings)
     return [
         {
@@ -111,9 +133,15 @@ def read_processes(settings: Settings) -> list[dict[str, Any]]:
             "port": getattr(settings.stack, PORTS[each["name"]]) if each["name"] in PORTS else None,
             "memory_mb": _memory_mb(each["pid"]) if each["pid"] else 0,
         }
-        for each in _supervisor(settings).getAllProcessInfo()
+        for each in processes
         if settings.is_mlflow_local or each["name"] != "mlflow"
     ]
+
+
+def _describe_orphan(pid: int) -> dict[str, Any]:
+    """A process whose supervisord was killed; `up` and `down` end it."""
+    state = {"name": "(left over)", "state": "orphaned", "health": "unknown", "pid": pid, "port": None}
+    return {**state, "memory_mb": _memory_mb(pid)}
 
 
 def log_files(settings: Settings, name: str | None = None) -> list[Path]:
