@@ -117,7 +117,8 @@ def test_tests_and_checks_of_the_generated_project_pass(project: Path) -> None:
 
 def test_every_command_of_the_project_explains_itself(project: Path) -> None:
     printed = call(project / ".venv/bin/flight-delays", "--help", cwd=project)
-    for command in ("run", "ingest", "validate", "train", "evaluate", "deploy", "status"):
+    stages = ("run", "ingest", "validate", "train", "evaluate", "deploy")
+    for command in (*stages, "status", "up", "down", "trigger", "logs"):
         assert f" {command} " in printed
 
 
