@@ -26,6 +26,10 @@ Answer = Annotated[
     bool | None, typer.Option("--approve/--reject", help="Answer beforehand, where a person has to agree.")
 ]
 Reason = Annotated[str, typer.Option(help="Why; goes into the ledger.")]
+WaitingRun = Annotated[
+    str | None, typer.Option("--run", help="Airflow's or MLflow's run.", show_default="the one that waits")
+]
+AnswerReason = Annotated[str, typer.Option("--reason", help="Why; goes on the record with your name.", prompt="Why")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print stable JSON for programs.")]
 Verbose = Annotated[bool, typer.Option(help="Show all that is logged.")]
 
@@ -128,6 +132,24 @@ def score(
 
 
 @app.command()
+def approve(run: WaitingRun = None, reason: AnswerReason = "") -> None:
+    """Agree to the release of a model that waits for a person."""
+    from . import live
+    from .config import load_settings
+
+    print(live.answer(load_settings(), True, run, reason))
+
+
+@app.command()
+def reject(run: WaitingRun = None, reason: AnswerReason = "") -> None:
+    """Refuse the release of a model that waits for a person; the champion stays."""
+    from . import live
+    from .config import load_settings
+
+    print(live.answer(load_settings(), False, run, reason))
+
+
+@app.command()
 def rollback(
     to: Annotated[str | None, typer.Option(help="Version to go back to.", show_default="the one before")] = None,
     reason: Annotated[str, typer.Option(help="Why; goes into the ledger.", prompt="Why")] = "",
@@ -165,13 +187,13 @@ def reproduce(version: Annotated[str, typer.Argument(help="Version to train agai
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Show the processes of `up`, the champion, its figures, the data and the latest releases."""
-    from . import stack
     from .config import load_settings
     from .console import new_console, print_processes, print_status
+    from .processes import read_processes
     from .status import read_status
 
     settings = load_settings()
-    processes = stack.read_processes(settings)
+    processes = read_processes(settings)
     if as_json:
         print(json.dumps({**read_status(settings), "processes": processes}, indent=1))
     else:
@@ -207,10 +229,10 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written; Ctrl-C ends it.")] = False,
 ) -> None:
     """Show what the processes of `up` have written."""
-    from . import stack
     from .config import load_settings
+    from .processes import log_files
 
-    files = stack.log_files(load_settings(), process)
+    files = log_files(load_settings(), process)
     os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), *map(str, files)])  # noqa: S606
 
 

@@ -6,15 +6,18 @@ from typing import Any
 
 from rich.console import Console
 
+from . import stages
 from .airflow_api import FINISHED, TRAINING_DAG, AirflowApi
-from .config import PACKAGE
+from .config import PACKAGE, Settings
 from .console import print_ended, print_started, print_waiting
-from .errors import StackError
+from .errors import ReleaseError, StackError
+from .tracking import PIPELINE_RUN, Tracker
 
 POLL_S = 0.5
 PATIENCE_S = 60
 STAGES_LOGGER = f"{PACKAGE}.stages"
 APPROVAL = "approve"
+NOTHING_WAITS = "no run waits for an answer on Airflow (`make up` starts it); name one that was run by hand with --run"
 BEGUN = {"running", "awaiting_input", "success", "failed", "up_for_retry"}
 
 
@@ -23,6 +26,46 @@ def trigger(api: AirflowApi, console: Console, conf: dict[str, Any]) -> tuple[st
     run_id = api.trigger(TRAINING_DAG, {name: value for name, value in conf.items() if value})
     console.print(f"[bold]Airflow[/]    {api.run_url(TRAINING_DAG, run_id)}", soft_wrap=True)
     return run_id, follow(api, console, run_id)
+
+
+def answer(settings: Settings, approved: bool, run: str | None, reason: str) -> str:
+    """Answer a question whether to release: Airflow's, or, where none waits there, that of a run by hand.
+
+    Parameters
+    ----------
+    run : id of the run, Airflow's or MLflow's; None for the only one that waits
+
+    Returns
+    -------
+    What was answered and what comes next, for a person.
+
+    Raises
+    ------
+    PipelineError
+        If none or several wait, or the run is not one of them.
+    """
+    waiting = _waiting(settings)
+    if run is None and len(waiting) != 1:
+        listed = "".join(f"\n  --run {name}    {each['subject']}" for name, each in waiting.items())
+        raise ReleaseError(f"several runs wait for an answer: name one{listed}" if waiting else NOTHING_WAITS)
+    run = run or next(iter(waiting))
+    tracker = Tracker(settings)
+    run_id = tracker.find_run(run) or run
+    name = tracker.tags(run_id)[PIPELINE_RUN]
+    if approval := waiting.get(name):
+        AirflowApi(settings).respond(approval, "Approve" if approved else "Reject", {"reason": reason})
+        return f"{'approved' if approved else 'rejected'}: {name}; Airflow goes on with it"
+    answered = stages.record_answer(run_id, approved, reason=reason)
+    return f"{answered}; to release it: deploy --run {run_id}" if approved else answered
+
+
+def _waiting(settings: Settings) -> dict[str, dict[str, Any]]:
+    """What waits in Airflow, by the name of its run; nothing does where Airflow is down."""
+    try:
+        pending = AirflowApi(settings).pending_approvals()
+    except StackError:
+        return {}
+    return {each["task_instance"]["dag_run_id"]: each for each in pending}
 
 
 def follow(api: AirflowApi, console: Console, run_id: str) -> str:

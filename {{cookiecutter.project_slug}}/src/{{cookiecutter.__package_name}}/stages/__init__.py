@@ -6,7 +6,18 @@ at any point: what it had finished is found, not made twice.
 
 from .data import ingest, validate
 from .model import evaluate, train
-from .release import approve, deploy, reproduce, rollback
+from .release import approve, deploy, record_answer, reproduce, rollback
 from .scores import score
 
-__all__ = ["approve", "deploy", "evaluate", "ingest", "reproduce", "rollback", "score", "train", "validate"]
+__all__ = [
+    "approve",
+    "deploy",
+    "evaluate",
+    "ingest",
+    "record_answer",
+    "reproduce",
+    "rollback",
+    "score",
+    "train",
+    "validate",
+]

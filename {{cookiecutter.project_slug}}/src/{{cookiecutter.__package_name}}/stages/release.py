@@ -47,7 +47,7 @@ VERSION_TAGS = [
 
 @stage
 def approve(run_id: str, approved: bool, *, by: str | None = None, reason: str = "") -> Facts:
-    """Put a person's answer on the record.
+    """Put a person's answer on the record, and stop the run if it is no.
 
     Raises
     ------
@@ -56,6 +56,14 @@ def approve(run_id: str, approved: bool, *, by: str | None = None, reason: str =
     ReleaseError
         If the run is released already, or has another answer.
     """
+    answered = record_answer(run_id, approved, by=by, reason=reason)
+    if not approved:
+        raise QualityGateError(f"{answered}; the champion stays")
+    return {"run_id": run_id, "result": answered}
+
+
+def record_answer(run_id: str, approved: bool, *, by: str | None = None, reason: str = "") -> str:
+    """Put a person's answer on the record of a run; returns it in words."""
     tracker = Tracker(load_settings())
     tags = tracker.tags(run_id)
     _check_accepted(run_id, tags)
@@ -66,11 +74,9 @@ def approve(run_id: str, approved: bool, *, by: str | None = None, reason: str =
     if given in {APPROVED, REJECTED} and given != answer:
         raise ReleaseError(f"run {run_id}: {given} by {tags['answered_by']} already; evaluate again to ask anew")
     tracker.set_tags(run_id, {"approval": answer, "answered_by": by, "answer_reason": reason})
-    because = f": {reason}" if reason else ""
     if not approved:
         tracker.end_run(run_id, "FAILED")
-        raise QualityGateError(f"rejected by {by}{because}; the champion stays")
-    return {"run_id": run_id, "result": f"approved by {by}{because}"}
+    return f"{answer} by {by}" + (f": {reason}" if reason else "")
 
 
 @stage
