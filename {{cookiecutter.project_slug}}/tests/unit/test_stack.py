@@ -191,6 +191,17 @@ def test_session_of_somebody_else_is_left_alone(tmp_path: Path, quick: None) -> 
         leader.wait()
 
 
+def test_session_of_somebody_else_that_lost_its_leader_is_left_alone(tmp_path: Path, quick: None) -> None:
+    (tmp_path / "other").mkdir()
+    leader = start_session(tmp_path / "other", "supervisord")
+    [child] = psutil.Process(leader.pid).children()
+    leader.kill()
+    leader.wait()
+    assert session.find_members(leader.pid, tmp_path) == []
+    assert session.find_members(leader.pid, tmp_path / "other") == [child]
+    child.kill()
+
+
 def test_second_up_or_down_at_the_same_time_is_refused(settings: Settings) -> None:
     with stack._alone(settings):
         started = time.monotonic()
