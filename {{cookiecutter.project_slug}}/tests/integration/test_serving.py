@@ -17,11 +17,13 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from starlette.testclient import TestClient
 
 from {{ cookiecutter.__package_name }} import contract, releases, tracking, training
 from {{ cookiecutter.__package_name }}.api_metrics import ApiMetrics
 from {{ cookiecutter.__package_name }}.champion import ChampionFollower
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, PACKAGE, load_settings
+from {{ cookiecutter.__package_name }}.serving import create_app
 
 from conftest import enter_project
 
@@ -323,9 +325,6 @@ def test_model_of_a_changed_file_is_refused_and_the_old_one_stays(released: Path
 
 
 def test_without_a_model_the_api_says_so(project: Path) -> None:
-    from {{ cookiecutter.__package_name }}.serving import create_app
-    from starlette.testclient import TestClient
-
     with TestClient(create_app()) as client:
         assert client.get("/health").status_code == 200
         for answer in (client.get("/ready"), client.get("/model"), client.post("/predict", json=contract.EXAMPLE)):
