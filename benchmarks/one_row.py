@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from time import perf_counter
 
@@ -24,7 +25,7 @@ def main() -> None:
     tracker = tracking.Tracker(settings)
     champion = tracker.find_alias(tracking.CHAMPION)
     assert champion, "release a model first"
-    model = releases.load_version(tracker, champion)
+    model = training.skip_needless_encoding(releases.load_version(tracker, champion))
     features = list(model.feature_names_in_)
     reader = RequestReader(100_000)
     found = {}
@@ -35,11 +36,11 @@ def main() -> None:
             frame = contract.to_frame(rows, features)
             matrix = model[:-1].transform(frame)
             parts: dict[str, Callable[[], object]] = {
-                "read and check the JSON": lambda body=body: reader.read(body),
-                "make the frame": lambda rows=rows: contract.to_frame(rows, features),
-                "features": lambda frame=frame: model[:-1].transform(frame),
-                "estimator": lambda matrix=matrix: model[-1].predict_proba(matrix),
-                "frame to probability, all in all": lambda rows=rows: serving.predict_rows(model, rows),
+                "read and check the JSON": partial(reader.read, body),
+                "make the frame": partial(contract.to_frame, rows, features),
+                "features": partial(model[:-1].transform, frame),
+                "estimator": partial(model[-1].predict_proba, matrix),
+                "frame to probability, all in all": partial(serving.predict_rows, model, rows),
             }
             found[count] = {name: _milliseconds(part) for name, part in parts.items()}
     print(json.dumps(found))

@@ -150,9 +150,8 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _drive(url: str, body: Path, connections: int, seconds: int) -> Figures:
-    command = ["wrk", "--threads", "1", "--connections", str(connections), "--latency"]
-    script = ["--timeout", "30s", "--duration", f"{seconds}s", "--script", HERE / "post.lua", url]
-    said = run([*command, *script], WORK, BODY=str(body)).output
+    options = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--timeout", "30s"]
+    said = run(["wrk", *options, "--latency", "--script", HERE / "post.lua", url], WORK, BODY=str(body)).output
     if "Non-2xx" in said:
         raise SystemExit(f"{url} with {body.name}: not all answers are 2xx\n{said}")
     fields = {words[0]: words[1] for words in (line.split() for line in said.splitlines()) if len(words) > 1}
