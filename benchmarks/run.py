@@ -7,6 +7,7 @@
     python benchmarks/run.py cold       from a clone of this repository to a deployed model, part by part
     python benchmarks/run.py ingest     ingest and validate against only reading the same files
     python benchmarks/run.py serving    the prediction API against `mlflow models serve` and an echo (needs wrk)
+    python benchmarks/run.py score      the score stage against a bare predict_proba, and its memory
 
 What is compared runs side by side in one call, in turn, and is printed as ratios: machines are noisy, and a
 second here is no second there. Everything is made in `build/bench`, which can be removed at any time.
@@ -18,12 +19,13 @@ import argparse
 
 import airflow_overhead
 import cold_start
+import scoring
 import serving
 import throughput
 from projects import locked_versions, prepare_project
 from report import describe_machine
 
-PARTS = ["run", "cold", "ingest", "serving"]
+PARTS = ["run", "cold", "ingest", "serving", "score"]
 
 
 def main() -> None:
@@ -44,6 +46,8 @@ def main() -> None:
                 throughput.compare(prepare_project(), rows, file_format, arguments.rounds)
     if "serving" in wanted:
         serving.compare(prepare_project(), arguments.connections, arguments.serving_rounds, arguments.seconds)
+    if "score" in wanted:
+        scoring.compare(prepare_project(), arguments.score_rows, arguments.score_rounds)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     calls.add_argument("--connections", type=int, nargs="+", default=[1, 8, 64], help="default: 1, 8 and 64")
     calls.add_argument("--serving-rounds", type=int, default=3, help="of all servers, in turn; default: %(default)s")
     calls.add_argument("--seconds", type=int, default=4, help="of one measurement; default: %(default)s")
+    score = parser.add_argument_group("score")
+    score.add_argument("--score-rows", type=int, nargs="+", default=[10**6, 10**7], help="for the memory; 10**8 works")
+    score.add_argument("--score-rounds", type=int, default=5, help="default: %(default)s")
     return parser
 
 
