@@ -155,9 +155,10 @@ def rollback(
     reason: Annotated[str, typer.Option(help="Why; goes into the ledger.", prompt="Why")] = "",
 ) -> None:
     """Make a version that was released before the champion again, once it has been loaded and tried."""
-    from . import stages
+    from . import live
+    from .config import load_settings
 
-    print(stages.rollback(to, reason=reason)["result"])
+    print(live.rollback(load_settings(), to, reason))
 
 
 @app.command()

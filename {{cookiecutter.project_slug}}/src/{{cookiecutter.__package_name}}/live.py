@@ -59,6 +59,16 @@ def answer(settings: Settings, approved: bool, run: str | None, reason: str) -> 
     return f"{answered}; to release it: deploy --run {run_id}" if approved else answered
 
 
+def rollback(settings: Settings, version: str | None, reason: str) -> str:
+    """Go back to a former release, and let Airflow, where it is up, score the newest month with it."""
+    facts = stages.rollback(version, reason=reason)
+    try:
+        AirflowApi(settings).emit(f"{PACKAGE}_model", facts["month"], facts)
+    except StackError as error:
+        return f"{facts['result']}\nnot scored with it yet ({error}): score"
+    return f"{facts['result']}\nAirflow scores {facts['month']} with it"
+
+
 def _waiting(settings: Settings) -> dict[str, dict[str, Any]]:
     """What waits in Airflow, by the name of its run; nothing does where Airflow is down."""
     try:
