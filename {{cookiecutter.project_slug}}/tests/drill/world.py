@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -124,11 +125,23 @@ class World:
         """The newest version of a month."""
         return storage.find_partitions(self.settings.storage_uri, layer, month)[-1]
 
-    def holdout_of(self, run: Run) -> str:
-        """The month that a run has held out."""
-        run_id = self.tracker().find_run(run.run_id)
-        assert run_id
-        return self.tracker().tags(run_id)["holdout_month"]
+    def champion_month(self) -> str:
+        """The month that the champion was measured on."""
+        return self.tracker().tags(self.ledger()[-1]["run_id"])["holdout_month"]
+
+    def wait_for_log(self, run_id: str, task: str, pattern: str) -> None:
+        """Wait until some try of a task has logged what the pattern says."""
+
+        def logged() -> bool:
+            count = self.tasks(run_id)[task]["try_number"]
+            tries = [self.api.task_log(TRAINING_DAG, run_id, task, number) for number in range(1, count + 1)]
+            return bool(re.search(pattern, json.dumps(tries)))
+
+        wait_until(f"{task} has logged {pattern!r}", logged)
+
+    def wait_for_mlflow(self) -> None:
+        """Wait until the MLflow server answers."""
+        wait_until("MLflow answers", lambda: self.process("mlflow")["health"] == "healthy")
 
 
 def assert_consistent(world: World) -> None:
