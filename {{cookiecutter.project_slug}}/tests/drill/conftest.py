@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from world import World, assert_consistent
 
 from {{ cookiecutter.__package_name }}.airflow_api import AirflowApi
 from {{ cookiecutter.__package_name }}.config import (
@@ -17,6 +16,8 @@ from {{ cookiecutter.__package_name }}.config import (
     load_settings,
 )
 from {{ cookiecutter.__package_name }}.ingestion import months_between
+
+from world import World, assert_consistent
 
 PROJECT = Path(__file__).resolve().parents[2]
 FAULTS = Path(__file__).parent / "faults"

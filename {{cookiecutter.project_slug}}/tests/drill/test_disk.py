@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from world import World
 
 NOT_MOUNTED = "needs a small disk of its own, and `mount` is for root only here"
@@ -46,7 +47,8 @@ def write_protected(disk: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("fault", "message"), [(full, "No space left on device"), (write_protected, "Read-only file system|Permission denied")]
+    ("fault", "message"),
+    [(full, "No space left on device"), (write_protected, "Read-only file system|Permission denied")],
 )
 def test_month_that_cannot_be_written_is_tried_again_and_leaves_no_rest(world: World, fault, message: str) -> None:
     disk = Path(world.settings.storage_uri)

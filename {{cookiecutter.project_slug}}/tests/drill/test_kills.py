@@ -1,6 +1,7 @@
 """Each stage's process is killed by -9 at its worst moments: the run goes on, and nothing is there twice or by half."""
 
 import pytest
+
 from world import World
 
 # Each is one run, in which the processes that come to these moments die there, one after the other.

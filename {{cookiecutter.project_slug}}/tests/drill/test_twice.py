@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from world import World
-
 from {{ cookiecutter.__package_name }}.airflow_api import TRAINING_DAG
 from {{ cookiecutter.__package_name }}.errors import StackError
+
+from world import World
 
 ACCEPTED = "an accepted run by hand"
 

@@ -106,6 +106,10 @@ class World:
         """What `make status` says of one process."""
         return next(each for each in stack.read_processes(self.settings) if each["name"] == name)
 
+    def dag_runs(self) -> list[dict[str, Any]]:
+        """All runs of the training DAG, by hand or not."""
+        return self.api._get(f"dags/{TRAINING_DAG}/dagRuns?limit=100")["dag_runs"]
+
     def tasks(self, run_id: str) -> dict[str, dict[str, Any]]:
         """The task instances of a run by their names."""
         return {task["task_id"]: task for task in self.api.task_instances(TRAINING_DAG, run_id)}
@@ -171,8 +175,7 @@ def _assert_one_mlflow_run_each(world: World, tracker: Tracker) -> None:
     found = tracker._client.search_runs([tracker.experiment_id])
     assert Counter(run.data.tags["pipeline_run"] for run in found).most_common(1)[0][1] == 1
     status = {run.data.tags["pipeline_run"]: run.info.status for run in found}
-    dag_runs = world.api._get(f"dags/{TRAINING_DAG}/dagRuns?limit=100")["dag_runs"]
-    ended = {run["dag_run_id"]: run["state"] for run in dag_runs if run["state"] in FINISHED}
+    ended = {run["dag_run_id"]: run["state"] for run in world.dag_runs() if run["state"] in FINISHED}
     assert {name for name, state in ended.items() if state == "success"} <= status.keys()
     expected = {"success": "FINISHED", "failed": "FAILED"}
     seen = {name: status[name] for name in ended if name in status}

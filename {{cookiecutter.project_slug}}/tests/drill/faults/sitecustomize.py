@@ -1,7 +1,7 @@
 """Loaded by each Python process of the drill: stops the process at a named moment, as a file tells it to.
 
-A file in the folder $DRILL_ORDERS is an order. Its name is a moment, such as `after tracking.Tracker.register`. It holds
-`kill`, which is obeyed by the first process that comes there, or `wait`, by all that do until the file is gone.
+A file in the folder $DRILL_ORDERS is an order. Its name is a moment, such as `after tracking.Tracker.register`. It
+holds `kill`, which is obeyed by the first process that comes there, or `wait`, by all until the file is gone.
 So a real process dies, or can be caught, at an exact moment, and the project's own code knows nothing of it.
 """
 
