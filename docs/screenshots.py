@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from live_project import fetch, serve_airflow, serve_mlflow, wait_until
+from live_project import fetch, stack, wait_until
 from playwright.sync_api import Browser, FloatRect, Locator, Page, ViewportSize, sync_playwright
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
@@ -73,17 +73,15 @@ def main() -> None:
         say("generating a project")
         project = bake(Path(scratch), environment)
         subprocess.run(["make", "setup"], cwd=project, env=environment, check=True)
-        say("starting MLflow")
-        # Through a server rather than to its file, so that no path of this computer gets into what is shown.
-        with serve_mlflow(project, environment) as mlflow_url:
-            environment["MLFLOW_TRACKING_URI"] = mlflow_url
-            say("starting Airflow")
-            with serve_airflow(project, USER, environment) as (airflow_url, token):
-                dag_id, run_id = train_in_airflow(airflow_url, token)
-                photograph_airflow(browser, airflow_url, token, dag_id, run_id)
+        say("make up")
+        with stack(project, environment, USER) as live:
+            dag_id, run_id = train_in_airflow(live.airflow, live.token)
+            photograph_airflow(browser, live.airflow, live.token, dag_id, run_id)
             say("make run")
-            photograph_terminal(browser, ["make", "run"], project, environment)
-            photograph_mlflow(browser, mlflow_url)
+            # To the server rather than to its file, so that no path of this computer is shown.
+            told = {**live.environment, "MLFLOW_TRACKING_URI": live.mlflow}
+            photograph_terminal(browser, ["make", "run"], project, told)
+            photograph_mlflow(browser, live.mlflow)
         browser.close()
 
 

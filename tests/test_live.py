@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import Bake, BakedProject
-from live_project import fetch, serve_airflow, wait_until
+from live_project import fetch, stack, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -83,13 +83,8 @@ class LiveAirflow:
 def airflow(bake: Bake) -> Iterator[LiveAirflow]:
     project = bake()
     assert project.run("make", "setup").returncode == 0
-    environment = {
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-        "FLIGHT_DELAYS_MODEL__MAX_ITER": "40",
-    }
-    with serve_airflow(project.path, "tester", {**os.environ, **environment}) as (url, token):
-        live = LiveAirflow(project, environment, url, token)
+    with stack(project.path, {**os.environ, "FLIGHT_DELAYS_MODEL__MAX_ITER": "40"}, "tester") as up:
+        live = LiveAirflow(project, up.environment, up.airflow, up.token)
         wait_until("the DAGs are known", lambda: {DAG, SCORING} <= {dag["dag_id"] for dag in live.get("dags")["dags"]})
         yield live
 

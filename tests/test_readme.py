@@ -24,6 +24,10 @@ TEMPLATE = {
 }
 PROJECT = {
     "make run": "test_demo_on_a_new_machine_ends_in_a_deployed_model",
+    "make up": "test_up_again_changes_nothing_and_prints_no_password",
+    "make trigger": "test_models_are_the_same_through_the_server_and_from_the_file",
+    "make status": "test_status_tells_each_process",
+    "make down": "test_down_and_up_do_the_right_thing_after_supervisord_was_killed",
     ".venv/bin/flight-delays run": "test_plain_run_gives_the_model_and_figures_of_the_dag_run",
     ".venv/bin/flight-delays --help": "test_every_command_of_the_project_explains_itself",
     "python3 -m venv .venv": "test_lock_installs_with_plain_pip",

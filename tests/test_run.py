@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from conftest import REPOSITORY, Bake, BakedProject, tool
-from live_project import free_ports, running, wait_until
+from live_project import free_ports
 
 pytestmark = pytest.mark.slow
 
@@ -117,7 +117,8 @@ def test_tests_and_checks_of_the_generated_project_pass(project: Path) -> None:
 
 def test_every_command_of_the_project_explains_itself(project: Path) -> None:
     printed = call(project / ".venv/bin/flight-delays", "--help", cwd=project)
-    for command in ("run", "ingest", "validate", "train", "evaluate", "deploy", "status"):
+    stages = ("run", "ingest", "validate", "train", "evaluate", "deploy")
+    for command in (*stages, "status", "up", "down", "trigger", "logs"):
         assert f" {command} " in printed
 
 
@@ -130,19 +131,6 @@ def test_refused_model_fails_make_run_and_leaves_the_champion(project: Path) -> 
     assert "Not released" in done.stdout
     assert re.search(r"log: \S+\.log", done.stdout)
     assert status_of(project) == before
-
-
-@pytest.mark.parametrize(
-    ("command", "port_variable", "path"),
-    [("mlflow", "MLFLOW_PORT", "/health"), ("airflow", "AIRFLOW_PORT", "/api/v2/version")],
-)
-def test_pages_can_be_opened(bake: Bake, project: Path, command: str, port_variable: str, path: str) -> None:
-    fresh = bake().path  # its own databases, and the environment that is there already
-    (fresh / ".venv").symlink_to(project / ".venv")
-    [port] = free_ports(0)
-    (fresh / "var").mkdir()
-    with running(["make", command, f"{port_variable}={port}"], fresh, dict(os.environ)):
-        wait_until(f"make {command} answers", lambda: answers(f"http://127.0.0.1:{port}{path}"), timeout_s=180)
 
 
 def test_user_path_with_uvx(clone: Path, uv: str, tmp_path: Path) -> None:

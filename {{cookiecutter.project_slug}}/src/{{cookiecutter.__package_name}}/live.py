@@ -17,6 +17,7 @@ POLL_S = 0.5
 PATIENCE_S = 60
 STAGES_LOGGER = f"{PACKAGE}.stages"
 NOTHING_WAITS = "no run waits for an answer on Airflow (`make up` starts it); name one that was run by hand with --run"
+APPROVAL = "approve"
 BEGUN = {"running", "awaiting_input", "success", "failed", "up_for_retry"}
 
 
@@ -98,6 +99,9 @@ def _look(api: AirflowApi, console: Console, run_id: str, shown: set[tuple[str, 
 def _show(api: AirflowApi, console: Console, task: dict[str, Any], shown: set[tuple[str, int, str]]) -> None:
     """Print what is new about one task: that it has started, waits for a person, or has ended."""
     name, attempt, state = task["task_id"], task["try_number"], task["state"]
+    waited = any((each, what) == (APPROVAL, "awaiting_input") for each, _, what in shown)
+    if name == APPROVAL and state in {"running", "success"} and not waited:
+        return  # nobody is asked, or not yet
     is_new = [(name, attempt, each) not in shown for each in ("running", state)]
     shown |= {(name, attempt, "running"), (name, attempt, state)}
     if is_new[0]:
