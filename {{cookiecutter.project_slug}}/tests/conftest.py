@@ -78,24 +78,59 @@ def new_mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_mlflow_database: Path) -> Path:
     """A project folder of its own: the real settings, and three real months cut down to every third row."""
-    # Whatever the team's settings name, tests read and write here.
+    enter_project(tmp_path, monkeypatch)
+    fill_project(tmp_path, new_mlflow_database)
+    return tmp_path
+
+
+def enter_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a folder the project that settings are read for; whatever the team's settings name, tests stay in it."""
     for name in list(os.environ):
         if name.startswith(ENV_PREFIX) or name in {"MLFLOW_TRACKING_URI", "GIT_COMMIT"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv(f"{ENV_PREFIX}SOURCE__URI", "data/flights-{month}.csv.gz")
     monkeypatch.setenv(f"{ENV_PREFIX}STORAGE__URI", "var/data")
     monkeypatch.setenv(f"{ENV_PREFIX}TRACKING__URI", "")
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(HOME_VARIABLE, str(folder))
     monkeypatch.setenv(f"{ENV_PREFIX}SOURCE__FIRST_MONTH", "2013-05")
     monkeypatch.setenv(f"{ENV_PREFIX}SOURCE__LAST_MONTH", "2013-07")
     monkeypatch.setenv(f"{ENV_PREFIX}EVALUATION__BOOTSTRAP_RESAMPLES", "200")
     monkeypatch.setenv(f"{ENV_PREFIX}MODEL__MAX_ITER", "40")
-    shutil.copy(PROJECT / "pipeline.toml", tmp_path)
-    (tmp_path / "data").mkdir()
+
+
+def fill_project(folder: Path, mlflow_database: Path) -> None:
+    """Settings, three months of data and an empty MLflow."""
+    shutil.copy(PROJECT / "pipeline.toml", folder)
+    (folder / "data").mkdir()
     for month in ("2013-05", "2013-06", "2013-07"):
-        write_source(tmp_path, month, read_sample(month).iloc[::3])
-    (tmp_path / "var" / "mlflow").mkdir(parents=True)
-    shutil.copy(new_mlflow_database, tmp_path / "var" / "mlflow")
+        write_source(folder, month, read_sample(month).iloc[::3])
+    (folder / "var" / "mlflow").mkdir(parents=True)
+    shutil.copy(mlflow_database, folder / "var" / "mlflow")
+
+
+@pytest.fixture(scope="session")
+def released_once(tmp_path_factory: pytest.TempPathFactory, new_mlflow_database: Path) -> Path:
+    """A project that has released two versions which predict differently; made once, so nobody may change it."""
+    from {{ cookiecutter.__package_name }} import stages
+
+    folder = tmp_path_factory.mktemp("released")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        enter_project(folder, monkeypatch)
+        fill_project(folder, new_mlflow_database)
+        for name, trees in (("first", "40"), ("second", "45")):
+            monkeypatch.setenv(f"{ENV_PREFIX}MODEL__MAX_ITER", trees)
+            clean = stages.validate(stages.ingest(None)["dataset_uri"], name)
+            trained = stages.train(clean["dataset_uri"], name)
+            stages.deploy(stages.evaluate(trained["run_id"])["run_id"])
+    return folder
+
+
+@pytest.fixture
+def released(released_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of its own with versions 1 and 2 released."""
+    enter_project(tmp_path, monkeypatch)
+    # Artifacts are read where they were written.
+    shutil.copytree(released_once, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("artifacts"))
     return tmp_path
 
 

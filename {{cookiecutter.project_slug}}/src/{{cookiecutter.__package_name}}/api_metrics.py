@@ -35,3 +35,13 @@ class ApiMetrics:
             "api_log_dropped_rows", "Predictions that were answered but not logged", registry=registry
         )
         self.log_failures = Counter("api_log_write_failures", "Attempts to write that failed", registry=registry)
+        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+    def count_answer(self, path: str, status: int, seconds: float) -> None:
+        """Note one answer."""
+        # Looking a label up takes longer than counting.
+        if (path, status) not in self._children:
+            self._children[path, status] = self.requests.labels(path, status), self.latency.labels(path)
+        requests, latency = self._children[path, status]
+        requests.inc()
+        latency.observe(seconds)

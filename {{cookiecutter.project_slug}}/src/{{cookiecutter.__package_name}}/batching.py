@@ -15,6 +15,9 @@ Predict = Callable[[Any, Rows], np.ndarray]
 BATCH_ROWS = 256
 """More are not predicted in one go on the event loop, which answers nobody meanwhile (about 3 ms)."""
 
+PATIENCE_S = 0.001
+"""How long a request waits at most for those that were predicted together with the last one."""
+
 
 @dataclass(frozen=True)
 class _Waiting:
@@ -24,9 +27,10 @@ class _Waiting:
 
 
 class MicroBatcher:
-    """Collects the requests of a turn of the event loop and predicts them in one go.
+    """Collects requests and predicts them in one go.
 
-    Nobody waits for others to come: while one batch is predicted, the next one gathers by itself.
+    While one batch is predicted, the next one gathers by itself. It goes as soon as it is as large as the last one
+    was, so a caller who is alone waits for nobody, and a crowd is not split up.
 
     Parameters
     ----------
@@ -40,6 +44,8 @@ class MicroBatcher:
         self._worker = worker
         self._observe = observe
         self._waiting: deque[_Waiting] = deque()
+        self._timer: asyncio.Handle | None = None
+        self._last_requests = 1
 
     async def predict(self, model: Any, rows: Rows) -> np.ndarray:
         """Probabilities of the rows by exactly this model; shape (n_rows,)."""
@@ -47,10 +53,13 @@ class MicroBatcher:
         if len(rows) > BATCH_ROWS:
             self._observe(len(rows))
             return await loop.run_in_executor(self._worker, self._predict, model, rows)
-        if not self._waiting:
-            loop.call_soon(self._predict_waiting)
         waiting = _Waiting(model, rows, loop.create_future())
         self._waiting.append(waiting)
+        if self._timer is None:
+            self._timer = loop.call_later(PATIENCE_S, self._predict_waiting)
+        if len(self._waiting) == self._last_requests:
+            self._timer.cancel()
+            self._timer = loop.call_soon(self._predict_waiting)
         return await waiting.probability
 
     def _predict_waiting(self) -> None:
@@ -62,8 +71,8 @@ class MicroBatcher:
             if count > BATCH_ROWS:
                 break
             batch.append(self._waiting.popleft())
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._predict_waiting)
+        self._last_requests = len(batch)
+        self._timer = asyncio.get_running_loop().call_soon(self._predict_waiting) if self._waiting else None
         self._answer(batch)
 
     def _answer(self, batch: list[_Waiting]) -> None:

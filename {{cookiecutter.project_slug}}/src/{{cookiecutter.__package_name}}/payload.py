@@ -8,6 +8,7 @@ import pandera.pandas as pa
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NaiveDatetime,
@@ -22,11 +23,18 @@ from . import contract
 Rows = list[dict[str, Any]]
 
 MAX_ERRORS = 100
+
+
+def _without_fraction(value: Any) -> Any:
+    # For JSON Schema, and so for our specification, 5.0 is an integer; pandas writes it where a null is about.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 # RFC 3339 has no name for a time without a zone; OpenAPI's registry of formats does.
 LOCAL_TIME = {"type": "string", "format": "date-time-local"}
 TYPES: dict[str, Any] = {
     "str": str,
-    "int64": Annotated[int, Field(ge=-(2**63), lt=2**63)],
+    "int64": Annotated[int, Field(ge=-(2**63), le=2**63 - 1)],
     "float64": float,
     "datetime64[us]": Annotated[NaiveDatetime, WithJsonSchema(LOCAL_TIME)],
 }
@@ -94,6 +102,8 @@ def _type_of(name: str) -> Any:
     for check in column.checks:
         for constraint in _constraints(check, contract.DTYPES[name]):
             kind = Annotated[kind, constraint]
+    if contract.DTYPES[name] == "int64":
+        kind = Annotated[kind, BeforeValidator(_without_fraction)]
     if column.nullable:
         kind = kind | None
     unit = (column.metadata or {})["unit"]

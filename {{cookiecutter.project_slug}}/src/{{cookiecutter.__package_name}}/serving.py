@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import re
-import uuid
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -28,6 +28,7 @@ from pydantic import BaseModel
 from sklearn.pipeline import Pipeline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import contract, training
@@ -46,6 +47,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     422: {"model": Problem, "description": "A row breaks the contract; each field is named"},
 }
 NO_MODEL: dict[int | str, dict[str, Any]] = {503: {"model": Problem, "description": "No model is loaded yet"}}
+
+
+JSON = {"Content-Type": "application/json"}
 
 
 class Status(BaseModel):
@@ -174,7 +178,11 @@ def _add_routes(app: FastAPI, api: Api) -> None:
     @app.post("/predict", responses={200: {"model": Answer}, **PROBLEMS, **NO_MODEL})
     async def predict(request: Request) -> Response:
         """Predict one row, or many as an array."""
-        return Response(await api.answer(request), media_type="application/json")
+        return Response(await api.answer(request), headers=JSON)
+
+    # FastAPI's route documents this function. It has no dependencies to inject, and without the search for them it
+    # answers in two thirds of the time.
+    app.router.routes.insert(0, Route("/predict", predict, methods=["POST"]))
 
     @app.get("/health")
     async def health() -> Status:
@@ -269,17 +277,16 @@ class Observer:
         try:
             await self.app(scope, receive, send_and_note)
         finally:
-            route = scope.get("route")
-            path = route.path if route else "other"
-            self.metrics.requests.labels(path, status).inc()
-            self.metrics.latency.labels(path).observe(perf_counter() - started)
+            # An endpoint means that the path is one of ours; any other would be a label without end.
+            path = scope["path"] if "endpoint" in scope else "other"
+            self.metrics.count_answer(path, status, perf_counter() - started)
 
 
 def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and REQUEST_ID.fullmatch(given := value.decode("latin-1")):
             return given
-    return uuid.uuid4().hex
+    return secrets.token_hex(16)
 
 
 def _problem(request: Request, status: int, *errors: tuple[str, str], headers: Mapping[str, str] | None) -> Response:
