@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from inspect import isfunction
 from time import perf_counter
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 import numpy as np
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from sklearn.pipeline import Pipeline
@@ -164,7 +166,8 @@ class Api:
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The API by the settings given, or by those of `pipeline.toml` and the environment."""
     api = Api(settings or load_settings())
-    app = FastAPI(title=f"{PACKAGE}: predictions", description=__doc__, lifespan=api.run)
+    # Its pages need nothing from the internet, which a server may not reach.
+    app = FastAPIOffline(title=f"{PACKAGE}: predictions", description=__doc__, lifespan=api.run)
     app.add_middleware(Observer, metrics=api.metrics)
     app.add_exception_handler(Refusal, _answer_refusal)
     app.add_exception_handler(HTTPException, _answer_http_error)
@@ -277,8 +280,8 @@ class Observer:
         try:
             await self.app(scope, receive, send_and_note)
         finally:
-            # An endpoint means that the path is one of ours; any other would be a label without end.
-            path = scope["path"] if "endpoint" in scope else "other"
+            # A function means that the path is one of ours; others, such as those of files, would be labels without end.
+            path = scope["path"] if isfunction(scope.get("endpoint")) else "other"
             self.metrics.count_answer(path, status, perf_counter() - started)
 
 
