@@ -9,7 +9,6 @@ import io
 import json
 import os
 import pty
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from live_project import fetch, stack, wait_until
+from live_project import BROWSERS, fetch, find_browser, stack, wait_until
 from playwright.sync_api import Browser, FloatRect, Locator, Page, ViewportSize, sync_playwright
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
@@ -28,7 +27,6 @@ from rich.text import Text
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 IMAGES = REPOSITORY / "docs" / "images"
-BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 WIDTH = 1500  # pixels, of a window and so of a picture
 MAX_BYTES = 300_000  # of a picture
 USER = "ada"
@@ -65,7 +63,7 @@ pre {{ margin: 0; padding: 18px 28px 26px; font: inherit }}
 def main() -> None:
     """Generate, serve, run and look; leave nothing behind but the pictures."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # so that what we started is ended then, too
-    executable = find_browser()
+    executable = find_browser() or sys.exit(f"no browser on PATH ({', '.join(BROWSERS)}): install chromium")
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable)
@@ -88,14 +86,6 @@ def main() -> None:
 def say(what: str) -> None:
     """Tell on the terminal what is going on."""
     print(f"screenshots: {what}", flush=True)
-
-
-def find_browser() -> str:
-    """Path of the system's Chromium or Chrome; ends the program where there is none."""
-    for name in BROWSERS:
-        if path := shutil.which(name):
-            return path
-    sys.exit(f"no browser on PATH ({', '.join(BROWSERS)}): install chromium")
 
 
 def new_environment(scratch: Path) -> dict[str, str]:
