@@ -77,8 +77,7 @@ def browser() -> Iterator[Browser]:
         # Where nobody looks at what was skipped, a missing browser must not pass for a tested page.
         (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium or Chrome on PATH")
     with sync_playwright() as playwright:
-        # Without its sandbox, which wants rights that a container does not give; it only sees our own pages.
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=executable)
         yield browser
         browser.close()
 
@@ -211,6 +210,7 @@ def test_model_is_approved_in_the_browser(browser: Browser, airflow: Page, live:
     assert first.ended() == 0, first.output
     assert re.search(r"✓ \S+ +approve .* approved by admin: looks right\n", first.output), first.output
     assert "Released   version 1 is the champion" in first.output
+    assert f"MLflow     {live.mlflow}/#/experiments/1/runs/" in first.output
     assert champion_in_mlflow(browser, live) == "1"
     wait_for_version(live, "1")
 
