@@ -2,10 +2,12 @@
 
 ::
 
-    python benchmarks/run.py            all three, ingest with 1 and 10 million rows
+    python benchmarks/run.py            all of them, ingest with 1 and 10 million rows
     python benchmarks/run.py run        make run (Airflow) against flight-delays run (no Airflow)
     python benchmarks/run.py cold       from a clone of this repository to a deployed model, part by part
     python benchmarks/run.py ingest     ingest and validate against only reading the same files
+    python benchmarks/run.py serving    the prediction API against `mlflow models serve` and an echo (needs wrk)
+    python benchmarks/run.py score      the score stage against a bare predict_proba, and its memory
 
 What is compared runs side by side in one call, in turn, and is printed as ratios: machines are noisy, and a
 second here is no second there. Everything is made in `build/bench`, which can be removed at any time.
@@ -17,9 +19,13 @@ import argparse
 
 import airflow_overhead
 import cold_start
+import scoring
+import serving
 import throughput
 from projects import locked_versions, prepare_project
 from report import describe_machine
+
+PARTS = ["run", "cold", "ingest", "serving", "score"]
 
 
 def main() -> None:
@@ -27,7 +33,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     versions = locked_versions("apache-airflow", "mlflow", "scikit-learn", "pandas", "pyarrow")
     print(describe_machine(versions), flush=True)
-    wanted = [arguments.what] if arguments.what else ["run", "cold", "ingest"]
+    wanted = [arguments.what] if arguments.what else PARTS
     if "run" in wanted:
         airflow_overhead.compare(prepare_project(), arguments.pairs)
         if arguments.profile:
@@ -38,11 +44,15 @@ def main() -> None:
         for file_format in arguments.format:
             for rows in arguments.rows:
                 throughput.compare(prepare_project(), rows, file_format, arguments.rounds)
+    if "serving" in wanted:
+        serving.compare(prepare_project(), arguments.connections, arguments.serving_rounds, arguments.seconds)
+    if "score" in wanted:
+        scoring.compare(prepare_project(), arguments.score_rows, arguments.score_rounds)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["run", "cold", "ingest"], help="one of them; default: all")
+    parser.add_argument("what", nargs="?", choices=PARTS, help="one of them; default: all")
     run = parser.add_argument_group("run")
     run.add_argument("--pairs", type=int, default=5, help="counted pairs, after one that is not; default: %(default)s")
     run.add_argument("--profile", action="store_true", help="show as well where Airflow's seconds go")
@@ -50,6 +60,13 @@ def _parser() -> argparse.ArgumentParser:
     ingest.add_argument("--rows", type=int, nargs="+", default=[10**6, 10**7], help="default: 1 and 10 million")
     ingest.add_argument("--format", nargs="+", choices=["parquet", "csv.gz"], default=["parquet"], help="of the source")
     ingest.add_argument("--rounds", type=int, default=1, help="of all commands, in turn; default: %(default)s")
+    calls = parser.add_argument_group("serving")
+    calls.add_argument("--connections", type=int, nargs="+", default=[1, 8, 64], help="default: 1, 8 and 64")
+    calls.add_argument("--serving-rounds", type=int, default=3, help="of all servers, in turn; default: %(default)s")
+    calls.add_argument("--seconds", type=int, default=4, help="of one measurement; default: %(default)s")
+    score = parser.add_argument_group("score")
+    score.add_argument("--score-rows", type=int, nargs="+", default=[10**6, 10**7], help="for the memory; 10**8 works")
+    score.add_argument("--score-rounds", type=int, default=5, help="default: %(default)s")
     return parser
 
 

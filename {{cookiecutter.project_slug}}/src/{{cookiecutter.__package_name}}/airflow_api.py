@@ -61,6 +61,20 @@ class AirflowApi:
         path = f"{_of_run(dag_id, run_id)}/taskInstances/{task_id}/logs/{try_number}?full_content=true"
         return [each for each in self._get(path)["content"] if isinstance(each, dict)]
 
+    def emit(self, asset: str, partition_key: str, facts: dict[str, Any]) -> None:
+        """Let an asset have changed, which starts the DAGs that wait for it.
+
+        Raises
+        ------
+        StackError
+            If no DAG names such an asset.
+        """
+        found = self._get(f"assets?name_pattern={quote(asset)}")["assets"]
+        if not (ids := [each["id"] for each in found if each["name"] == asset]):
+            raise StackError(f"Airflow knows no asset {asset!r}")
+        body = {"asset_id": ids[0], "partition_key": partition_key, "extra": facts}
+        self._ask("POST", "/api/v2/assets/events", body)
+
     def run_url(self, dag_id: str, run_id: str) -> str:
         """The page of a run, for a person."""
         return f"{self._url}/dags/{dag_id}/runs/{quote(run_id, safe='')}"

@@ -158,7 +158,7 @@ class ChampionFollower:
 
 
 def _try_out(file: Path, facts: dict[str, Any], source: Literal["registry", "cache"]) -> Served:
-    model = read_model(file)
+    model = training.skip_needless_encoding(read_model(file))
     releases.check_sample(model, facts["sample"], facts["version"])
     return Served(
         version=facts["version"],

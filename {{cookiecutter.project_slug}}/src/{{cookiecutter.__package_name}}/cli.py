@@ -155,9 +155,10 @@ def rollback(
     reason: Annotated[str, typer.Option(help="Why; goes into the ledger.", prompt="Why")] = "",
 ) -> None:
     """Make a version that was released before the champion again, once it has been loaded and tried."""
-    from . import stages
+    from . import live
+    from .config import load_settings
 
-    print(stages.rollback(to, reason=reason)["result"])
+    print(live.rollback(load_settings(), to, reason))
 
 
 @app.command()
@@ -187,13 +188,13 @@ def reproduce(version: Annotated[str, typer.Argument(help="Version to train agai
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Show the processes of `up`, the champion, its figures, the data and the latest releases."""
-    from . import stack
     from .config import load_settings
     from .console import new_console, print_processes, print_status
+    from .processes import read_processes
     from .status import read_status
 
     settings = load_settings()
-    processes = stack.read_processes(settings)
+    processes = read_processes(settings)
     if as_json:
         print(json.dumps({**read_status(settings), "processes": processes}, indent=1))
     else:
@@ -229,10 +230,10 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written; Ctrl-C ends it.")] = False,
 ) -> None:
     """Show what the processes of `up` have written."""
-    from . import stack
     from .config import load_settings
+    from .processes import log_files
 
-    files = stack.log_files(load_settings(), process)
+    files = log_files(load_settings(), process)
     os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), *map(str, files)])  # noqa: S606
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,7 +50,7 @@ def print_ended(console: Console, stage: str, event: str, at: float, seconds: fl
 def print_waiting(console: Console, stage: str, url: str) -> None:
     """What a person has to do, where a run waits for one."""
     console.print(f"[yellow]?[/] [dim]{_clock(time.time())}[/]  [bold]{stage:<9}[/] waits for an answer: ", end="")
-    console.print(f"approve or reject at {url}", markup=False, soft_wrap=True)
+    console.print(f"{sys.argv[0]} approve, or reject, or at {url}", markup=False, soft_wrap=True)
 
 
 def _clock(at: float) -> str:

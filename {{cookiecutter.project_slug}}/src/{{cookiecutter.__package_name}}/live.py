@@ -16,8 +16,8 @@ from .tracking import PIPELINE_RUN, Tracker
 POLL_S = 0.5
 PATIENCE_S = 60
 STAGES_LOGGER = f"{PACKAGE}.stages"
-NOTHING_WAITS = "no run waits for an answer on Airflow (`make up` starts it); name one that was run by hand with --run"
 APPROVAL = "approve"
+NOTHING_WAITS = "no run waits for an answer on Airflow (`make up` starts it); name one that was run by hand with --run"
 BEGUN = {"running", "awaiting_input", "success", "failed", "up_for_retry"}
 
 
@@ -57,6 +57,16 @@ def answer(settings: Settings, approved: bool, run: str | None, reason: str) -> 
         return f"{'approved' if approved else 'rejected'}: {name}; Airflow goes on with it"
     answered = stages.record_answer(run_id, approved, reason=reason)
     return f"{answered}; to release it: deploy --run {run_id}" if approved else answered
+
+
+def rollback(settings: Settings, version: str | None, reason: str) -> str:
+    """Go back to a former release, and let Airflow, where it is up, score the newest month with it."""
+    facts = stages.rollback(version, reason=reason)
+    try:
+        AirflowApi(settings).emit(f"{PACKAGE}_model", facts["month"], facts)
+    except StackError as error:
+        return f"{facts['result']}\nnot scored with it yet ({error}): score"
+    return f"{facts['result']}\nAirflow scores {facts['month']} with it"
 
 
 def _waiting(settings: Settings) -> dict[str, dict[str, Any]]:

@@ -5,36 +5,22 @@ import json
 import socket
 import subprocess
 import time
-import xmlrpc.client
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import httpx
 import psutil
 from rich.console import Console
-from supervisor.xmlrpc import SupervisorTransport
 
 from .airflow_api import AirflowApi
 from .config import ENV_PREFIX, PACKAGE, Settings
 from .environment import make_passwords, passwords_file, socket_file, stack_environment, stack_folder
 from .errors import StackError
+from .processes import PORTS, connect_supervisor, fetch, last_lines, last_lines_of, pid_file, read_processes
 from .session import end_session, find_members, find_supervisor, read_leader
 
 START_PATIENCE_S = 240
 STOP_PATIENCE_S = 25
-LOG_LINES = 15
-
-# Which part of Airflow's health a process answers for.
-AIRFLOW_PARTS = {
-    "airflow-api-server": "metadatabase",
-    "airflow-scheduler": "scheduler",
-    "airflow-dag-processor": "dag_processor",
-    "airflow-triggerer": "triggerer",
-}
-PORTS = {"mlflow": "mlflow_port", "airflow-api-server": "airflow_port", "api": "api_port"}
 
 
 def up(settings: Settings, console: Console) -> None:
@@ -47,7 +33,7 @@ def up(settings: Settings, console: Console) -> None:
     """
     with _alone(settings):
         new = make_passwords(settings)
-        leader = read_leader(_pid_file(settings))
+        leader = read_leader(pid_file(settings))
         if find_supervisor(leader, settings.home):
             _check_same_settings(settings)
             _start_stopped(settings)
@@ -87,10 +73,10 @@ def _start_supervisor(settings: Settings, environment: dict[str, str]) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # by whose number all its processes are found again
         )
-    _pid_file(settings).write_text(str(supervisor.pid))
+    pid_file(settings).write_text(str(supervisor.pid))
     while not socket_file(settings).exists():
         if supervisor.poll() is not None:
-            raise StackError(f"supervisord does not start:\n{_last_lines_of(settings, 'supervisord')}")
+            raise StackError(f"supervisord does not start:\n{last_lines_of(settings, 'supervisord')}")
         time.sleep(0.1)
 
 
@@ -102,64 +88,16 @@ def down(settings: Settings, console: Console) -> None:
 
 
 def _stop(settings: Settings) -> int:
-    leader = read_leader(_pid_file(settings))
+    leader = read_leader(pid_file(settings))
     count = len(find_members(leader, settings.home))
     if supervisor := find_supervisor(leader, settings.home):
         with suppress(psutil.Error):
             supervisor.terminate()  # it stops its processes, and kills those that do not stop
             supervisor.wait(STOP_PATIENCE_S)
     end_session(leader, settings.home)
-    for file in (_pid_file(settings), socket_file(settings)):
+    for file in (pid_file(settings), socket_file(settings)):
         file.unlink(missing_ok=True)
     return count
-
-
-def read_processes(settings: Settings) -> list[dict[str, Any]]:
-    """Each process of the stack: `name`, `state`, `health`, `pid`, `port`, `memory_mb`; none if it is down."""
-    leader = read_leader(_pid_file(settings))
-    if not find_supervisor(leader, settings.home):
-        return [_describe_orphan(process.pid) for process in find_members(leader, settings.home)]
-    try:
-        processes = _supervisor(settings).getAllProcessInfo()
-    except OSError:
-        return []  # it is about to end
-    health = _airflow_health(settings)
-    return [
-        {
-            "name": each["name"],
-            "state": each["statename"].lower(),
-            "health": _health_of(settings, each, health),
-            "pid": each["pid"] or None,
-            "port": getattr(settings.stack, PORTS[each["name"]]) if each["name"] in PORTS else None,
-            "memory_mb": _memory_mb(each["pid"]) if each["pid"] else 0,
-        }
-        for each in processes
-        if settings.is_mlflow_local or each["name"] != "mlflow"
-    ]
-
-
-def _describe_orphan(pid: int) -> dict[str, Any]:
-    """A process whose supervisord was killed; `up` and `down` end it."""
-    state = {"name": "(left over)", "state": "orphaned", "health": "unknown", "pid": pid, "port": None}
-    return {**state, "memory_mb": _memory_mb(pid)}
-
-
-def log_files(settings: Settings, name: str | None = None) -> list[Path]:
-    """The processes' logs, or that of one.
-
-    Raises
-    ------
-    StackError
-        If there is none; names those that there are.
-    """
-    folder = settings.home / "var" / "logs"
-    names = ["mlflow", *AIRFLOW_PARTS, "api"]
-    if name not in {None, *names}:
-        raise StackError(f"no process {name!r}; there are {', '.join(names)}")
-    found = [file for each in names if name in {None, each} and (file := folder / f"{each}.log").is_file()]
-    if not found:
-        raise StackError(f"no logs in {folder} yet; `make up` starts the processes")
-    return found
 
 
 # Control
@@ -176,21 +114,12 @@ def _alone(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _supervisor(settings: Settings) -> Any:
-    transport = SupervisorTransport(None, None, f"unix://{socket_file(settings)}")
-    return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
-
-
 def _start_stopped(settings: Settings) -> None:
-    supervisor = _supervisor(settings)
+    supervisor = connect_supervisor(settings)
     for each in supervisor.getAllProcessInfo():
         is_wanted = settings.is_mlflow_local or each["name"] != "mlflow"
         if is_wanted and each["statename"] in {"STOPPED", "EXITED", "FATAL"}:
             supervisor.startProcess(f"{each['group']}:{each['name']}", False)
-
-
-def _pid_file(settings: Settings) -> Path:
-    return stack_folder(settings) / "supervisord.pid"
 
 
 def _settings_file(settings: Settings) -> Path:
@@ -261,7 +190,7 @@ def _prepare_databases(settings: Settings, environment: dict[str, str], console:
         for name, process in running.items():
             output, _ = process.communicate()
             if process.returncode:
-                raise StackError(f"the database of {name} could not be prepared:\n{_last_lines(output)}")
+                raise StackError(f"the database of {name} could not be prepared:\n{last_lines(output)}")
     console.print(f"[green]✓[/] databases{'':<17} {time.monotonic() - started:5.1f} s")
 
 
@@ -275,10 +204,10 @@ def _wait_until_healthy(settings: Settings, console: Console) -> None:
         while True:
             processes = read_processes(settings)
             if not processes:
-                raise StackError(f"supervisord ended:\n{_last_lines_of(settings, 'supervisord')}")
+                raise StackError(f"supervisord ended:\n{last_lines_of(settings, 'supervisord')}")
             for each in processes:
                 if each["state"] == "fatal":
-                    raise StackError(f"{each['name']} does not start:\n{_last_lines_of(settings, each['name'])}")
+                    raise StackError(f"{each['name']} does not start:\n{last_lines_of(settings, each['name'])}")
                 if each["health"] == "healthy" and each["name"] not in waited_for:
                     waited_for.add(each["name"])
                     console.print(f"[green]✓[/] {each['name']:<26} {time.monotonic() - started:5.1f} s")
@@ -287,10 +216,10 @@ def _wait_until_healthy(settings: Settings, console: Console) -> None:
                 break
             if time.monotonic() - started > START_PATIENCE_S:
                 name = missing[0]
-                log = _last_lines_of(settings, name)
+                log = last_lines_of(settings, name)
                 raise StackError(f"{name} is not healthy after {START_PATIENCE_S} s:\n{log}")
             line.update(f"Waiting for {', '.join(missing)} ...")
-            time.sleep(0.5)
+            time.sleep(1)
         line.update("Waiting for the DAGs ...")
         _warm_up(settings, console)
 
@@ -298,7 +227,7 @@ def _wait_until_healthy(settings: Settings, console: Console) -> None:
 def _warm_up(settings: Settings, console: Console) -> None:
     """Wait until Airflow has the DAGs, and let it answer tasks once: its first answer takes many seconds."""
     started = time.monotonic()
-    _get(f"{settings.stack.url('airflow')}/execution/health", timeout_s=60)
+    fetch(f"{settings.stack.url('airflow')}/execution/health", timeout_s=60)
     api = AirflowApi(settings)
     while time.monotonic() - started < START_PATIENCE_S:
         errors, dags = api.import_errors(), api.dag_ids()
@@ -308,59 +237,8 @@ def _warm_up(settings: Settings, console: Console) -> None:
     for file, message in errors.items():
         console.print(f"[red]✗[/] {file} cannot be imported: {message.strip().splitlines()[-1]}", soft_wrap=True)
     if not dags:
-        raise StackError(f"Airflow has found no DAG:\n{_last_lines_of(settings, 'airflow-dag-processor')}")
+        raise StackError(f"Airflow has found no DAG:\n{last_lines_of(settings, 'airflow-dag-processor')}")
     console.print(f"[green]✓[/] {f'{len(dags)} DAGs':<26} {time.monotonic() - started:5.1f} s")
-
-
-def _health_of(settings: Settings, process: dict[str, Any], airflow: dict[str, Any]) -> str:
-    name, is_alive = process["name"], process["statename"] in {"STARTING", "RUNNING"}
-    if not is_alive:
-        return "down"
-    if name in AIRFLOW_PARTS:
-        part = airflow.get(AIRFLOW_PARTS[name], {})
-        is_healthy = part.get("status") == "healthy" and _beats_since(part, name, process["start"])
-    else:
-        is_healthy = _get(f"{settings.stack.url(name)}/health") is not None
-    return "healthy" if is_healthy else "waiting"
-
-
-def _beats_since(part: dict[str, Any], name: str, start: int) -> bool:
-    """Whether the last heartbeat is of this process: Airflow calls one that has just been killed healthy as well."""
-    beat = part.get(f"latest_{AIRFLOW_PARTS[name]}_heartbeat")
-    return name == "airflow-api-server" or (beat is not None and datetime.fromisoformat(beat).timestamp() >= start)
-
-
-def _airflow_health(settings: Settings) -> dict[str, Any]:
-    answer = _get(f"{settings.stack.url('airflow')}/api/v2/monitor/health")
-    return answer.json() if answer else {}
-
-
-def _get(url: str, timeout_s: float = 5) -> httpx.Response | None:
-    with suppress(httpx.HTTPError):
-        answer = httpx.get(url, timeout=timeout_s, trust_env=False)
-        return answer if answer.is_success else None
-    return None
-
-
-def _memory_mb(pid: int) -> int:
-    """Memory of a process and its children, what they share counted once."""
-    total = 0
-    with suppress(psutil.Error):
-        process = psutil.Process(pid)
-        for each in [process, *process.children(recursive=True)]:
-            with suppress(psutil.Error):
-                memory = each.memory_full_info()
-                total += getattr(memory, "pss", memory.uss)
-    return round(total / 1e6)
-
-
-def _last_lines_of(settings: Settings, name: str) -> str:
-    file = settings.home / "var" / "logs" / f"{name}.log"
-    return f"{_last_lines(file.read_text(errors='replace') if file.is_file() else '')}\n({file})"
-
-
-def _last_lines(text: str) -> str:
-    return "\n".join(f"    {line}" for line in text.rstrip().splitlines()[-LOG_LINES:])
 
 
 def _print_addresses(settings: Settings, console: Console, new_passwords: dict[str, str]) -> None:

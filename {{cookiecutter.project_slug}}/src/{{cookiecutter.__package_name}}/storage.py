@@ -196,7 +196,8 @@ def read_batches(
     ----------
     columns : those wanted, of which the partition may lack some; default: all
     """
-    with _verified(partition) as path, pq.ParquetFile(path) as file:
+    # With a pre-buffer, what has been read of the file stays in memory until its end.
+    with _verified(partition) as path, pq.ParquetFile(path, pre_buffer=False) as file:
         if file.metadata.num_rows == 0:
             yield file.schema_arrow.empty_table().to_pandas()
         for batch in file.iter_batches(rows, columns=columns):

@@ -135,6 +135,24 @@ def predict(model: Pipeline, frame: pd.DataFrame) -> np.ndarray:
     return model.predict_proba(frame[features])[:, 1]
 
 
+def skip_needless_encoding(model: Pipeline) -> Pipeline:
+    """The same pipeline without the estimator's own encoder, where that gives back what it gets.
+
+    `Features` makes codes 0, 1, 2, ... already. To encode them as 0, 1, 2, ... again takes a quarter of the time of a
+    single prediction. Any other pipeline is left as it is.
+    """
+    estimator = model.steps[-1][1]
+    encoder = getattr(estimator, "_preprocessor", None)
+    if not isinstance(model.steps[0][1], Features) or encoder is None:
+        return model
+    categorical = np.flatnonzero(estimator.is_categorical_)
+    codes = encoder.named_transformers_["encoder"].categories_
+    is_identity = all(np.array_equal(each[~np.isnan(each)], np.arange((~np.isnan(each)).sum())) for each in codes)
+    if is_identity and np.array_equal(categorical, np.arange(len(categorical))):
+        estimator._preprocessor = None
+    return model
+
+
 def known_categories(model: Pipeline) -> dict[str, frozenset[str]]:
     """What the model has seen of each text feature; of a model without a `Features` step nothing is known."""
     step = next((step for _, step in model.steps if isinstance(step, Features)), None)

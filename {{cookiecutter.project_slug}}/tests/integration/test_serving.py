@@ -1,5 +1,6 @@
 """The prediction API as a process of its own, on a registry with real versions."""
 
+import asyncio
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from {{ cookiecutter.__package_name }} import contract, releases, tracking, trai
 from {{ cookiecutter.__package_name }}.api_metrics import ApiMetrics
 from {{ cookiecutter.__package_name }}.champion import ChampionFollower
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, PACKAGE, load_settings
+from {{ cookiecutter.__package_name }}.serving import create_app
 
 from conftest import enter_project
 
@@ -323,14 +325,16 @@ def test_model_of_a_changed_file_is_refused_and_the_old_one_stays(released: Path
 
 
 def test_without_a_model_the_api_says_so(project: Path) -> None:
-    from {{ cookiecutter.__package_name }}.serving import create_app
-    from starlette.testclient import TestClient
+    async def ask() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(create_app())
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            assert (await client.get("/health")).status_code == 200
+            predicted = await client.post("/predict", json=contract.EXAMPLE)
+            return [await client.get("/ready"), await client.get("/model"), predicted]
 
-    with TestClient(create_app()) as client:
-        assert client.get("/health").status_code == 200
-        for answer in (client.get("/ready"), client.get("/model"), client.post("/predict", json=contract.EXAMPLE)):
-            assert answer.status_code == 503
-            assert answer.json()["errors"][0]["field"] == "model"
+    for answer in asyncio.run(ask()):
+        assert answer.status_code == 503
+        assert answer.json()["errors"][0]["field"] == "model"
 
 
 HOOKS = """

@@ -54,3 +54,24 @@ def test_no_outcome_is_read_and_none_is_needed(frame: pd.DataFrame, model: Pipel
 def test_column_that_the_model_misses_is_named(frame: pd.DataFrame, model: Pipeline) -> None:
     with pytest.raises(ContractError, match=r"needs columns that the data do not have: temp, humidity;"):
         scoring.score(frame.drop(columns=["humidity", "temp"]), model, "7", 0.5)
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_batches_are_scored_in_order_and_as_the_whole(frame: pd.DataFrame, model: Pipeline, threads: int) -> None:
+    batches = [frame.iloc[start : start + 7] for start in range(0, len(frame), 7)]
+    scores = pd.concat(scoring.score_batches(batches, model, "7", 0.5, threads))
+    pd.testing.assert_frame_equal(scores, scoring.score(frame, model, "7", 0.5), check_exact=True)
+
+
+def test_no_more_batches_are_read_than_threads_can_take(frame: pd.DataFrame, model: Pipeline) -> None:
+    read: list[int] = []
+    batches = (read.append(number) or frame for number in range(100))
+    scores = scoring.score_batches(batches, model, "7", 0.5, threads=2)
+    next(scores)
+    assert len(read) == 3
+    scores.close()
+
+
+def test_batch_that_cannot_be_scored_stops_the_rest(frame: pd.DataFrame, model: Pipeline) -> None:
+    with pytest.raises(ContractError, match="temp"):
+        list(scoring.score_batches([frame, frame.drop(columns="temp"), frame], model, "7", 0.5, threads=2))

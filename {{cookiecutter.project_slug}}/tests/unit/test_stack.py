@@ -14,7 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from {{ cookiecutter.__package_name }} import environment, session, stack
+from {{ cookiecutter.__package_name }} import (
+    environment,
+    processes,
+    session,
+    stack,
+)
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, Settings, load_settings
 from {{ cookiecutter.__package_name }}.errors import ConfigError, StackError
 
@@ -186,6 +191,17 @@ def test_session_of_somebody_else_is_left_alone(tmp_path: Path, quick: None) -> 
         leader.wait()
 
 
+def test_session_of_somebody_else_that_lost_its_leader_is_left_alone(tmp_path: Path, quick: None) -> None:
+    (tmp_path / "other").mkdir()
+    leader = start_session(tmp_path / "other", "supervisord")
+    [child] = psutil.Process(leader.pid).children()
+    leader.kill()
+    leader.wait()
+    assert session.find_members(leader.pid, tmp_path) == []
+    assert session.find_members(leader.pid, tmp_path / "other") == [child]
+    child.kill()
+
+
 def test_second_up_or_down_at_the_same_time_is_refused(settings: Settings) -> None:
     with stack._alone(settings):
         started = time.monotonic()
@@ -196,4 +212,4 @@ def test_second_up_or_down_at_the_same_time_is_refused(settings: Settings) -> No
 
 def test_unknown_process_is_answered_with_those_that_there_are(settings: Settings) -> None:
     with pytest.raises(StackError, match="no process 'airflow'; there are mlflow, airflow-api-server"):
-        stack.log_files(settings, "airflow")
+        processes.log_files(settings, "airflow")

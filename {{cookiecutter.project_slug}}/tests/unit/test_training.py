@@ -1,11 +1,20 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.pipeline import Pipeline
 
 from {{ cookiecutter.__package_name }} import contract
 from {{ cookiecutter.__package_name }}.config import Model, Training
 from {{ cookiecutter.__package_name }}.errors import ContractError
-from {{ cookiecutter.__package_name }}.training import MAX_CATEGORIES, Features, fit, predict
+from {{ cookiecutter.__package_name }}.training import (
+    MAX_CATEGORIES,
+    Features,
+    fit,
+    known_categories,
+    predict,
+    skip_needless_encoding,
+)
 
 SMALL = Model(max_iter=20, min_samples_leaf=5)
 
@@ -91,3 +100,27 @@ def test_column_without_any_value_is_left_out(learnable: pd.DataFrame) -> None:
 def test_one_class_only_is_refused(learnable: pd.DataFrame) -> None:
     with pytest.raises(ContractError, match=r"'delayed': only \[0\] in 200 rows"):
         fit(learnable.assign(delayed=0), Training(), SMALL)
+
+
+def test_needless_encoding_is_skipped_without_a_difference(learnable: pd.DataFrame) -> None:
+    model = fit(learnable, Training(), SMALL)
+    unseen = learnable.assign(carrier="ZZ", dest="ZZZ")
+    expected = predict(model, learnable), predict(model, unseen)
+    quick = skip_needless_encoding(model)
+    assert quick[-1]._preprocessor is None
+    assert np.array_equal(predict(quick, learnable), expected[0])
+    assert np.array_equal(predict(quick, unseen), expected[1])
+
+
+def test_encoding_that_changes_codes_stays(learnable: pd.DataFrame) -> None:
+    model = fit(learnable, Training(), SMALL)
+    encoder = model[-1]._preprocessor.named_transformers_["encoder"]
+    encoder.categories_[0] = encoder.categories_[0] + 1
+    assert skip_needless_encoding(model)[-1]._preprocessor is not None
+    other = Pipeline([("estimator", DummyClassifier())]).fit(learnable[["distance"]], learnable["delayed"])
+    assert skip_needless_encoding(other) is other
+    assert known_categories(other) == {}
+
+
+def test_known_categories_are_those_of_the_rows(learnable: pd.DataFrame) -> None:
+    assert known_categories(fit(learnable, Training(), SMALL)) == {"carrier": {"AA", "B6"}, "dest": {"LAX"}}

@@ -2,7 +2,7 @@
 
 from sklearn.pipeline import Pipeline
 
-from .. import releases, scoring, storage, training
+from .. import releases, scoring, storage
 from ..config import Settings, load_settings
 from ..errors import NoChampionError
 from ..storage import Partition
@@ -29,8 +29,7 @@ def score(month: str | None = None) -> Facts:
     clean = newest_clean(settings, month)
     scores, found = _find_scores(settings, clean, champion), "found"
     if scores is None:
-        with training.limit_threads(settings.training):
-            scores, found = _write_scores(settings, clean, champion, releases.load_version(tracker, champion)), "scored"
+        scores, found = _write_scores(settings, clean, champion, releases.load_version(tracker, champion)), "scored"
     positive = scores.facts["positive"]
     return {
         "month": clean.month,
@@ -53,8 +52,9 @@ def _find_scores(settings: Settings, clean: Partition, champion: Version) -> Par
 def _write_scores(settings: Settings, clean: Partition, champion: Version, model: Pipeline) -> Partition:
     positive = 0
     with storage.new_partition(settings.storage_uri, "scores", clean.month) as writer:
-        for batch in storage.read_batches(clean, scoring.columns(model), scoring.CHUNK_ROWS):
-            scores = scoring.score(batch, model, champion.version, settings.serving.decision_threshold)
+        batches = storage.read_batches(clean, scoring.columns(model), scoring.CHUNK_ROWS)
+        threshold, threads = settings.serving.decision_threshold, settings.training.threads
+        for scores in scoring.score_batches(batches, model, champion.version, threshold, threads):
             positive += int(scores["decision"].sum())
             writer.write(scores)
         return writer.publish(

@@ -1,0 +1,75 @@
+"""Rows per second of the score stage against a bare `predict_proba`, and its memory as the rows grow."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from statistics import median
+
+from processes import run
+from projects import PACKAGE, SLUG
+from report import print_table, spread
+
+AIM = 0.8
+RATE_ROWS = 10**6
+NAMES = {
+    "whole": "predict_proba, one call, rows in memory",
+    "chunks": "predict_proba, in the stage's chunks, rows in memory",
+    "stage": "stages.score: read, check the hash, predict, write",
+}
+
+
+def compare(project: Path, rows: list[int], rounds: int) -> None:
+    """Train and release once, then print rates with one thread and with all cores, and the memory."""
+    print(f"\nscore: one month of {RATE_ROWS:,} rows; rounds: {rounds}, in turn, in one process; medians", flush=True)
+    run(["make", "run"], project)
+    for threads, label in (("1", "one thread"), ("0", f"{os.cpu_count()} threads")):
+        _print_rates(label, _rate(project, threads, rounds))
+    _print_memory({n_rows: _peak_mib(project, n_rows) for n_rows in rows})
+
+
+def _rate(project: Path, threads: str, rounds: int) -> dict[str, list[float]]:
+    with_month = _make(project, RATE_ROWS)
+    cost = run(_command("rate", with_month, str(rounds)), project, **{f"{PACKAGE.upper()}_TRAINING__THREADS": threads})
+    seconds: dict[str, list[float]] = json.loads(cost.output.splitlines()[-1])
+    return seconds
+
+
+def _print_rates(label: str, seconds: dict[str, list[float]]) -> None:
+    lines = []
+    for name, title in NAMES.items():
+        took = median(seconds[name])
+        lines.append([title, f"{took:.2f}", f"{RATE_ROWS / took:,.0f}"])
+    print_table(f"score with {label}: {RATE_ROWS:,} rows", ["", "s", "rows/s"], lines)
+    for name in ("whole", "chunks"):
+        ratios = [bare / stage for bare, stage in zip(seconds[name], seconds["stage"], strict=True)]
+        aim = f" (aim: at least {AIM})" if name == "whole" else ""
+        print(f"rate of the stage / {NAMES[name]}{aim}: min / median / max = {spread(ratios)}", flush=True)
+
+
+def _peak_mib(project: Path, n_rows: int) -> float:
+    month = _make(project, n_rows)
+    peak = run(_command("once", month), project).peak_mib
+    for layer in ("clean", "scores"):
+        shutil.rmtree(project / "var" / "data" / layer / month)
+    return peak
+
+
+def _make(project: Path, n_rows: int) -> str:
+    """The month of so many rows, made unless it is there."""
+    month = f"21{n_rows // 10**6:02d}-01" if n_rows < 10**8 else "2199-12"
+    if not (project / "var" / "data" / "clean" / month).exists():
+        run(_command("make", month, str(n_rows)), project)
+    return month
+
+
+def _command(*words: str) -> list[str | Path]:
+    return [".venv/bin/python", Path(__file__).with_name("score_rows.py"), *words]
+
+
+def _print_memory(peaks: dict[int, float]) -> None:
+    first = next(iter(peaks.values()))
+    lines = [[f"{n_rows:,}", f"{peak:.0f}", f"{peak / first:.2f}"] for n_rows, peak in peaks.items()]
+    print_table(f"{SLUG} score: peak memory (aim: a ratio of about 1)", ["rows", "MiB", "ratio"], lines)
