@@ -106,7 +106,7 @@ def comparison_table(report: Report, champion: str | None) -> str:
     if report.loss_over_champion:
         others = {f"champion: version {champion}": report.loss_over_champion, **others}
     return table(
-        ["", "log loss", "challenger's minus it [interval]"],
+        ["", "log loss", "challenger minus it [interval]"],
         [
             ["challenger: this model", own, ""],
             *([name, f"{own.value - loss.value:.3f}", loss] for name, loss in others.items()),
