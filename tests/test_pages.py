@@ -240,7 +240,7 @@ def test_example_of_the_api_page_works_without_the_internet(browser: Browser, li
     page.get_by_text("/predict").click()
     page.get_by_role("button", name="Try it out").click()
     page.get_by_role("button", name="Execute").click()
-    expect(page.locator(".live-responses-table .response-col_status")).to_have_text(re.compile("^200"))
+    expect(page.locator(".live-responses-table tbody .response-col_status")).to_have_text(re.compile("^200"))
     expect(page.locator(".live-responses-table")).to_contain_text('"model_version": "1"')
     elsewhere = [url for url in asked_for if not url.startswith((live.api, "data:", "blob:"))]
     assert elsewhere == []
