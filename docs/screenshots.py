@@ -202,6 +202,7 @@ def photograph_mlflow(browser: Browser, url: str) -> None:
     page.goto(f"{run_url}/artifacts")
     page.get_by_text("slices.png").first.click()
     page.locator("img[src*='slices'], img[src^='blob:']").first.wait_for()
+    page.get_by_text("Path: file:").evaluate("element => element.style.visibility = 'hidden'")  # of this computer
     shoot(page, "mlflow-artifacts.png", 880)
     page.goto(f"{url}/#/models/{model['name']}")
     page.get_by_text("champion").wait_for()
