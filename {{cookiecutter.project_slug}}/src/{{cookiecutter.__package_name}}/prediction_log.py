@@ -23,6 +23,9 @@ MAX_WAITING_ROWS = 100_000
 CLOSE_S = 20.0
 """How long a storage that fails is tried again before the API stops."""
 RETRY_S = 1.0
+SLICE_REQUESTS = 250
+PAUSE_S = 0.005
+"""Python runs one thread at a time: answers come in the pauses between slices of a few milliseconds."""
 
 TYPES = {"str": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "datetime64[us]": pa.timestamp("us")}
 COLUMNS = contract.columns("time", "key", "feature")
@@ -100,7 +103,7 @@ class PredictionLog:
         at = batch[0].at
         # The name is made once: a second attempt replaces what a first one has left.
         name = f"{at:%H%M%S}-{uuid.uuid4().hex}"
-        table = to_table(batch)
+        table = pa.concat_tables([self._convert(part) for part in _slices(batch)])
         while True:
             try:
                 storage.save_predictions(self._storage_uri, f"{at:%Y-%m-%d}", name, table)
@@ -117,9 +120,18 @@ class PredictionLog:
         with self._changed:
             self._waiting_rows -= count
 
+    def _convert(self, batch: list[Answered]) -> pa.Table:
+        if self._closing_at is None:
+            time.sleep(PAUSE_S)
+        return to_table(batch)
+
     @property
     def waiting_rows(self) -> int:
         return self._waiting_rows
+
+
+def _slices(batch: list[Answered]) -> list[list[Answered]]:
+    return [batch[at : at + SLICE_REQUESTS] for at in range(0, len(batch), SLICE_REQUESTS)]
 
 
 def to_table(batch: list[Answered]) -> pa.Table:
