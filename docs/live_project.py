@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import socket
 import subprocess
 import time
@@ -12,6 +14,16 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
+
+BROWSERS = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+]
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,22 @@ def make(target: str, project: Path, environment: Mapping[str, str]) -> str:
     if done.returncode:
         raise RuntimeError(f"make {target} failed:\n{done.stdout}\n{done.stderr}")
     return done.stdout
+
+
+def session_of(project: Path) -> list[psutil.Process]:
+    """Everything that lives in the session of the project's supervisord."""
+    leader = int((project / "var" / "stack" / "supervisord.pid").read_text())
+    members = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                members.append(process)
+    return members
+
+
+def find_browser() -> str | None:
+    """Path of the system's Chromium or Chrome, if there is one."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
 def free_ports(*wanted: int) -> list[int]:

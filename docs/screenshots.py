@@ -9,7 +9,6 @@ import io
 import json
 import os
 import pty
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from live_project import fetch, stack, wait_until
+from live_project import BROWSERS, fetch, find_browser, stack, wait_until
 from playwright.sync_api import Browser, FloatRect, Locator, Page, ViewportSize, sync_playwright
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
@@ -28,7 +27,6 @@ from rich.text import Text
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 IMAGES = REPOSITORY / "docs" / "images"
-BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 WIDTH = 1500  # pixels, of a window and so of a picture
 MAX_BYTES = 300_000  # of a picture
 USER = "ada"
@@ -51,6 +49,8 @@ MLFLOW_STYLE = """
 [role=row] > [role]:nth-child(6) { min-width: 340px }
 """
 AIRFLOW_STYLE = ".react-flow__minimap, .react-flow__attribution { display: none !important }"
+# The same request as a command and as an address.
+API_STYLE = ".curl-command, .request-url { display: none !important }"
 
 TERMINAL_COLUMNS, TERMINAL_ROWS = 132, 50
 TERMINAL = """<!DOCTYPE html><meta charset="utf-8"><style>
@@ -65,7 +65,7 @@ pre {{ margin: 0; padding: 18px 28px 26px; font: inherit }}
 def main() -> None:
     """Generate, serve, run and look; leave nothing behind but the pictures."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # so that what we started is ended then, too
-    executable = find_browser()
+    executable = find_browser() or sys.exit(f"no browser on PATH ({', '.join(BROWSERS)}): install chromium")
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable)
@@ -74,28 +74,21 @@ def main() -> None:
         project = bake(Path(scratch), environment)
         subprocess.run(["make", "setup"], cwd=project, env=environment, check=True)
         say("make up")
-        with stack(project, environment, USER) as live:
-            dag_id, run_id = train_in_airflow(live.airflow, live.token)
+        with stack(project, {**environment, "FLIGHT_DELAYS_GATES__APPROVAL": "always"}, USER) as live:
+            dag_id, run_id = train_in_airflow(browser, live.airflow, live.token)
             photograph_airflow(browser, live.airflow, live.token, dag_id, run_id)
             say("make run")
             # To the server rather than to its file, so that no path of this computer is shown.
-            told = {**live.environment, "MLFLOW_TRACKING_URI": live.mlflow}
+            told = {**live.environment, "FLIGHT_DELAYS_GATES__APPROVAL": "never", "MLFLOW_TRACKING_URI": live.mlflow}
             photograph_terminal(browser, ["make", "run"], project, told)
             photograph_mlflow(browser, live.mlflow)
+            photograph_api(browser, live.api)
         browser.close()
 
 
 def say(what: str) -> None:
     """Tell on the terminal what is going on."""
     print(f"screenshots: {what}", flush=True)
-
-
-def find_browser() -> str:
-    """Path of the system's Chromium or Chrome; ends the program where there is none."""
-    for name in BROWSERS:
-        if path := shutil.which(name):
-            return path
-    sys.exit(f"no browser on PATH ({', '.join(BROWSERS)}): install chromium")
 
 
 def new_environment(scratch: Path) -> dict[str, str]:
@@ -122,28 +115,59 @@ def bake(scratch: Path, environment: Mapping[str, str]) -> Path:
     return project
 
 
-def train_in_airflow(url: str, token: str) -> tuple[str, str]:
+def train_in_airflow(browser: Browser, url: str, token: str) -> tuple[str, str]:
     """Run the training DAG for each of the months; returns its id and that of the last run."""
     (dag,) = wait_until("Airflow has the DAG", lambda: fetch(f"{url}/api/v2/dags?tags=training", token=token)["dags"])
     dag_url = f"{url}/api/v2/dags/{dag['dag_id']}"
     fetch(dag_url, {"is_paused": False}, token, "PATCH")
-    run_ids = [train_month(dag_url, month, token) for month in AIRFLOW_MONTHS]
+    run_ids = [train_month(browser, url, dag["dag_id"], month, token) for month in AIRFLOW_MONTHS]
     return dag["dag_id"], run_ids[-1]
 
 
-def train_month(dag_url: str, month: str, token: str) -> str:
-    """One run, from its trigger to its end; returns its id."""
+def train_month(browser: Browser, url: str, dag_id: str, month: str, token: str) -> str:
+    """One run, from its trigger to its end, with a yes in between; returns its id."""
     say(f"training in Airflow, {month}")
+    dag_url = f"{url}/api/v2/dags/{dag_id}"
     run_id = fetch(f"{dag_url}/dagRuns", {"logical_date": None, "partition_key": month}, token)["dag_run_id"]
 
     def end_state() -> str | None:
         state: str = fetch(f"{dag_url}/dagRuns/{quote(run_id)}", token=token)["state"]
         return state if state in ("success", "failed") else None
 
+    task_url = f"{dag_url}/dagRuns/{quote(run_id)}/taskInstances/approve"
+    wait_until("a person is asked", lambda: fetch(task_url, token=token)["state"] == "awaiting_input", timeout_s=900)
+    photograph_approval(browser, url, token, f"{url}/dags/{dag_id}/runs/{quote(run_id)}/tasks/approve/required_actions")
     state = wait_until("the run ends", end_state, timeout_s=900)
     if state != "success":
         raise RuntimeError(f"the training run of {month} ended with {state}")
     return str(run_id)
+
+
+def photograph_approval(browser: Browser, url: str, token: str, address: str) -> None:
+    """The question whether to release; then it is answered."""
+    page = open_page(browser, {})
+    page.context.add_cookies([{"name": "_token", "value": token, "url": url}])
+    page.goto(address)
+    reason = page.get_by_role("group").filter(has_text="Reason").get_by_role("textbox")
+    page.set_viewport_size({"width": WIDTH, "height": 1000})
+    page.get_by_role("heading", name="Verdict").wait_for()
+    shoot(page, "airflow-approval.png", 1000)
+    reason.fill("better than the champion on the same flights")
+    page.get_by_role("button", name="Approve", exact=True).click()
+    page.get_by_text("response successful").wait_for()
+    page.context.close()
+
+
+def photograph_api(browser: Browser, url: str) -> None:
+    """The API's page, after its example was tried."""
+    page = open_page(browser, {})
+    page.goto(f"{url}/docs")
+    page.add_style_tag(content=API_STYLE)
+    page.get_by_text("/predict").click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    page.get_by_text("model_version").first.wait_for()
+    shoot(page, "api-docs.png", top(page.get_by_text("Response headers")))
 
 
 def photograph_airflow(browser: Browser, url: str, token: str, dag_id: str, run_id: str) -> None:
@@ -178,6 +202,7 @@ def photograph_mlflow(browser: Browser, url: str) -> None:
     page.goto(f"{run_url}/artifacts")
     page.get_by_text("slices.png").first.click()
     page.locator("img[src*='slices'], img[src^='blob:']").first.wait_for()
+    page.get_by_text("Path: file:").evaluate("element => element.style.visibility = 'hidden'")  # of this computer
     shoot(page, "mlflow-artifacts.png", 880)
     page.goto(f"{url}/#/models/{model['name']}")
     page.get_by_text("champion").wait_for()

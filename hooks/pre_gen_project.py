@@ -63,8 +63,8 @@ DEPENDENCIES = frozenset(
     apache_airflow_providers_standard apache_airflow_task_sdk argcomplete arrow asgiref ast_serialize attr attrs
     babel blinker botocore cachetools cadwyn certifi cffi charset_normalizer click cloudpickle colorama colorlog
     contourpy cron_descriptor croniter cryptography cycler daemon databricks databricks_sdk dateutil deprecated dill
-    dns dnspython docker dotenv editables email_validator fastapi fastapi_cli flask flask_cors fonttools frozenlist
-    fsspec git gitdb gitpython google google_auth googleapis_common_protos graphene graphql graphql_core
+    dns dnspython docker dotenv editables email_validator fastapi fastapi_cli fastapi_offline flask flask_cors fonttools
+    frozenlist fsspec git gitdb gitpython google google_auth googleapis_common_protos graphene graphql graphql_core
     graphql_relay greenback greenlet grimp grpc grpcio gunicorn h11 harfile hatchling httpcore httptools httpx huey
     hypothesis hypothesis_graphql idna import_linter importlib_metadata importlinter iniconfig isoduration
     itsdangerous jinja2 jmespath joblib jsonschema jsonschema_rs jsonschema_specifications jwt kiwisolver

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import Bake, BakedProject
-from live_project import Stack, fetch, stack, wait_until
+from live_project import Stack, fetch, session_of, stack, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -48,19 +48,6 @@ def make(project: BakedProject, live: Stack) -> Make:
 def processes(make: Make) -> dict[str, dict[str, object]]:
     found = json.loads(make("status", "ARGS=--json").stdout)["processes"]
     return {each["name"]: each for each in found}
-
-
-def session_of(project: BakedProject) -> list[psutil.Process]:
-    """Everything that lives in the session of the project's supervisord."""
-    leader = int((project.path / "var" / "stack" / "supervisord.pid").read_text())
-    members = []
-    for process in psutil.process_iter():
-        try:
-            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
-                members.append(process)
-        except (psutil.Error, OSError):
-            continue
-    return members
 
 
 def test_status_tells_each_process(make: Make, live: Stack) -> None:
@@ -97,7 +84,7 @@ def test_up_with_another_port_is_refused(make: Make) -> None:
 def test_only_this_computer_can_reach_it(project: BakedProject) -> None:
     addresses = {
         connection.laddr.ip
-        for process in session_of(project)
+        for process in session_of(project.path)
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     }
@@ -181,7 +168,7 @@ def test_logs_are_shown(make: Make) -> None:
 
 def test_down_and_up_do_the_right_thing_after_supervisord_was_killed(project: BakedProject, make: Make) -> None:
     for target in ("up", "down"):
-        members = session_of(project)
+        members = session_of(project.path)
         assert len(members) > len(PROCESSES)
         os.kill(int((project.path / "var" / "stack" / "supervisord.pid").read_text()), signal.SIGKILL)
         assert {each["state"] for each in json.loads(make("status", "ARGS=--json").stdout)["processes"]} == {"orphaned"}

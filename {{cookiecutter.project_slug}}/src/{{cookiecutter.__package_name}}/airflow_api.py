@@ -79,6 +79,10 @@ class AirflowApi:
         """The page of a run, for a person."""
         return f"{self._url}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
 
+    def answer_url(self, task: dict[str, Any]) -> str:
+        """The page on which a person answers a task that waits for one."""
+        return f"{self.run_url(task['dag_id'], task['dag_run_id'])}/tasks/{task['task_id']}/required_actions"
+
     def pending_approvals(self) -> list[dict[str, Any]]:
         """What waits for a person's answer, the oldest first: `task_instance`, `subject`, `body`, `options`, ..."""
         found = self._get("dags/~/dagRuns/~/hitlDetails?response_received=false&limit=100")["hitl_details"]

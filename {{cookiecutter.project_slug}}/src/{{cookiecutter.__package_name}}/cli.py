@@ -248,7 +248,8 @@ def trigger(month: Month = None, refresh: Refresh = False, reason: Reason = "") 
     settings, console = load_settings(), new_console()
     conf = {"month": month, "refresh": refresh, "reason": reason}
     run_id, state = live.trigger(AirflowApi(settings), console, conf)
-    if summary := status.find_run(settings, run_id):
+    server = settings.local_mlflow_url if settings.is_mlflow_local else ""
+    if summary := status.find_run(settings, run_id, server):
         print_run(console, summary)
     if state != "success":
         raise StackError(f"run {run_id}: {state}")

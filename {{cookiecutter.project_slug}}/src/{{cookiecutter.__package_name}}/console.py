@@ -102,7 +102,7 @@ def print_run(console: Console, run: dict[str, Any]) -> None:
     else:
         champion = f"the champion is still version {run['champion']}" if run["champion"] else "there is no champion"
         console.print(f"[bold red]Not released[/]; {champion}")
-    console.print(f"[bold]MLflow[/]     run {run['run_id']} at {run['tracking_uri']}", soft_wrap=True)
+    console.print(f"[bold]MLflow[/]     {run['page']}", soft_wrap=True)
 
 
 def print_processes(console: Console, processes: list[dict[str, Any]]) -> None:

@@ -119,7 +119,7 @@ def _show(api: AirflowApi, console: Console, task: dict[str, Any], shown: set[tu
     if not is_new[1]:
         return
     if state == "awaiting_input":
-        print_waiting(console, name, api.run_url(task["dag_id"], task["dag_run_id"]))
+        print_waiting(console, name, api.answer_url(task))
     elif state == "success":
         facts = api.result(task["dag_id"], task["dag_run_id"], name)
         result = facts.get("result", "") if isinstance(facts, dict) else ""

@@ -37,7 +37,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def checks_table(checks: Iterable[Check]) -> str:
     """A verdict, a check a line."""
-    return table(["check", "", "figures"], [[check.name, check.label, check.detail] for check in checks])
+    return table(["check", "result", "figures"], [[check.name, check.label, check.detail] for check in checks])
 
 
 def validation_report(months: dict[str, tuple[MonthFacts, list[Check]]]) -> str:
@@ -78,32 +78,53 @@ def metrics_table(report: Report) -> str:
     return table(["metric", "value [interval]"], rows)
 
 
-def approval_request(report: Report, checks: list[Check], warnings: list[str], link: str) -> str:
-    """What a person sees who is asked whether an accepted model shall be released."""
+def approval_request(
+    report: Report, checks: list[Check], warnings: list[str], champion: str | None, links: dict[str, str]
+) -> str:
+    """What a person sees who is asked whether an accepted model shall be released.
+
+    Parameters
+    ----------
+    champion : its version, if there is one
+    links : addresses in MLflow, or where there is no server a description, by what they show
+    """
     look_at = "\n".join(f"- {warning}" for warning in warnings) or "Nothing: every check passed without a remark."
+    linked = [f"[{name}]({to})" if to.startswith("http") else f"{name}: {to}" for name, to in links.items()]
+    figures = table(["metric", "value [interval]"], report.metrics.items())
     return (
-        f"Measured on {report.rows:,} rows, {report.days} days.\n\n## To look at\n\n{look_at}\n\n"
-        f"## Figures\n\n{metrics_table(report)}\n\n## Verdict\n\n{checks_table(checks)}\n\n"
-        f"## By slice\n\n{slices_table(report)}\n\n[All figures in MLflow]({link})\n"
+        f"Measured on {report.rows:,} rows, {report.days} days. In MLflow: {', '.join(linked)}.\n\n"
+        f"## To look at\n\n{look_at}\n\n## Champion and challenger\n\n{comparison_table(report, champion)}\n\n"
+        f"## Verdict\n\n{checks_table(checks)}\n\n## Figures\n\n{figures}\n\n"
+        f"## By slice\n\n{slices_table(report)}\n"
+    )
+
+
+def comparison_table(report: Report, champion: str | None) -> str:
+    """The model against what it would replace and against the base rate, in log loss on the same rows."""
+    own = report.metrics["log_loss"]
+    others = {"the base rate alone": report.loss_over_baseline}
+    if report.loss_over_champion:
+        others = {f"champion: version {champion}": report.loss_over_champion, **others}
+    return table(
+        ["", "log loss", "challenger minus it [interval]"],
+        [
+            ["challenger: this model", own, ""],
+            *([name, f"{own.value - loss.value:.3f}", loss] for name, loss in others.items()),
+        ],
     )
 
 
 def slices_table(report: Report) -> str:
     """Each slice's rows, rates and loss, against the champion where there is one."""
-    return table(
-        ["slice", "rows", "observed", "predicted", "log loss", "against the champion"],
-        [
-            [
-                each.name,
-                each.rows,
-                f"{each.rate:.3f}",
-                f"{each.mean_probability:.3f}",
-                f"{each.log_loss:.3f}",
-                each.loss_over_champion or "",
-            ]
-            for each in report.slices
-        ],
-    )
+    header = ["slice", "rows", "observed", "predicted", "log loss"]
+    rows = [
+        [each.name, f"{each.rows:,}", f"{each.rate:.3f}", f"{each.mean_probability:.3f}", f"{each.log_loss:.3f}"]
+        for each in report.slices
+    ]
+    if report.loss_over_champion:
+        header.append("minus the champion's")
+        rows = [[*row, str(each.loss_over_champion or "")] for row, each in zip(rows, report.slices, strict=True)]
+    return table(header, rows)
 
 
 def model_card(model_name: str, version: str, report: Report, checks: list[Check], lineage: Lineage) -> str:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from inspect import isfunction
 from time import perf_counter
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 import numpy as np
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from sklearn.pipeline import Pipeline
@@ -46,6 +48,12 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     415: {"model": Problem, "description": "The body is not declared as application/json"},
     422: {"model": Problem, "description": "A row breaks the contract; each field is named"},
 }
+ABOUT = f"""
+Gives the probability that `{contract.TARGET}` is 1, which means that it {contract.POSITIVE}.
+
+The fields of a row, with their units and what is allowed in them, are under `Row` below. Every answer that is not a
+prediction is a `Problem`, which names the field.
+"""
 NO_MODEL: dict[int | str, dict[str, Any]] = {503: {"model": Problem, "description": "No model is loaded yet"}}
 
 
@@ -164,7 +172,8 @@ class Api:
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The API by the settings given, or by those of `pipeline.toml` and the environment."""
     api = Api(settings or load_settings())
-    app = FastAPI(title=f"{PACKAGE}: predictions", description=__doc__, lifespan=api.run)
+    # Its pages need nothing from the internet, which a server may not reach.
+    app = FastAPIOffline(title=f"{PACKAGE}: predictions", description=ABOUT, lifespan=api.run)
     app.add_middleware(Observer, metrics=api.metrics)
     app.add_exception_handler(Refusal, _answer_refusal)
     app.add_exception_handler(HTTPException, _answer_http_error)
@@ -175,33 +184,40 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _add_routes(app: FastAPI, api: Api) -> None:
-    @app.post("/predict", responses={200: {"model": Answer}, **PROBLEMS, **NO_MODEL})
+    @app.post(
+        "/predict",
+        summary="Predict one row, or many as an array",
+        responses={200: {"model": Answer}, **PROBLEMS, **NO_MODEL},
+    )
     async def predict(request: Request) -> Response:
-        """Predict one row, or many as an array."""
         return Response(await api.answer(request), headers=JSON)
 
     # FastAPI's route documents this function. It has no dependencies to inject, and without the search for them it
     # answers in two thirds of the time.
     app.router.routes.insert(0, Route("/predict", predict, methods=["POST"]))
 
-    @app.get("/health")
+    @app.get("/health", summary="Whether the process is alive")
     async def health() -> Status:
-        """Whether the process is alive."""
         return Status(status="alive")
 
-    @app.get("/ready", responses=NO_MODEL)
+    @app.get("/ready", summary="Whether a model is loaded", responses=NO_MODEL)
     async def ready() -> Status:
-        """Whether a model is loaded."""
         return Status(status="ready") if api.served else Status(status="alive")
 
-    @app.get("/model", responses=NO_MODEL)
+    @app.get(
+        "/model",
+        summary="Which model answers, how good it was on its held-out month, and since when it answers here",
+        responses=NO_MODEL,
+    )
     async def model() -> ModelInfo:
-        """Which model answers, how good it was on its held-out month, and since when it answers here."""
         return api.describe_model()
 
-    @app.get("/metrics", responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
+    @app.get(
+        "/metrics",
+        summary="Counters for Prometheus",
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    )
     async def metrics() -> Response:
-        """Counters for Prometheus."""
         return Response(generate_latest(api.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -277,8 +293,8 @@ class Observer:
         try:
             await self.app(scope, receive, send_and_note)
         finally:
-            # An endpoint means that the path is one of ours; any other would be a label without end.
-            path = scope["path"] if "endpoint" in scope else "other"
+            # A function means that the path is one of ours; others, such as of files, would be labels without end.
+            path = scope["path"] if isfunction(scope.get("endpoint")) else "other"
             self.metrics.count_answer(path, status, perf_counter() - started)
 
 

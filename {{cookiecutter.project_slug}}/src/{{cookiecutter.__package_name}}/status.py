@@ -30,8 +30,13 @@ def read_status(settings: Settings) -> dict[str, Any]:
     }
 
 
-def find_run(settings: Settings, pipeline_run: str) -> dict[str, Any] | None:
-    """What one run used, measured and decided; None if it did not come as far as a verdict."""
+def find_run(settings: Settings, pipeline_run: str, server: str = "") -> dict[str, Any] | None:
+    """What one run used, measured and decided; None if it did not come as far as a verdict.
+
+    Parameters
+    ----------
+    server : of MLflow, which shows the run, if it is not where runs are tracked
+    """
     tracker = Tracker(settings)
     run_id = tracker.find_run(pipeline_run)
     tags = tracker.tags(run_id) if run_id else {}
@@ -54,7 +59,7 @@ def find_run(settings: Settings, pipeline_run: str) -> dict[str, Any] | None:
         "answer_reason": tags.get("answer_reason"),
         "version": tags.get("model_version"),
         "champion": champion.version if champion else None,
-        "tracking_uri": settings.tracking_uri,
+        "page": tracker.link_to(run_id, server),
     }
 
 

@@ -198,9 +198,9 @@ class Tracker:
         found = {each.path for each in self._client.list_artifacts(run_id)}
         return self.load_json(run_id, file) if file in found else default
 
-    def link_to(self, run_id: str) -> str:
-        """Address of the run's page, where MLflow has a server; else the tracking URI."""
-        uri = self._settings.tracking_uri
+    def link_to(self, run_id: str, server: str = "") -> str:
+        """Address of the run's page on the `server`, or where runs are tracked; with none there, where they are."""
+        uri = server or self._settings.tracking_uri
         if not uri.startswith("http"):
             return f"run {run_id} at {uri}"
         return f"{uri}/#/experiments/{self.experiment_id}/runs/{run_id}?workflowType=machine_learning"

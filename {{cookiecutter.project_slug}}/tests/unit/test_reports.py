@@ -1,10 +1,18 @@
+from dataclasses import replace
+
 import pytest
 
 from {{ cookiecutter.__package_name }} import contract
 from {{ cookiecutter.__package_name }}.checks import Check
 from {{ cookiecutter.__package_name }}.evaluation import Report, SliceResult
 from {{ cookiecutter.__package_name }}.intervals import Estimate
-from {{ cookiecutter.__package_name }}.reports import Lineage, model_card, table, validation_report
+from {{ cookiecutter.__package_name }}.reports import (
+    Lineage,
+    approval_request,
+    model_card,
+    table,
+    validation_report,
+)
 from {{ cookiecutter.__package_name }}.validation import MonthFacts
 
 REPORT = Report(
@@ -43,3 +51,22 @@ def test_model_card_says_what_is_known_of_the_model(said: str) -> None:
     months = ["2013-05", "2013-06", "2013-07"]
     lineage = Lineage("run", "name", contract.FEATURES, months, "2013-07", 30, "feed", "c", "g", "sha")
     assert said in model_card("model", "7", REPORT, [Check("roc_auc floor", True, "0.7")], lineage)
+
+
+def test_approval_request_sets_the_challenger_against_the_champion_and_the_base_rate() -> None:
+    better = Estimate(-0.02, -0.03, -0.01)
+    report = replace(REPORT, metrics={"log_loss": Estimate(0.5, 0.4, 0.6)}, loss_over_champion=better)
+    text = approval_request(report, [], ["few rows"], "3", {"this run": "http://here", "the other": "run 7 at sqlite"})
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    assert ["challenger: this model", "0.500 [0.400, 0.600]", ""] in lines
+    assert ["champion: version 3", "0.520", "-0.020 [-0.030, -0.010]"] in lines
+    assert ["the base rate alone", "0.600", "-0.100 [-0.200, -0.050]"] in lines
+    assert ["slice", "rows", "observed", "predicted", "log loss", "minus the champion's"] in lines
+    assert ["- few rows"] in lines
+    assert "[this run](http://here), the other: run 7 at sqlite." in text
+
+
+def test_approval_request_of_the_first_release_names_no_champion() -> None:
+    first = replace(REPORT, metrics={"log_loss": Estimate(0.5, 0.4, 0.6)})
+    assert "champion:" not in approval_request(first, [], [], None, {})
+    assert "minus the champion's" not in approval_request(first, [], [], None, {})

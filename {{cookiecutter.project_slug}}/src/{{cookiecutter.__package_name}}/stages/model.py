@@ -122,11 +122,15 @@ def evaluate(run_id: str) -> Facts:
         if broken:
             raise QualityGateError(f"the model is refused, the champion stays: {explain(broken)}")
     passed = f"{len(checks)} of {len(checks)} checks passed"
+    instead = f"instead of version {champion.version}" if champion else "the first of all"
+    links = {"this run": tracker.link_to(run_id)}
+    if champion:
+        links["the champion's run"] = tracker.link_to(champion.run_id)
     return {
         "run_id": run_id,
         "asks_for_approval": asked,
-        "question": f"Release the model of {tags['holdout_month']}, instead of {releases.name_of(champion)}?",
-        "about": reports.approval_request(report, checks, warnings, tracker.link_to(run_id)),
+        "question": f"Release the model that was measured on {tags['holdout_month']}, {instead}?",
+        "about": reports.approval_request(report, checks, warnings, champion.version if champion else None, links),
         "result": f"{figures_in_short} on {tags['holdout_month']}; {passed}",
     }
 
