@@ -28,7 +28,7 @@ def test_mlflow_killed_during_training_is_waited_for_or_the_run_fails_and_the_ch
         assert len(world.ledger()) == len(before) + 1
     else:
         assert run.states["train"] == "failed"
-        assert "MLflow does not answer" in world.log(run, "train")
+        assert world.settings.local_mlflow_url in world.log(run, "train")  # the error names what does not answer
         assert world.ledger() == before
 
 
