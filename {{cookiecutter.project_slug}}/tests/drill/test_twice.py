@@ -1,6 +1,7 @@
 """The same thing asked for twice at once is done once."""
 
 import json
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,8 +9,6 @@ from {{ cookiecutter.__package_name }}.airflow_api import TRAINING_DAG
 from {{ cookiecutter.__package_name }}.errors import StackError
 
 from world import World
-
-ACCEPTED = "an accepted run by hand"
 
 
 def at_once(function: Callable[[int], object]) -> list[object]:
@@ -62,12 +61,12 @@ def test_two_deployments_of_one_run_at_once_are_one_release(world: World) -> Non
 
 def accepted_run(world: World) -> str:
     """An MLflow run that could be deployed."""
-    month = world.champion_month()
+    month, name = world.champion_month(), f"by hand {uuid.uuid4()}"
     facts: dict[str, str] = {}
     for words in (
         ["ingest", "--month", month],
-        ["validate", "--run-name", ACCEPTED, "--dataset", "dataset_uri"],
-        ["train", "--run-name", ACCEPTED, "--dataset", "dataset_uri"],
+        ["validate", "--run-name", name, "--dataset", "dataset_uri"],
+        ["train", "--run-name", name, "--dataset", "dataset_uri"],
         ["evaluate", "--run", "run_id"],
     ):
         process = world.command(*(facts.get(word, word) for word in words))

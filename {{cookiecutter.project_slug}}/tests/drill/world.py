@@ -23,7 +23,7 @@ from {{ cookiecutter.__package_name }}.errors import StackError
 from {{ cookiecutter.__package_name }}.tracking import CHAMPION, PREVIOUS, Tracker
 
 LAYERS: list[storage.Layer] = ["raw", "clean", "quarantine", "scores"]
-PATIENCE_S = 240
+PATIENCE_S = 600  # a run takes a quarter of a minute, and very much longer where others work as well
 
 
 @dataclass(frozen=True)
