@@ -314,7 +314,7 @@ def test_no_answer_in_time_is_a_no(project: BakedProject, live: Stack, trigger: 
 
 
 def test_model_is_approved_by_the_command(live: Stack, trigger: StartTraining, command: Command) -> None:
-    nothing = command(".venv/bin/flight-delays", "approve")
+    nothing = command(".venv/bin/flight-delays", "approve", "--reason", "too early")
     assert "no run waits for an answer" in nothing.stderr
     fifth = trigger(SECOND)
     fifth.page_to_answer()

@@ -29,7 +29,7 @@ Reason = Annotated[str, typer.Option(help="Why; goes into the ledger.")]
 WaitingRun = Annotated[
     str | None, typer.Option("--run", help="Airflow's or MLflow's run.", show_default="the one that waits")
 ]
-AnswerReason = Annotated[str, typer.Option("--reason", help="Why; goes on the record with your name.", prompt="Why")]
+AnswerReason = Annotated[str, typer.Option("--reason", help="Why; goes on the record with your name.", prompt="Why", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print stable JSON for programs.")]
 Verbose = Annotated[bool, typer.Option(help="Show all that is logged.")]
 
@@ -152,7 +152,7 @@ def reject(run: WaitingRun = None, reason: AnswerReason = "") -> None:
 @app.command()
 def rollback(
     to: Annotated[str | None, typer.Option(help="Version to go back to.", show_default="the one before")] = None,
-    reason: Annotated[str, typer.Option(help="Why; goes into the ledger.", prompt="Why")] = "",
+    reason: Annotated[str, typer.Option(help="Why; goes into the ledger.", prompt="Why", show_default=False)] = "",
 ) -> None:
     """Make a version that was released before the champion again, once it has been loaded and tried."""
     from . import live
