@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.__package_name }}.airflow_api import AirflowApi
 from {{ cookiecutter.__package_name }}.config import (
     ENV_PREFIX,
     HOME_VARIABLE,
@@ -16,6 +15,7 @@ from {{ cookiecutter.__package_name }}.config import (
     load_settings,
 )
 from {{ cookiecutter.__package_name }}.ingestion import months_between
+from {{ cookiecutter.__package_name }}.stack.airflow_api import AirflowApi
 
 from world import World, assert_consistent
 

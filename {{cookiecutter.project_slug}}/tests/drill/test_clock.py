@@ -3,8 +3,8 @@
 import subprocess
 from datetime import UTC, datetime, timedelta
 
-from {{ cookiecutter.__package_name }}.airflow_api import TRAINING_DAG
-from {{ cookiecutter.__package_name }}.environment import stack_environment
+from {{ cookiecutter.__package_name }}.stack.airflow_api import TRAINING_DAG
+from {{ cookiecutter.__package_name }}.stack.environment import stack_environment
 
 from world import World
 

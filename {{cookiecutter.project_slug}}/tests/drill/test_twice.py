@@ -5,8 +5,8 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from {{ cookiecutter.__package_name }}.airflow_api import TRAINING_DAG
 from {{ cookiecutter.__package_name }}.errors import StackError
+from {{ cookiecutter.__package_name }}.stack.airflow_api import TRAINING_DAG
 
 from world import World
 

@@ -16,10 +16,14 @@ from typing import Any
 import httpx
 import psutil
 
-from {{ cookiecutter.__package_name }} import releases, stack, storage
-from {{ cookiecutter.__package_name }}.airflow_api import FINISHED, TRAINING_DAG, AirflowApi
+from {{ cookiecutter.__package_name }} import (
+    releases,
+    storage,
+)
 from {{ cookiecutter.__package_name }}.config import Settings
 from {{ cookiecutter.__package_name }}.errors import StackError
+from {{ cookiecutter.__package_name }}.stack import processes
+from {{ cookiecutter.__package_name }}.stack.airflow_api import FINISHED, TRAINING_DAG, AirflowApi
 from {{ cookiecutter.__package_name }}.tracking import CHAMPION, PREVIOUS, Tracker
 
 LAYERS: list[storage.Layer] = ["raw", "clean", "quarantine", "scores"]
@@ -69,7 +73,7 @@ class World:
 
     def command(self, *words: str) -> subprocess.Popen[str]:
         """Start a command of the project, as a person would type it."""
-        program = f"{self.settings.home}/.venv/bin/{{ cookiecutter.project_slug }}"
+        program = f"{self.settings.home}/.venv/bin/flight-delays"
         return subprocess.Popen(
             [program, *words], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -104,7 +108,7 @@ class World:
 
     def process(self, name: str) -> dict[str, Any]:
         """What `make status` says of one process."""
-        return next(each for each in stack.read_processes(self.settings) if each["name"] == name)
+        return next(each for each in processes.read_processes(self.settings) if each["name"] == name)
 
     def dag_runs(self) -> list[dict[str, Any]]:
         """All runs of the training DAG, by hand or not."""

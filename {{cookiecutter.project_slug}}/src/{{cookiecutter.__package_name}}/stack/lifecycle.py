@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
+from ..config import ENV_PREFIX, PACKAGE, Settings
+from ..errors import StackError
 from .airflow_api import AirflowApi
-from .config import ENV_PREFIX, PACKAGE, Settings
 from .environment import make_passwords, passwords_file, socket_file, stack_environment, stack_folder
-from .errors import StackError
 from .processes import PORTS, connect_supervisor, fetch, last_lines, last_lines_of, pid_file, read_processes
 from .session import end_session, find_members, find_supervisor, read_leader
 
