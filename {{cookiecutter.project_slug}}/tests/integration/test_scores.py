@@ -18,7 +18,12 @@ from typer.testing import CliRunner
 from {{ cookiecutter.__package_name }} import contract, stages, storage, tracking, training
 from {{ cookiecutter.__package_name }}.cli import app
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, PACKAGE, Settings
-from {{ cookiecutter.__package_name }}.errors import ContractError, NoChampionError, PartitionError, PipelineError
+from {{ cookiecutter.__package_name }}.errors import (
+    ContractError,
+    NoChampionError,
+    PartitionError,
+    PipelineError,
+)
 from {{ cookiecutter.__package_name }}.storage import Partition
 
 PROJECT = Path(__file__).resolve().parents[2]
