@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -127,7 +128,9 @@ def test_port_named_twice_is_refused(monkeypatch) -> None:
 
 
 def test_socket_of_a_project_that_lies_deep_is_elsewhere_and_ours_alone(settings: Settings) -> None:
-    assert environment.socket_file(settings).parent == environment.stack_folder(settings)
+    with tempfile.TemporaryDirectory() as folder:
+        near = settings.model_copy(update={"home": Path(folder)})
+        assert environment.socket_file(near).parent == environment.stack_folder(near)
     deep = settings.model_copy(update={"home": settings.home / ("d" * 120)})
     file = environment.socket_file(deep)
     assert len(os.fsencode(file)) < 90
