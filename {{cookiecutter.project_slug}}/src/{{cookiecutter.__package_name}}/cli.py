@@ -29,7 +29,9 @@ Reason = Annotated[str, typer.Option(help="Why; goes into the ledger.")]
 WaitingRun = Annotated[
     str | None, typer.Option("--run", help="Airflow's or MLflow's run.", show_default="the one that waits")
 ]
-AnswerReason = Annotated[str, typer.Option("--reason", help="Why; goes on the record with your name.", prompt="Why", show_default=False)]
+AnswerReason = Annotated[
+    str, typer.Option("--reason", help="Why; goes on the record with your name.", prompt="Why", show_default=False)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print stable JSON for programs.")]
 Verbose = Annotated[bool, typer.Option(help="Show all that is logged.")]
 
