@@ -55,7 +55,7 @@ class Trigger:
 
     def page_to_answer(self) -> str:
         """Where it sends the person, once the run waits for one."""
-        return self.wait_for(r"waits for an answer: approve or reject at (\S+)")
+        return self.wait_for(r"waits for an answer: .*(http\S+)")
 
     def run_id(self) -> str:
         """Id of the run."""
