@@ -27,7 +27,7 @@ demo: setup ## Generate the example project and run its training DAG to a deploy
 	@$(MAKE) --no-print-directory -C build/demo/$(DEFAULT_SLUG) run UV="$(abspath $(UV))"
 
 test: check ## Run everything that CI runs
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 test-fast: setup ## Lint, and test all that needs no environment or Airflow; under a minute
 	$(BIN)/ruff check

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI  # type: ignore[import-not-found]
-from flight_delays.payload import Row  # type: ignore[import-not-found]
+from flight_delays.serving.payload import Row  # type: ignore[import-not-found]
 from pydantic import ConfigDict, create_model  # type: ignore[import-not-found]
 
 FIELDS: dict[str, Any] = {name: (field.annotation, field) for name, field in Row.model_fields.items()}

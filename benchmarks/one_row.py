@@ -14,9 +14,10 @@ from functools import partial
 from statistics import median
 from time import perf_counter
 
-from flight_delays import contract, releases, serving, tracking, training  # type: ignore[import-not-found]
+from flight_delays import contract, releases, tracking, training  # type: ignore[import-not-found]
 from flight_delays.config import load_settings  # type: ignore[import-not-found]
-from flight_delays.payload import RequestReader  # type: ignore[import-not-found]
+from flight_delays.serving.api import predict_rows  # type: ignore[import-not-found]
+from flight_delays.serving.payload import RequestReader  # type: ignore[import-not-found]
 
 
 def main() -> None:
@@ -40,7 +41,7 @@ def main() -> None:
                 "make the frame": partial(contract.to_frame, rows, features),
                 "features": partial(model[:-1].transform, frame),
                 "estimator": partial(model[-1].predict_proba, matrix),
-                "frame to probability, all in all": partial(serving.predict_rows, model, rows),
+                "frame to probability, all in all": partial(predict_rows, model, rows),
             }
             found[count] = {name: _milliseconds(part) for name, part in parts.items()}
     print(json.dumps(found))

@@ -63,26 +63,26 @@ DEPENDENCIES = frozenset(
     apache_airflow_providers_standard apache_airflow_task_sdk argcomplete arrow asgiref ast_serialize attr attrs
     babel blinker botocore cachetools cadwyn certifi cffi charset_normalizer click cloudpickle colorama colorlog
     contourpy cron_descriptor croniter cryptography cycler daemon databricks databricks_sdk dateutil deprecated dill
-    dns dnspython docker dotenv editables email_validator fastapi fastapi_cli fastapi_offline flask flask_cors fonttools
-    frozenlist fsspec git gitdb gitpython google google_auth googleapis_common_protos graphene graphql graphql_core
-    graphql_relay greenback greenlet grimp grpc grpcio gunicorn h11 harfile hatchling httpcore httptools httpx huey
-    hypothesis hypothesis_graphql idna import_linter importlib_metadata importlinter iniconfig isoduration
-    itsdangerous jinja2 jmespath joblib jsonschema jsonschema_rs jsonschema_specifications jwt kiwisolver
-    lazy_object_proxy libcst librt linkify_it linkify_it_py lockfile mako markdown_it markdown_it_py markupsafe
-    matplotlib mdurl methodtools mlflow mlflow_skinny mlflow_tracing more_itertools mpl_toolkits msgspec multidict
-    multipart mypy mypy_extensions mypyc narwhals natsort numpy opentelemetry opentelemetry_api
+    dns dnspython docker dotenv editables email_validator execnet fastapi fastapi_cli fastapi_offline flask
+    flask_cors fonttools frozenlist fsspec git gitdb gitpython google google_auth googleapis_common_protos graphene
+    graphql graphql_core graphql_relay greenback greenlet grimp grpc grpcio gunicorn h11 harfile hatchling httpcore
+    httptools httpx huey hypothesis hypothesis_graphql idna import_linter importlib_metadata importlinter iniconfig
+    isoduration itsdangerous jinja2 jmespath joblib jsonschema jsonschema_rs jsonschema_specifications jwt
+    kiwisolver lazy_object_proxy libcst librt linkify_it linkify_it_py lockfile mako markdown_it markdown_it_py
+    markupsafe matplotlib mdurl methodtools mlflow mlflow_skinny mlflow_tracing more_itertools mpl_toolkits msgspec
+    multidict multipart mypy mypy_extensions mypyc narwhals natsort numpy opentelemetry opentelemetry_api
     opentelemetry_exporter_http_transport opentelemetry_exporter_otlp opentelemetry_exporter_otlp_common
     opentelemetry_exporter_otlp_proto_common opentelemetry_exporter_otlp_proto_grpc
     opentelemetry_exporter_otlp_proto_http opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions
     outcome packaging pandas pandas_stubs pandera pathlib_abc pathspec pendulum pillow pluggy prettytable
     prometheus_client propcache protobuf psutil py pyarrow pyasn1 pyasn1_modules pycparser pydantic pydantic_core
-    pydantic_extra_types pydantic_settings pygments pygtrie pyjwt pylab pyparsing pyrate_limiter pytest
+    pydantic_extra_types pydantic_settings pygments pygtrie pyjwt pylab pyparsing pyrate_limiter pytest pytest_xdist
     python_daemon python_dateutil python_dotenv python_multipart python_slugify pywin32 pyyaml pyyaml_ft referencing
     requests rich rich_argparse rich_toolkit rpds rpds_py ruff s3fs schemathesis scikit_learn scipy setproctitle
     shellingham six sklearn skops slugify smmap sniffio sortedcontainers sqlalchemy sqlparse starlette structlog
     supervisor svcs tabulate tenacity termcolor text_unidecode threadpoolctl tomlkit tools trove_classifiers
     typeguard typer typing_extensions typing_inspect typing_inspection tzdata universal_pathlib upath urllib3 uuid6
-    uvicorn uvloop waitress watchfiles wcwidth websockets werkzeug wirerope wrapt yaml yarl zipp
+    uvicorn uvloop waitress watchfiles wcwidth websockets werkzeug wirerope wrapt xdist yaml yarl zipp
     """.split()
 )
 

@@ -190,7 +190,7 @@ def test_port_in_use_is_named_before_anything_starts(project: BakedProject, make
 
 
 def test_start_that_fails_shows_the_log_and_leaves_nothing(project: BakedProject, make: Make) -> None:
-    serving = Path(project.package_dir / "serving.py")
+    serving = Path(project.package_dir / "serving" / "api.py")
     text = serving.read_text()
     serving.write_text("raise RuntimeError('broken on purpose')\n")
     try:

@@ -71,7 +71,12 @@ def main() -> int:
     configure_airflow()
 
     from {{ cookiecutter.__package_name }}.config import load_settings
-    from {{ cookiecutter.__package_name }}.console import ANSWER_VARIABLE, new_console, print_run, show_stages
+    from {{ cookiecutter.__package_name }}.console import (
+        ANSWER_VARIABLE,
+        new_console,
+        print_run,
+        show_stages,
+    )
     from {{ cookiecutter.__package_name }}.errors import ConfigError
 
     if arguments.approve or arguments.reject:

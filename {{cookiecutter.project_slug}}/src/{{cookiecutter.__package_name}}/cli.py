@@ -136,8 +136,8 @@ def score(
 @app.command()
 def approve(run: WaitingRun = None, reason: AnswerReason = "") -> None:
     """Agree to the release of a model that waits for a person."""
-    from . import live
     from .config import load_settings
+    from .stack import live
 
     print(live.answer(load_settings(), True, run, reason))
 
@@ -145,8 +145,8 @@ def approve(run: WaitingRun = None, reason: AnswerReason = "") -> None:
 @app.command()
 def reject(run: WaitingRun = None, reason: AnswerReason = "") -> None:
     """Refuse the release of a model that waits for a person; the champion stays."""
-    from . import live
     from .config import load_settings
+    from .stack import live
 
     print(live.answer(load_settings(), False, run, reason))
 
@@ -154,11 +154,14 @@ def reject(run: WaitingRun = None, reason: AnswerReason = "") -> None:
 @app.command()
 def rollback(
     to: Annotated[str | None, typer.Option(help="Version to go back to.", show_default="the one before")] = None,
-    reason: Annotated[str, typer.Option(help="Why; goes into the ledger.", prompt="Why", show_default=False)] = "",
+    reason: Annotated[
+        str,
+        typer.Option(help="Why; goes into the ledger.", prompt="Why", show_default=False),
+    ] = "",
 ) -> None:
     """Make a version that was released before the champion again, once it has been loaded and tried."""
-    from . import live
     from .config import load_settings
+    from .stack import live
 
     print(live.rollback(load_settings(), to, reason))
 
@@ -192,7 +195,7 @@ def status(as_json: AsJson = False) -> None:
     """Show the processes of `up`, the champion, its figures, the data and the latest releases."""
     from .config import load_settings
     from .console import new_console, print_processes, print_status
-    from .processes import read_processes
+    from .stack.processes import read_processes
     from .status import read_status
 
     settings = load_settings()
@@ -208,21 +211,21 @@ def status(as_json: AsJson = False) -> None:
 @app.command()
 def up() -> None:
     """Start Airflow, MLflow and the prediction API in the background, and wait until they are healthy."""
-    from . import stack
     from .config import load_settings
     from .console import new_console
+    from .stack import lifecycle
 
-    stack.up(load_settings(), new_console())
+    lifecycle.up(load_settings(), new_console())
 
 
 @app.command()
 def down() -> None:
     """Stop everything that `up` has started."""
-    from . import stack
     from .config import load_settings
     from .console import new_console
+    from .stack import lifecycle
 
-    stack.down(load_settings(), new_console())
+    lifecycle.down(load_settings(), new_console())
 
 
 @app.command()
@@ -233,7 +236,7 @@ def logs(
 ) -> None:
     """Show what the processes of `up` have written."""
     from .config import load_settings
-    from .processes import log_files
+    from .stack.processes import log_files
 
     files = log_files(load_settings(), process)
     os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), *map(str, files)])  # noqa: S606
@@ -242,10 +245,11 @@ def logs(
 @app.command()
 def trigger(month: Month = None, refresh: Refresh = False, reason: Reason = "") -> None:
     """Start the training DAG on the Airflow of `up`, and follow it to its end."""
-    from . import live, status
-    from .airflow_api import AirflowApi
+    from . import status
     from .config import load_settings
     from .console import new_console, print_run
+    from .stack import live
+    from .stack.airflow_api import AirflowApi
 
     settings, console = load_settings(), new_console()
     conf = {"month": month, "refresh": refresh, "reason": reason}

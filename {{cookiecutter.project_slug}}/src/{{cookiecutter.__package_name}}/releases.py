@@ -19,6 +19,8 @@ from .tracking import CHAMPION, PREVIOUS, Tracker, Version
 SAMPLE_FILE = "sample.json"
 """Rows that a version is tried on wherever it is loaded, with what it predicted of them when it was made."""
 
+NO_VERSION = "none"
+
 
 def settle(settings: Settings, tracker: Tracker) -> list[LedgerEntry]:
     """Let the aliases follow the ledger, also after a crash between the two; returns the ledger.
@@ -28,22 +30,28 @@ def settle(settings: Settings, tracker: Tracker) -> list[LedgerEntry]:
     ReleaseError
         If the champion is a version that this ledger knows nothing of: whoever moved it keeps another ledger.
     """
-    ledger = read_ledger(settings)
-    if not ledger:
-        return ledger
-    last = ledger[-1]
-    champion = tracker.find_alias(CHAMPION)
-    if champion and champion.version not in {last.to_version, last.from_version}:
-        raise ReleaseError(
-            f"'{CHAMPION}' of {settings.tracking.model_name!r} is version {champion.version}, but the ledger in "
-            f"{settings.storage_uri} ends with version {last.to_version}: it was moved by hand, or released from "
-            "another storage; move it back, or let all who share the registry share [storage] uri"
-        )
-    for alias, version in ((CHAMPION, last.to_version), (PREVIOUS, last.from_version)):
-        current = tracker.find_alias(alias)
-        if version and (current is None or current.version != version):
-            tracker.move_alias(alias, version)
+    while ledger := read_ledger(settings):
+        last = ledger[-1]
+        wanted = {CHAMPION: last.to_version, PREVIOUS: last.from_version}
+        found = {alias: name_of(tracker.find_alias(alias)) for alias in wanted}
+        if not _is_newest(settings, last):
+            continue  # somebody has released meanwhile, so what was found may be theirs
+        if found[CHAMPION] not in {last.to_version, last.from_version, NO_VERSION}:
+            raise ReleaseError(
+                f"'{CHAMPION}' of {settings.tracking.model_name!r} is version {found[CHAMPION]}, but the ledger in "
+                f"{settings.storage_uri} ends with version {last.to_version}: it was moved by hand, or released from "
+                "another storage; move it back, or let all who share the registry share [storage] uri"
+            )
+        for alias, version in wanted.items():
+            if version and found[alias] != version:
+                tracker.move_alias(alias, version)
+        if _is_newest(settings, last):
+            break  # else a move of ours may have come after theirs
     return ledger
+
+
+def _is_newest(settings: Settings, entry: LedgerEntry) -> bool:
+    return not storage.has_ledger_entry(settings.storage_uri, settings.registry, entry.sequence + 1)
 
 
 def read_ledger(settings: Settings) -> list[LedgerEntry]:
@@ -83,7 +91,7 @@ def check_sample(model: Pipeline, sample: dict[str, Any], version: str) -> None:
 
 def name_of(champion: Version | None) -> str:
     """How a champion is noted in a run's tags."""
-    return champion.version if champion else "none"
+    return champion.version if champion else NO_VERSION
 
 
 def check_still_champion(champion: Version | None, tags: dict[str, str]) -> None:
@@ -101,8 +109,12 @@ def check_still_champion(champion: Version | None, tags: dict[str, str]) -> None
         )
 
 
-def record(settings: Settings, ledger: list[LedgerEntry], entry: LedgerEntry) -> None:
+def record(settings: Settings, ledger: list[LedgerEntry], entry: LedgerEntry) -> LedgerEntry:
     """Write the ledger's next entry; whoever writes it has won, and the aliases follow.
+
+    Returns
+    -------
+    The entry, or the one that another process has written meanwhile, if it deploys the same run.
 
     Raises
     ------
@@ -113,10 +125,14 @@ def record(settings: Settings, ledger: list[LedgerEntry], entry: LedgerEntry) ->
     try:
         storage.append_ledger(settings.storage_uri, settings.registry, entry.sequence, asdict(entry))
     except FileExistsError:
+        written = deployment.find_entry(read_ledger(settings), entry.run_id)
+        if written and entry.action == "deploy":
+            return written
         raise ReleaseError(
             f"version {entry.to_version}: another release was made meanwhile (ledger entry {entry.sequence}), and the "
             "champion is the other's; evaluate again, against the new champion"
         ) from None
+    return entry
 
 
 def find_comparable_model(champion: Version, holdout_month: str) -> str:

@@ -262,6 +262,13 @@ def read_ledger(storage_uri: str, registry: str) -> list[dict[str, Any]]:
     return [json.loads(fs.cat_file(entry)) for entry in sorted(fs.glob(f"{path}/*.json"))]
 
 
+def has_ledger_entry(storage_uri: str, registry: str, sequence: int) -> bool:
+    """Whether the ledger has an entry of that number."""
+    fs, path = fsspec.core.url_to_fs(_ledger_entry(storage_uri, registry, sequence))
+    fs.invalidate_cache(path.rsplit("/", 1)[0])
+    return bool(fs.exists(path))
+
+
 def append_ledger(storage_uri: str, registry: str, sequence: int, entry: dict[str, Any]) -> None:
     """Write the entry with that number, which is the moment that a release becomes true.
 
@@ -270,7 +277,11 @@ def append_ledger(storage_uri: str, registry: str, sequence: int, entry: dict[st
     FileExistsError
         If another release has taken the number meanwhile.
     """
-    _create(f"{storage_uri}/ledger/{registry}/{sequence:06d}.json", _dump(entry))
+    _create(_ledger_entry(storage_uri, registry, sequence), _dump(entry))
+
+
+def _ledger_entry(storage_uri: str, registry: str, sequence: int) -> str:
+    return f"{storage_uri}/ledger/{registry}/{sequence:06d}.json"
 
 
 def save_predictions(storage_uri: str, day: str, name: str, rows: pa.Table) -> None:
@@ -334,9 +345,12 @@ def _upload(local: Path, uri: str) -> None:
     fs, path = fsspec.core.url_to_fs(uri)
     fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
     if isinstance(fs, LocalFileSystem):
-        temporary = f"{path}.{uuid.uuid4().hex}.tmp"
-        fs.put_file(str(local), temporary)
-        Path(temporary).replace(path)
+        temporary = Path(f"{path}.{uuid.uuid4().hex}.tmp")
+        try:
+            fs.put_file(str(local), str(temporary))
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)  # half of it, where the disk is full
     else:
         fs.put_file(str(local), path)
 

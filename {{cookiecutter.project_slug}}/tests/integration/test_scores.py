@@ -15,10 +15,22 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.utils.db import initdb
 from typer.testing import CliRunner
 
-from {{ cookiecutter.__package_name }} import contract, stages, storage, tracking, training
+from {{ cookiecutter.__package_name }} import (
+    contract,
+    scoring,
+    stages,
+    storage,
+    tracking,
+    training,
+)
 from {{ cookiecutter.__package_name }}.cli import app
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, PACKAGE, Settings
-from {{ cookiecutter.__package_name }}.errors import ContractError, NoChampionError, PartitionError, PipelineError
+from {{ cookiecutter.__package_name }}.errors import (
+    ContractError,
+    NoChampionError,
+    PartitionError,
+    PipelineError,
+)
 from {{ cookiecutter.__package_name }}.storage import Partition
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -63,7 +75,7 @@ def test_scores_are_what_the_champion_predicts(released: Path, settings: Setting
 def test_several_batches_are_the_same_scores(released: Path, settings: Settings, monkeypatch) -> None:
     whole = storage.read_partition(partitions_after_score(settings))
     monkeypatch.setenv(f"{ENV_PREFIX}SERVING__DECISION_THRESHOLD", "0.25")
-    monkeypatch.setattr(stages.scoring, "CHUNK_ROWS", 1000)
+    monkeypatch.setattr(scoring, "CHUNK_ROWS", 1000)
     batches = storage.read_partition(partitions_after_score(settings))
     pd.testing.assert_frame_equal(batches.drop(columns="decision"), whole.drop(columns="decision"))
     assert batches["decision"].sum() > whole["decision"].sum()

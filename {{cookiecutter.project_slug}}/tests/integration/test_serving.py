@@ -20,10 +20,10 @@ import pandas as pd
 import pytest
 
 from {{ cookiecutter.__package_name }} import contract, releases, tracking, training
-from {{ cookiecutter.__package_name }}.api_metrics import ApiMetrics
-from {{ cookiecutter.__package_name }}.champion import ChampionFollower
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, PACKAGE, load_settings
 from {{ cookiecutter.__package_name }}.serving import create_app
+from {{ cookiecutter.__package_name }}.serving.champion import ChampionFollower
+from {{ cookiecutter.__package_name }}.serving.metrics import ApiMetrics
 
 from conftest import enter_project
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import mlflow
@@ -19,6 +20,7 @@ from {{ cookiecutter.__package_name }} import (
     training,
 )
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, Settings
+from {{ cookiecutter.__package_name }}.deployment import LedgerEntry
 from {{ cookiecutter.__package_name }}.errors import (
     ContractError,
     PartitionError,
@@ -158,9 +160,10 @@ def test_crash_between_ledger_and_alias_is_mended(project: Path, settings: Setti
 def test_release_that_was_overtaken_is_refused(project: Path, settings: Settings, monkeypatch) -> None:
     record = releases.record
 
-    def overtake(*arguments: object) -> object:
-        storage.append_ledger(settings.storage_uri, settings.registry, 1, {"to_version": "other"})
-        return record(*arguments)
+    def overtake(settings: Settings, ledger: list[LedgerEntry], entry: LedgerEntry) -> LedgerEntry:
+        others = asdict(replace(entry, run_id="other", to_version="other"))
+        storage.append_ledger(settings.storage_uri, settings.registry, 1, others)
+        return record(settings, ledger, entry)
 
     monkeypatch.setattr(releases, "record", overtake)
     with pytest.raises(ReleaseError, match="another release was made meanwhile"):

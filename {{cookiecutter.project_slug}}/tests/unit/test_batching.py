@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from {{ cookiecutter.__package_name }}.batching import BATCH_ROWS, MicroBatcher
+from {{ cookiecutter.__package_name }}.serving.batching import BATCH_ROWS, MicroBatcher
 
 
 class Recorder:

@@ -5,7 +5,13 @@ import pytest
 
 from {{ cookiecutter.__package_name }}.checks import failures
 from {{ cookiecutter.__package_name }}.config import Evaluation, Gates
-from {{ cookiecutter.__package_name }}.evaluation import Report, evaluate, find_warnings, judge, row_losses
+from {{ cookiecutter.__package_name }}.evaluation import (
+    Report,
+    evaluate,
+    find_warnings,
+    judge,
+    row_losses,
+)
 from {{ cookiecutter.__package_name }}.intervals import Estimate
 
 SETTINGS = Evaluation(bootstrap_resamples=100, min_slice_rows=20)

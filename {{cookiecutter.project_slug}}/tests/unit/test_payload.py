@@ -8,8 +8,9 @@ import pandera.pandas as pa
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from {{ cookiecutter.__package_name }} import contract, payload
-from {{ cookiecutter.__package_name }}.payload import Refusal, RequestReader
+from {{ cookiecutter.__package_name }} import contract
+from {{ cookiecutter.__package_name }}.serving import payload
+from {{ cookiecutter.__package_name }}.serving.payload import Refusal, RequestReader
 
 READER = RequestReader(max_rows=3)
 

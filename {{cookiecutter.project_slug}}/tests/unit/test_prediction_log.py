@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.__package_name }} import contract, prediction_log
-from {{ cookiecutter.__package_name }}.api_metrics import ApiMetrics
-from {{ cookiecutter.__package_name }}.payload import RequestReader
-from {{ cookiecutter.__package_name }}.prediction_log import Answered, PredictionLog
+from {{ cookiecutter.__package_name }} import contract
+from {{ cookiecutter.__package_name }}.serving import prediction_log
+from {{ cookiecutter.__package_name }}.serving.metrics import ApiMetrics
+from {{ cookiecutter.__package_name }}.serving.payload import RequestReader
+from {{ cookiecutter.__package_name }}.serving.prediction_log import Answered, PredictionLog
 
 
 def answered(request_id: str, count: int = 1, at: str = "2013-07-03T12:00:00") -> Answered:

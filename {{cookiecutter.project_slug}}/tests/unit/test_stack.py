@@ -14,14 +14,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from {{ cookiecutter.__package_name }} import (
-    environment,
-    processes,
-    session,
-    stack,
-)
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, Settings, load_settings
 from {{ cookiecutter.__package_name }}.errors import ConfigError, StackError
+from {{ cookiecutter.__package_name }}.stack import (
+    environment,
+    lifecycle,
+    processes,
+    session,
+)
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_port_in_use_is_named_with_its_owner_and_the_setting(settings: Settings,
         monkeypatch.setenv(f"{ENV_PREFIX}STACK__MLFLOW_PORT", str(port))
         wanted = load_settings().stack
         with pytest.raises(StackError) as refused:
-            stack._check_ports(settings.model_copy(update={"stack": wanted}))
+            lifecycle._check_ports(settings.model_copy(update={"stack": wanted}))
     assert f"127.0.0.1 port {port}: Address already in use" in str(refused.value)
     assert f"[stack] mlflow_port in pipeline.toml, or {ENV_PREFIX}STACK__MLFLOW_PORT" in str(refused.value)
     if sys.platform == "linux":  # elsewhere only an administrator may ask
@@ -203,9 +203,9 @@ def test_session_of_somebody_else_that_lost_its_leader_is_left_alone(tmp_path: P
 
 
 def test_second_up_or_down_at_the_same_time_is_refused(settings: Settings) -> None:
-    with stack._alone(settings):
+    with lifecycle._alone(settings):
         started = time.monotonic()
-        with pytest.raises(StackError, match="another `make up` or `make down` is at work"), stack._alone(settings):
+        with pytest.raises(StackError, match="another `make up` or `make down` is at work"), lifecycle._alone(settings):
             pass
         assert time.monotonic() - started < 1
 

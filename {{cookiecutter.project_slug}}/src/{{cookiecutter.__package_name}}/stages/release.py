@@ -121,7 +121,7 @@ def deploy(run_id: str, *, by: str | None = None, reason: str = "") -> Facts:
                 code_commit=tags["code_commit"],
                 approved_by=tags["answered_by"] if tags.get("approval") == APPROVED else None,
             )
-            releases.record(settings, ledger, entry)
+            entry = releases.record(settings, ledger, entry)
             releases.settle(settings, tracker)
         tracker.set_tags(run_id, {"model_version": entry.to_version})
     tracker.end_run(run_id, "FINISHED")

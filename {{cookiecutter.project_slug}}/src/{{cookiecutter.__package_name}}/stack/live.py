@@ -6,12 +6,12 @@ from typing import Any
 
 from rich.console import Console
 
-from . import stages
+from .. import stages
+from ..config import PACKAGE, Settings
+from ..console import print_ended, print_started, print_waiting
+from ..errors import ReleaseError, StackError
+from ..tracking import PIPELINE_RUN, Tracker
 from .airflow_api import FINISHED, TRAINING_DAG, AirflowApi
-from .config import PACKAGE, Settings
-from .console import print_ended, print_started, print_waiting
-from .errors import ReleaseError, StackError
-from .tracking import PIPELINE_RUN, Tracker
 
 POLL_S = 0.5
 PATIENCE_S = 60

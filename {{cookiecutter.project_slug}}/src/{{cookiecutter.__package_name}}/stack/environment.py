@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from .config import HOME_VARIABLE, PACKAGE, Settings
-from .errors import StackError
+from ..config import HOME_VARIABLE, PACKAGE, Settings
+from ..errors import StackError
 
 USERS_VARIABLE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"
 DEFAULT_USERS = "admin:admin"

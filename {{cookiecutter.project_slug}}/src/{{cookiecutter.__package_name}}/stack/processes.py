@@ -10,9 +10,9 @@ import httpx
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
-from .config import Settings
+from ..config import Settings
+from ..errors import StackError
 from .environment import socket_file, stack_folder
-from .errors import StackError
 from .session import find_members, find_supervisor, read_leader
 
 LOG_LINES = 15

@@ -18,7 +18,7 @@ from pydantic import (
     create_model,
 )
 
-from . import contract
+from .. import contract
 
 Rows = list[dict[str, Any]]
 

@@ -33,11 +33,11 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import contract, training
-from .api_metrics import ApiMetrics
+from .. import contract, training
+from ..config import PACKAGE, Settings, load_settings
 from .batching import MicroBatcher
 from .champion import ChampionFollower, Served
-from .config import PACKAGE, Settings, load_settings
+from .metrics import ApiMetrics
 from .payload import Answer, Problem, Refusal, RequestReader, Row, Rows, check_categories
 from .prediction_log import Answered, PredictionLog
 

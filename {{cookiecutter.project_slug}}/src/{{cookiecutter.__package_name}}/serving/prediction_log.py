@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from . import contract, storage
-from .api_metrics import ApiMetrics
+from .. import contract, storage
+from .metrics import ApiMetrics
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import httpx
 
-from .config import PACKAGE, Settings
+from ..config import PACKAGE, Settings
+from ..errors import StackError
 from .environment import read_account
-from .errors import StackError
 
 TRAINING_DAG = f"{PACKAGE}_training"
 FINISHED = {"success", "failed"}

@@ -3,19 +3,20 @@
 import fcntl
 import json
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
 from rich.console import Console
 
+from ..config import ENV_PREFIX, PACKAGE, Settings
+from ..errors import StackError
 from .airflow_api import AirflowApi
-from .config import ENV_PREFIX, PACKAGE, Settings
 from .environment import make_passwords, passwords_file, socket_file, stack_environment, stack_folder
-from .errors import StackError
 from .processes import PORTS, connect_supervisor, fetch, last_lines, last_lines_of, pid_file, read_processes
 from .session import end_session, find_members, find_supervisor, read_leader
 
@@ -191,6 +192,10 @@ def _prepare_databases(settings: Settings, environment: dict[str, str], console:
             output, _ = process.communicate()
             if process.returncode:
                 raise StackError(f"the database of {name} could not be prepared:\n{last_lines(output)}")
+    if settings.is_mlflow_local:
+        # The server, the API and commands use one file: in this mode, which stays, readers do not wait for a writer.
+        with closing(sqlite3.connect(settings.local_store_uri.removeprefix("sqlite:///"))) as database:
+            database.execute("pragma journal_mode=wal")
     console.print(f"[green]✓[/] databases{'':<17} {time.monotonic() - started:5.1f} s")
 
 

@@ -17,12 +17,12 @@ from typing import Any, Literal
 
 from sklearn.pipeline import Pipeline
 
-from . import releases, training
-from .api_metrics import ApiMetrics
-from .config import Settings
-from .errors import PipelineError, ReleaseError
-from .storage import file_sha256
-from .tracking import CHAMPION, Tracker, Version, read_model
+from .. import releases, training
+from ..config import Settings
+from ..errors import PipelineError, ReleaseError
+from ..storage import file_sha256
+from ..tracking import CHAMPION, Tracker, Version, read_model
+from .metrics import ApiMetrics
 
 logger = logging.getLogger(__name__)
 
