@@ -1,5 +1,7 @@
 """A client of the Airflow that `make up` runs: start a run, follow it, answer what waits for a person."""
 
+import time
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +13,7 @@ from .environment import read_account
 
 TRAINING_DAG = f"{PACKAGE}_training"
 FINISHED = {"success", "failed"}
+SETTLED_S = 10.0
 
 
 class AirflowApi:
@@ -89,7 +92,12 @@ class AirflowApi:
         return sorted(found, key=lambda each: each["created_at"])
 
     def respond(self, approval: dict[str, Any], option: str, params_input: dict[str, Any]) -> None:
-        """Answer a pending approval with one of its options."""
+        """Answer a pending approval with one of its options, once it is some seconds old.
+
+        The process that has asked still runs for a moment; an answer within it is lost, and Airflow asks again.
+        """
+        age = datetime.now(UTC) - datetime.fromisoformat(approval["created_at"])
+        time.sleep(max(0.0, SETTLED_S - age.total_seconds()))
         task = approval["task_instance"]
         path = f"{_of_run(task['dag_id'], task['dag_run_id'])}/taskInstances/{task['task_id']}/{task['map_index']}"
         body = {"chosen_options": [option], "params_input": params_input}
