@@ -38,9 +38,11 @@ class Stack:
 
 
 @contextmanager
-def stack(project: Path, environment: Mapping[str, str], user: str = "admin") -> Iterator[Stack]:
-    """The project's `make up`, with `make down` at the end; on the usual ports, where they are free."""
-    ports = dict(zip(("airflow", "mlflow", "api"), free_ports(8080, 5000, 8000), strict=True))
+def stack(
+    project: Path, environment: Mapping[str, str], user: str = "admin", wanted: tuple[int, int, int] = (0, 0, 0)
+) -> Iterator[Stack]:
+    """The project's `make up`, with `make down` at the end; on the ports wanted, where they are free, else on any."""
+    ports = dict(zip(("airflow", "mlflow", "api"), free_ports(*wanted), strict=True))
     prefix = f"{project.name.replace('-', '_').upper()}_STACK__"
     told = {
         **environment,

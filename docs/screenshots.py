@@ -30,6 +30,7 @@ IMAGES = REPOSITORY / "docs" / "images"
 WIDTH = 1500  # pixels, of a window and so of a picture
 MAX_BYTES = 300_000  # of a picture
 USER = "ada"
+USUAL_PORTS = (8080, 5000, 8000)  # which the pictures show
 
 # Every second month, so that each model has to be compared with one that knows less.
 AIRFLOW_MONTHS = ["2013-06", "2013-08", "2013-10"]
@@ -74,7 +75,7 @@ def main() -> None:
         project = bake(Path(scratch), environment)
         subprocess.run(["make", "setup"], cwd=project, env=environment, check=True)
         say("make up")
-        with stack(project, {**environment, "FLIGHT_DELAYS_GATES__APPROVAL": "always"}, USER) as live:
+        with stack(project, {**environment, "FLIGHT_DELAYS_GATES__APPROVAL": "always"}, USER, USUAL_PORTS) as live:
             dag_id, run_id = train_in_airflow(browser, live.airflow, live.token)
             photograph_airflow(browser, live.airflow, live.token, dag_id, run_id)
             say("make run")
