@@ -5,9 +5,9 @@ from typing import Any
 
 from airflow.sdk import CronPartitionTimetable, Param, dag, task
 
-from approval import ReleaseApproval
 from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
 
+from approval import ReleaseApproval
 from shared import CLEAN, DEFAULT_ARGS, MODEL, PROJECT, RAW, emit, month_param
 
 DOC = """
