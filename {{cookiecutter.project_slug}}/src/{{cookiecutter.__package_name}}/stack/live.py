@@ -9,7 +9,7 @@ from rich.console import Console
 from .. import stages
 from ..config import PACKAGE, Settings
 from ..console import print_ended, print_started, print_waiting
-from ..errors import ReleaseError, StackError
+from ..errors import PartitionError, ReleaseError, StackError
 from ..tracking import PIPELINE_RUN, Tracker
 from .airflow_api import FINISHED, TRAINING_DAG, AirflowApi
 
@@ -63,10 +63,11 @@ def rollback(settings: Settings, version: str | None, reason: str) -> str:
     """Go back to a former release, and let Airflow, where it is up, score the newest month with it."""
     facts = stages.rollback(version, reason=reason)
     try:
-        AirflowApi(settings).emit(f"{PACKAGE}_model", facts["month"], facts)
-    except StackError as error:
-        return f"{facts['result']}\nnot scored with it yet ({error}): score"
-    return f"{facts['result']}\nAirflow scores {facts['month']} with it"
+        month = stages.newest_clean(settings).month
+        AirflowApi(settings).emit(f"{PACKAGE}_model", month, facts)
+    except (PartitionError, StackError) as error:  # which changes nothing about what has been done
+        return f"{facts['result']}\nno month has been scored with it yet: {error}"
+    return f"{facts['result']}\nAirflow scores {month} with it"
 
 
 def _waiting(settings: Settings) -> dict[str, dict[str, Any]]:

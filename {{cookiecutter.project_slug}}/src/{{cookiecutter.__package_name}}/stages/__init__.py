@@ -4,6 +4,7 @@ The command line, the DAGs and the tests call these and nothing else. A stage ma
 at any point: what it had finished is found, not made twice.
 """
 
+from .common import newest_clean
 from .data import ingest, validate
 from .model import evaluate, train
 from .release import approve, deploy, record_answer, reproduce, rollback
@@ -14,6 +15,7 @@ __all__ = [
     "deploy",
     "evaluate",
     "ingest",
+    "newest_clean",
     "record_answer",
     "reproduce",
     "rollback",

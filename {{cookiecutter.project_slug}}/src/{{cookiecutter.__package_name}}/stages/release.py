@@ -164,7 +164,6 @@ def rollback(version: str | None = None, *, by: str | None = None, reason: str =
     releases.record(settings, ledger, entry)
     releases.settle(settings, tracker)
     return {
-        "month": newest_clean(settings).month,
         "version": entry.to_version,
         "result": f"version {entry.to_version} is the champion again, instead of {entry.from_version}",
     }
