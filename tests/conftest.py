@@ -89,6 +89,14 @@ def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
     return bake_project
 
 
+@pytest.fixture(scope="module")
+def project(bake: Bake) -> BakedProject:
+    """A project of its own for each test file, with its environment."""
+    project = bake()
+    assert project.run("make", "setup").returncode == 0
+    return project
+
+
 def tool(name: str) -> str:
     """Path of one of the template's own tools, installed beside the running Python."""
     return str(Path(sys.executable).parent / name)

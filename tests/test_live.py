@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bake, BakedProject
+from conftest import BakedProject
 from live_project import fetch, stack, wait_until
 
 pytestmark = pytest.mark.slow
@@ -84,9 +84,7 @@ class LiveAirflow:
 
 
 @pytest.fixture(scope="module")
-def airflow(bake: Bake) -> Iterator[LiveAirflow]:
-    project = bake()
-    assert project.run("make", "setup").returncode == 0
+def airflow(project: BakedProject) -> Iterator[LiveAirflow]:
     with stack(project.path, {**os.environ, "FLIGHT_DELAYS_MODEL__MAX_ITER": "40"}, "tester") as up:
         live = LiveAirflow(project, up.environment, up.airflow, up.token)
         wait_until("the DAGs are known", lambda: {DAG, SCORING} <= {dag["dag_id"] for dag in live.get("dags")["dags"]})

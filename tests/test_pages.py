@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 
 import psutil
 import pytest
-from conftest import Bake, BakedProject
+from conftest import BakedProject
 from live_project import Stack, fetch, find_browser, session_of, stack, wait_until
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -80,13 +80,6 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=executable)
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="module")
-def project(bake: Bake) -> BakedProject:
-    project = bake()
-    assert project.run("make", "setup").returncode == 0
-    return project
 
 
 @pytest.fixture(scope="module")

@@ -118,8 +118,18 @@ def test_tests_and_checks_of_the_generated_project_pass(project: Path) -> None:
 def test_every_command_of_the_project_explains_itself(project: Path) -> None:
     printed = call(project / ".venv/bin/flight-delays", "--help", cwd=project)
     stages = ("run", "ingest", "validate", "train", "evaluate", "deploy")
-    for command in (*stages, "status", "up", "down", "trigger", "logs"):
+    releases = ("approve", "reject", "rollback", "history", "reproduce", "score")
+    for command in (*stages, *releases, "status", "up", "down", "trigger", "logs"):
         assert f" {command} " in printed
+
+
+def test_releases_are_told_made_again_and_used_for_scores(project: Path) -> None:
+    command = project / ".venv/bin/flight-delays"
+    assert "passed every check on 2013-12" in call(command, "history", cwd=project)
+    version = status_of(project)["champion"]["version"]
+    assert "equal in all 111,279 predictions" in call(command, "reproduce", version, cwd=project)
+    for found in ("scored", "found"):
+        assert f"8,710 rows {found}, by version {version}" in call("make", "score", "MONTH=2013-11", cwd=project)
 
 
 def test_refused_model_fails_make_run_and_leaves_the_champion(project: Path) -> None:

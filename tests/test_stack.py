@@ -14,19 +14,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Bake, BakedProject
+from conftest import BakedProject
 from live_project import Stack, fetch, session_of, stack, wait_until
 
 pytestmark = pytest.mark.slow
 
 PROCESSES = ["airflow-api-server", "airflow-dag-processor", "airflow-scheduler", "airflow-triggerer", "api", "mlflow"]
-
-
-@pytest.fixture(scope="module")
-def project(bake: Bake) -> BakedProject:
-    project = bake()
-    assert project.run("make", "setup").returncode == 0
-    return project
 
 
 @pytest.fixture(scope="module")

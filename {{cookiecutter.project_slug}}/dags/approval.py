@@ -6,8 +6,6 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.sdk import Param
 
-from {{ cookiecutter.__package_name }}.console import ask_for_approval
-
 
 class ReleaseApproval(ApprovalOperator):
     """Waits for an answer where one is wanted, and puts it on the record; none in time is a no.
@@ -39,6 +37,7 @@ class ReleaseApproval(ApprovalOperator):
             return {"run_id": facts["run_id"], "result": "nobody has to be asked"}
         if context["dag_run"].triggering_user_name == "dag_test":
             from {{ cookiecutter.__package_name }} import stages
+            from {{ cookiecutter.__package_name }}.console import ask_for_approval
 
             given = ask_for_approval(facts["question"], facts["about"])
             return stages.approve(facts["run_id"], given.approved, by=given.by, reason=given.reason)

@@ -110,7 +110,8 @@ def main() -> int:
     if judged and (summary := find_run(settings, run.run_id)):
         print_run(console, summary)
     if run.state == "success":
-        console.print("\n  make status    the champion and its releases\n  make up        runs, figures and models")
+        console.print("\n  make status    the champion and its releases")
+        console.print("  make up        Airflow, MLflow and the prediction API, in the background")
         return 0
     console.print(f"\nThe run failed{where}", soft_wrap=True)
     return 1

@@ -6,7 +6,7 @@ from typing import Any
 
 from . import releases, storage
 from .config import Settings
-from .tracking import Tracker, Version
+from .tracking import VERDICT_FILE, WARNINGS_FILE, Tracker, Version
 
 
 def read_status(settings: Settings) -> dict[str, Any]:
@@ -51,9 +51,9 @@ def find_run(settings: Settings, pipeline_run: str, server: str = "") -> dict[st
         "quarantined": sum(partition.facts["quarantined"] for partition in dataset.partitions),
         "holdout_month": tags["holdout_month"],
         "metrics": tracker.metrics(run_id),
-        "checks": tracker.load_json(run_id, "verdict.json"),
+        "checks": tracker.load_json(run_id, VERDICT_FILE),
         "verdict": tags["verdict"],
-        "warnings": tracker.load_json(run_id, "warnings.json"),
+        "warnings": tracker.load_json(run_id, WARNINGS_FILE),
         "approval": tags["approval"],
         "answered_by": tags.get("answered_by"),
         "answer_reason": tags.get("answer_reason"),

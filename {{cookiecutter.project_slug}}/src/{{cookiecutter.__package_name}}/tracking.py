@@ -60,6 +60,13 @@ TRUSTED_TYPES = [
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     f"{PACKAGE}.training.Features",
 ]
+# What a run keeps beside its figures, as JSON.
+RECIPE_FILE = "recipe.json"
+EVALUATION_FILE = "evaluation.json"
+VERDICT_FILE = "verdict.json"
+WARNINGS_FILE = "warnings.json"
+DATA_WARNINGS_FILE = "data_warnings.json"
+
 REQUIREMENTS = ["mlflow", "numpy", "pandas", "scikit-learn", "skops"]
 COLUMN_TYPES = {"str": "string", "int64": "long", "float64": "double", "datetime64[us]": "datetime"}
 

@@ -1,6 +1,7 @@
 """The command line as a person types it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,7 +39,7 @@ def test_every_stage_prints_what_the_next_one_takes(project: Path) -> None:
     assert status["ledger"][0]["reason"] == "why not"
 
 
-@pytest.mark.parametrize("command", ["run", "ingest", "validate", "train", "evaluate", "deploy", "score", "status"])
+@pytest.mark.parametrize("command", [command.name or command.callback.__name__ for command in app.registered_commands])
 def test_every_command_explains_itself(command: str) -> None:
     shown = CliRunner().invoke(app, [command, "--help"])
     assert shown.exit_code == 0
@@ -59,6 +60,17 @@ def test_mistake_in_a_setting_is_one_line_and_a_failure(project: Path, monkeypat
     assert shown.returncode == 1
     assert f"{ENV_PREFIX}MODEL__MAX_ITER" in shown.stdout + shown.stderr
     assert "Traceback" not in shown.stdout + shown.stderr
+
+
+@pytest.mark.parametrize("program", [f"-m {PACKAGE} run", str(PROJECT / "scripts" / "run_dag.py")])
+def test_answer_may_be_given_beforehand(project: Path, monkeypatch, program: str) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}GATES__APPROVAL", "always")
+    rejected, approved = call("--reject", program=program), call("--approve", program=program)
+    assert (rejected.returncode, approved.returncode) == (1, 0)
+    assert "Not released; there is no champion" in rejected.stdout
+    assert "Released   version 1 is the champion" in approved.stdout
+    for shown, answer in ((rejected, "rejected"), (approved, "approved")):
+        assert re.search(rf"{answer} by \w+: answered beforehand", shown.stdout)
 
 
 def test_failed_stage_is_named_with_its_error_and_the_log(project: Path, monkeypatch) -> None:

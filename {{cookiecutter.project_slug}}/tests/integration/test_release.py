@@ -163,6 +163,17 @@ def test_rollback_to_a_damaged_model_is_refused_and_the_champion_stays(project: 
     assert len(moves(settings)) == 2
 
 
+def test_rollback_to_a_model_that_predicts_otherwise_is_refused(project: Path, settings: Settings) -> None:
+    release("first"), release("second")
+    tracker = tracking.Tracker(settings)
+    run_id = tracker.get_version("1").run_id
+    sample = tracker.load_json(run_id, releases.SAMPLE_FILE)
+    tracker.log_json(run_id, {**sample, "probability": sample["probability"][::-1]}, releases.SAMPLE_FILE)
+    with pytest.raises(ReleaseError, match="it predicts differently"):
+        stages.rollback()
+    assert champion(settings) == "2"
+
+
 def test_rollback_that_crashes_before_the_alias_is_finished_by_the_next_call(
     project: Path, settings: Settings, monkeypatch
 ) -> None:

@@ -14,12 +14,6 @@ from ..storage import Dataset, Partition
 
 Facts = dict[str, Any]
 
-RECIPE_FILE = "recipe.json"
-EVALUATION_FILE = "evaluation.json"
-VERDICT_FILE = "verdict.json"
-WARNINGS_FILE = "warnings.json"
-DATA_WARNINGS_FILE = "data_warnings.json"
-
 # Values of a run's tag `approval`.
 NOT_NEEDED = "not needed"
 PENDING = "pending"

@@ -9,9 +9,9 @@ from ..checks import Check, explain, failures
 from ..config import Settings, load_settings
 from ..errors import ContractError, SourceChangedError, SourceError
 from ..storage import Partition
-from ..tracking import Tracker
+from ..tracking import DATA_WARNINGS_FILE, Tracker
 from ..validation import MonthFacts
-from .common import DATA_WARNINGS_FILE, Facts, run_tags, span, stage
+from .common import Facts, run_tags, span, stage
 
 
 @stage

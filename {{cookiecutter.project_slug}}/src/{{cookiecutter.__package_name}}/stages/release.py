@@ -13,21 +13,8 @@ from ..deployment import LedgerEntry
 from ..errors import QualityGateError, ReleaseError
 from ..lineage import current_user, recipe
 from ..storage import Dataset
-from ..tracking import Tracker, Version
-from .common import (
-    APPROVED,
-    EVALUATION_FILE,
-    PENDING,
-    RECIPE_FILE,
-    REJECTED,
-    VERDICT_FILE,
-    WARNINGS_FILE,
-    Facts,
-    newest_clean,
-    span,
-    stage,
-    stage_tag,
-)
+from ..tracking import EVALUATION_FILE, RECIPE_FILE, VERDICT_FILE, WARNINGS_FILE, Tracker, Version
+from .common import APPROVED, PENDING, REJECTED, Facts, newest_clean, span, stage, stage_tag
 
 MODEL = "model"  # fitted on all months: the one that is released
 SAMPLE_ROWS = 50
