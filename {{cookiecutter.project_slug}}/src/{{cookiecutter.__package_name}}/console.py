@@ -17,6 +17,8 @@ from .config import ENV_PREFIX
 ANSWER_VARIABLE = f"{ENV_PREFIX}ANSWER"
 """Environment variable by which a script answers a question that would else be put to the terminal."""
 
+PIPE_WIDTH = 250
+
 MARKS = {"done": "[green]✓[/]", "failed": "[red]✗[/]"}
 
 
@@ -69,8 +71,9 @@ def show_stages(console: Console) -> None:
 
 
 def new_console(descriptor: int = 1) -> Console:
-    """A console on a file descriptor; by default standard output."""
-    return Console(file=open(descriptor, "w", closefd=False, encoding="utf-8"), highlight=False)
+    """A console on a file descriptor; by default standard output. What is no terminal has no width to wrap tables at."""
+    width = None if os.isatty(descriptor) else PIPE_WIDTH
+    return Console(file=open(descriptor, "w", closefd=False, encoding="utf-8"), width=width, highlight=False)
 
 
 def print_run(console: Console, run: dict[str, Any]) -> None:
