@@ -71,7 +71,8 @@ def show_stages(console: Console) -> None:
 
 
 def new_console(descriptor: int = 1) -> Console:
-    """A console on a file descriptor; by default standard output. What is no terminal has no width to wrap tables at."""
+    """A console on a file descriptor; by default standard output."""
+    # A program that reads tables wants a row on a line.
     width = None if os.isatty(descriptor) else PIPE_WIDTH
     return Console(file=open(descriptor, "w", closefd=False, encoding="utf-8"), width=width, highlight=False)
 
