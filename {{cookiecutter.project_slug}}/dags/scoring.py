@@ -7,7 +7,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from {{ cookiecutter.__package_name }}.config import PACKAGE
 
-from shared import CLEAN, DEFAULT_ARGS, MODEL, PROJECT, SCORES, emit, month_param
+from shared import CLEAN, DEFAULT_ARGS, MODEL, PROJECT, SCORES, emit, month_param, wait_for_champion
 
 DOC = """
 Scores a clean month with the champion: a row of probability and decision for each row, in the layer `scores` of the
@@ -30,7 +30,7 @@ once, whoever asks. While there is no champion, runs that an asset has started a
     default_args=DEFAULT_ARGS,
 )
 def scoring() -> None:
-    """One task; see `DOC`."""
+    """Wait, and score; see `DOC`."""
 
     @task(outlets=[SCORES])
     def score(*, params: dict[str, Any], dag_run: Any, outlet_events: Any) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def scoring() -> None:
         emit(outlet_events, SCORES, facts)
         return facts
 
-    score()
+    wait_for_champion() >> score()
 
 
 scoring()

@@ -3,15 +3,17 @@
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRule
+from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRule, task
 
 from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
 from {{ cookiecutter.__package_name }}.errors import PipelineError
 
+settings = load_settings()
 PROJECT = "{{ cookiecutter.project_slug }}"
 RAW = Asset(name=f"{PACKAGE}_raw", uri=f"x-{PROJECT}://raw")
 CLEAN = Asset(name=f"{PACKAGE}_clean", uri=f"x-{PROJECT}://clean")
 MODEL = Asset(name=f"{PACKAGE}_model", uri=f"x-{PROJECT}://model")
+RETRAIN = Asset(name=f"{PACKAGE}_retrain", uri=f"x-{PROJECT}://retrain")
 SCORES = Asset(name=f"{PACKAGE}_scores", uri=f"x-{PROJECT}://scores")
 
 # What a person has to resolve is not tried again; anything else, such as a dropped connection, may pass.
@@ -24,8 +26,15 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
     "retry_policy": RETRIES,
-    "execution_timeout": timedelta(minutes=load_settings().schedule.task_timeout_minutes),
+    "execution_timeout": timedelta(minutes=settings.schedule.task_timeout_minutes),
 }
+
+REFRESH = Param(
+    False,
+    type="boolean",
+    title="Refresh",
+    description="Take a source file that has changed as a new version of its month.",
+)
 
 
 def month_param(title: str, description: str) -> Param:
@@ -43,3 +52,27 @@ def emit(outlet_events: Any, asset: Asset, facts: dict[str, Any]) -> None:
     """
     outlet_events[asset].extra = facts
     outlet_events[asset].add_partitions(facts["month"])
+
+
+def started_by(dag_run: Any) -> str | None:
+    """The person or the mechanism behind a run; None, in a local test run, for the user of this computer."""
+    if dag_run.triggering_user_name == "dag_test":
+        return None
+    return dag_run.triggering_user_name or f"airflow ({dag_run.run_type})"
+
+
+@task.sensor(
+    task_id="settle",
+    mode="reschedule",
+    poke_interval=3,
+    # A training run that waits for a person may take that long.
+    timeout=timedelta(hours=settings.gates.approval_timeout_hours) + DEFAULT_ARGS["execution_timeout"],
+)
+def wait_for_champion(*, ti: Any) -> bool:
+    """Wait for the model that an earlier month has asked for, so that each month meets the champion of its time.
+
+    Months come one by one, and then this waits for nothing; in a backfill they come at once.
+    """
+    from {{ cookiecutter.__package_name }} import stages
+
+    return stages.is_settled() and ti.get_dr_count(dag_id=f"{PACKAGE}_training", states=["queued", "running"]) == 0

@@ -1,14 +1,15 @@
-"""From a new month to a released model: when and in what order; the work is in `stages`."""
+"""From months to a released model: when and in what order; the work is in `stages`."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import CronPartitionTimetable, Param, dag, task
+from airflow.sdk import Param, PartitionedAssetTimetable, dag, task
+from airflow.sdk.exceptions import AirflowSkipException
 
 from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
 
 from approval import ReleaseApproval
-from shared import CLEAN, DEFAULT_ARGS, MODEL, PROJECT, RAW, emit, month_param
+from shared import DEFAULT_ARGS, MODEL, PROJECT, REFRESH, RETRAIN, emit, month_param, started_by
 
 DOC = """
 Trains on all months of the window but the newest, measures the model on that one, and releases it if it passes
@@ -20,18 +21,16 @@ months and moves the `champion`.
 
 A refused model fails the run and leaves the champion as it was. Each run is one MLflow run of the same name;
 a cleared or retried task goes on in it.
+
+Monitoring starts it, where the policy under `[retraining]` asks for a new model; or anybody, by the form. One cause has
+one retraining: a second run for it is skipped.
 """
 
 PARAMS: dict[str, Any] = {
     "month": month_param(
         "Newest month", "the month that is held out. Empty: the run's partition, else the last month there is."
     ),
-    "refresh": Param(
-        False,
-        type="boolean",
-        title="Refresh",
-        description="Take a source file that has changed as a new version of its month.",
-    ),
+    "refresh": REFRESH,
     "reason": Param(
         None,
         type=["null", "string"],
@@ -41,18 +40,11 @@ PARAMS: dict[str, Any] = {
 }
 
 settings = load_settings()
-schedule = settings.schedule
-last_month = settings.source.last_month
 
 
 @dag(
     dag_id=f"{PACKAGE}_training",
-    # The run of February has the partition key of January, the month that is then complete.
-    schedule=CronPartitionTimetable(schedule.cron, timezone=schedule.timezone, run_offset=-1, key_format="%Y-%m"),
-    start_date=datetime.fromisoformat(f"{settings.source.first_month}-01T00:00:00+00:00"),
-    # A source that ends is not asked for months after its end.
-    end_date=datetime.fromisoformat(f"{last_month}-01T00:00:00+00:00") + timedelta(days=58) if last_month else None,
-    catchup=False,
+    schedule=PartitionedAssetTimetable(assets=RETRAIN),
     max_active_runs=1,
     params=PARAMS,
     description="Train on all months but the newest, measure on that one, release what passes every gate.",
@@ -63,23 +55,22 @@ last_month = settings.source.last_month
 def training() -> None:
     """A task a stage; see `DOC`."""
 
-    @task(outlets=[RAW])
-    def ingest(*, params: dict[str, Any], dag_run: Any, outlet_events: Any) -> dict[str, Any]:
+    @task
+    def ingest(*, run_id: str, params: dict[str, Any], dag_run: Any) -> dict[str, Any]:
         from {{ cookiecutter.__package_name }} import stages
 
-        facts = stages.ingest(params["month"] or dag_run.partition_key, refresh=params["refresh"])
-        emit(outlet_events, RAW, facts)
-        return facts
+        month, reason = params["month"] or dag_run.partition_key, params["reason"] or ""
+        if dag_run.run_type == "asset_triggered":
+            if not (asked := stages.claim_retraining(month, run_id)):
+                raise AirflowSkipException(f"{month}: nobody asked for a new model, or another run trains it")
+            month, reason = asked["month"], asked["reason"]
+        return {**stages.ingest(month, refresh=params["refresh"]), "reason": reason}
 
-    @task(outlets=[CLEAN])
-    def validate(
-        raw: dict[str, Any], *, run_id: str, params: dict[str, Any], dag_run: Any, outlet_events: Any
-    ) -> dict[str, Any]:
+    @task
+    def validate(raw: dict[str, Any], *, run_id: str, dag_run: Any) -> dict[str, Any]:
         from {{ cookiecutter.__package_name }} import stages
 
-        facts = stages.validate(raw["dataset_uri"], run_id, by=started_by(dag_run), reason=params["reason"] or "")
-        emit(outlet_events, CLEAN, facts)
-        return facts
+        return stages.validate(raw["dataset_uri"], run_id, by=started_by(dag_run), reason=raw["reason"])
 
     @task
     def train(clean: dict[str, Any], *, run_id: str) -> dict[str, Any]:
@@ -94,10 +85,10 @@ def training() -> None:
         return stages.evaluate(trained["run_id"])
 
     @task(outlets=[MODEL])
-    def deploy(approved: dict[str, Any], *, params: dict[str, Any], dag_run: Any, outlet_events: Any) -> dict[str, Any]:
+    def deploy(approved: dict[str, Any], *, dag_run: Any, outlet_events: Any) -> dict[str, Any]:
         from {{ cookiecutter.__package_name }} import stages
 
-        facts = stages.deploy(approved["run_id"], by=started_by(dag_run), reason=params["reason"] or "")
+        facts = stages.deploy(approved["run_id"], by=started_by(dag_run))
         emit(outlet_events, MODEL, facts)
         return facts
 
@@ -107,13 +98,6 @@ def training() -> None:
         response_timeout=timedelta(hours=settings.gates.approval_timeout_hours),
     )
     deploy(approve.output)
-
-
-def started_by(dag_run: Any) -> str | None:
-    """The person or the mechanism behind a run; None, in a local test run, for the user of this computer."""
-    if dag_run.triggering_user_name == "dag_test":
-        return None
-    return dag_run.triggering_user_name or f"airflow ({dag_run.run_type})"
 
 
 training()

@@ -32,6 +32,7 @@ Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Score = Annotated[float, Field(ge=0, le=1)]
 ApprovalMode = Literal["never", "always", "on_warning"]
+Window = Annotated[str, Field(pattern=r"^(never|\d{1,2} of \d{1,2})$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -127,11 +128,53 @@ class Gates(Section):
     min_roc_auc: Score = 0.60
     max_roc_auc: Score = 0.85
     max_calibration_error: Score = 0.15
-    min_gain_over_baseline: Annotated[float, Field(ge=0)] = 0.0
+    min_gain_over_baseline: float = 0.0
     max_loss_over_champion: Annotated[float, Field(ge=0)] = 0.01
     max_slice_loss_over_champion: Annotated[float, Field(ge=0)] = 0.05
     approval: ApprovalMode = "never"
     approval_timeout_hours: float = Field(72, gt=0)
+
+
+class Monitoring(Section):
+    """What is an alarm, when a month is compared with the champion's past."""
+
+    drift_confidence: float = Field(0.99, gt=0.5, lt=1)
+    max_drifted_fraction: Fraction = 0.5
+    max_decay: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Retraining(Section):
+    """When monitoring asks for a new model."""
+
+    first_after_months: int = Field(3, ge=2)
+    on_decay: Window = "1 of 1"
+    on_drift: Window = "never"
+    every_months: int = Field(3, ge=0)
+    cooldown_months: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _windows_can_be_reached(self) -> "Retraining":
+        for name, window in (("on_decay", self.decay_window), ("on_drift", self.drift_window)):
+            if window and not 1 <= window[0] <= window[1]:
+                raise ValueError(f"{name} {getattr(self, name)!r}: so many of so few months cannot be")
+        return self
+
+    @property
+    def decay_window(self) -> tuple[int, int] | None:
+        """How many months of how many must show an alarm; None for never."""
+        return _to_window(self.on_decay)
+
+    @property
+    def drift_window(self) -> tuple[int, int] | None:
+        """The same for drift."""
+        return _to_window(self.on_drift)
+
+
+def _to_window(text: str) -> tuple[int, int] | None:
+    if text == "never":
+        return None
+    wanted, last = text.split(" of ")
+    return int(wanted), int(last)
 
 
 class Serving(Section):
@@ -199,6 +242,8 @@ class Settings(BaseSettings):
     model: Model = Model()
     evaluation: Evaluation = Evaluation()
     gates: Gates = Gates()
+    monitoring: Monitoring = Monitoring()
+    retraining: Retraining = Retraining()
     serving: Serving = Serving()
     stack: Stack = Stack()
     tracking: Tracking = Tracking()
@@ -233,6 +278,11 @@ class Settings(BaseSettings):
     def tracking_uri(self) -> str:
         """`MLFLOW_TRACKING_URI`, else `[tracking] uri`, else a SQLite file below `var/`."""
         return self._configured_tracking_uri or self.local_store_uri
+
+    @property
+    def monitoring_experiment(self) -> str:
+        """MLflow's experiment for what is found in new months, beside that for training."""
+        return f"{self.tracking.experiment}-monitoring"
 
     @property
     def registry(self) -> str:

@@ -49,9 +49,12 @@ class DayBootstrap:
     def mean(self, values: np.ndarray, rows: np.ndarray | None = None) -> Estimate:
         """Mean of a figure per row, over all rows or those marked in `rows` (shape (n_rows,), bool)."""
         counted = np.ones(len(values)) if rows is None else rows.astype("float64")
+        return self.estimate(self.ratios(values * counted, counted))
+
+    def ratios(self, numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
+        """Sum of the one over sum of the other (shape (n_rows,) each) in each draw, the first being the sample itself."""
         with np.errstate(invalid="ignore"):  # a draw may hold none of a slice's days
-            samples = (self._weights @ self._by_day(values * counted)) / (self._weights @ self._by_day(counted))
-        return self._estimate(samples)
+            return (self._weights @ self._by_day(numerators)) / (self._weights @ self._by_day(denominators))
 
     def roc_auc(self, target: np.ndarray, probability: np.ndarray) -> Estimate:
         """Area under the ROC curve, as scikit-learn's `roc_auc_score`; higher is better."""
@@ -59,7 +62,7 @@ class DayBootstrap:
         for positives, negatives in self._cumulated(target, probability):
             area = np.diff(negatives, prepend=0) * (positives + np.diff(positives, prepend=0) * -0.5)
             samples.append(area.sum(axis=1) / (positives[:, -1] * negatives[:, -1]))
-        return self._estimate(np.concatenate(samples))
+        return self.estimate(np.concatenate(samples))
 
     def average_precision(self, target: np.ndarray, probability: np.ndarray) -> Estimate:
         """Area under the precision-recall curve, as scikit-learn's `average_precision_score`; higher is better."""
@@ -67,7 +70,7 @@ class DayBootstrap:
         for positives, negatives in self._cumulated(target, probability):
             precision = positives / np.maximum(positives + negatives, 1)
             samples.append((np.diff(positives, prepend=0) * precision).sum(axis=1) / positives[:, -1])
-        return self._estimate(np.concatenate(samples))
+        return self.estimate(np.concatenate(samples))
 
     def calibration_error(self, target: np.ndarray, probability: np.ndarray, n_bins: int) -> Estimate:
         """Expected calibration error over bins with equal numbers of rows; lower is better.
@@ -79,7 +82,7 @@ class DayBootstrap:
         edges = np.quantile(probability, np.linspace(0, 1, n_bins + 1)[1:-1])
         bin_of_row = np.searchsorted(edges, probability)
         gaps = [np.abs(self._weights @ self._by_day((target - probability) * (bin_of_row == b))) for b in range(n_bins)]
-        return self._estimate(np.sum(gaps, axis=0) / (self._weights @ self._by_day(np.ones(len(target)))))
+        return self.estimate(np.sum(gaps, axis=0) / (self._weights @ self._by_day(np.ones(len(target)))))
 
     def _by_day(self, values: np.ndarray) -> np.ndarray:
         return np.bincount(self._day_of_row, weights=values, minlength=self.n_days)
@@ -94,7 +97,8 @@ class DayBootstrap:
             positives = np.cumsum(weights * positive, axis=1)[:, last_of_ties]
             yield positives, np.cumsum(weights, axis=1)[:, last_of_ties] - positives
 
-    def _estimate(self, samples: np.ndarray) -> Estimate:
+    def estimate(self, samples: np.ndarray) -> Estimate:
+        """The sample's own figure, and the interval of the draws."""
         # A draw without rows of a slice, or of one class only, has no value.
         low, high = np.nanquantile(samples[1:], self._tails)
         return Estimate(float(samples[0]), float(low), float(high))

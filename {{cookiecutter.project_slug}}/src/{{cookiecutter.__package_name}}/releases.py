@@ -51,12 +51,16 @@ def settle(settings: Settings, tracker: Tracker) -> list[LedgerEntry]:
 
 
 def _is_newest(settings: Settings, entry: LedgerEntry) -> bool:
-    return not storage.has_ledger_entry(settings.storage_uri, settings.registry, entry.sequence + 1)
+    return not storage.has_journal_entry(settings.storage_uri, _ledger(settings), entry.sequence + 1)
 
 
 def read_ledger(settings: Settings) -> list[LedgerEntry]:
     """All releases of the registry in use, the oldest first."""
-    return [LedgerEntry(**entry) for entry in storage.read_ledger(settings.storage_uri, settings.registry)]
+    return [LedgerEntry(**entry) for entry in storage.read_journal(settings.storage_uri, _ledger(settings))]
+
+
+def _ledger(settings: Settings) -> str:
+    return f"ledger/{settings.registry}"
 
 
 def find_champion(tracker: Tracker, ledger: list[LedgerEntry]) -> Version | None:
@@ -123,7 +127,7 @@ def record(settings: Settings, ledger: list[LedgerEntry], entry: LedgerEntry) ->
     """
     assert entry.sequence == len(ledger) + 1
     try:
-        storage.append_ledger(settings.storage_uri, settings.registry, entry.sequence, asdict(entry))
+        storage.append_journal(settings.storage_uri, _ledger(settings), entry.sequence, asdict(entry))
     except FileExistsError:
         written = deployment.find_entry(read_ledger(settings), entry.run_id)
         if written and entry.action == "deploy":
@@ -133,6 +137,11 @@ def record(settings: Settings, ledger: list[LedgerEntry], entry: LedgerEntry) ->
             "champion is the other's; evaluate again, against the new champion"
         ) from None
     return entry
+
+
+def learned_through(version: Version) -> str:
+    """The newest month that a version has learned from."""
+    return version.tags["months"].split(" to ")[1]
 
 
 def find_comparable_model(champion: Version, holdout_month: str) -> str:
@@ -148,8 +157,8 @@ def find_comparable_model(champion: Version, holdout_month: str) -> str:
             f"the champion, version {champion.version}, was not released by this pipeline: it has no tag 'months' that "
             f"says what it learned from; remove the alias '{CHAMPION}' in the registry to start anew"
         )
-    first, last = champion.tags["months"].split(" to ")
-    if not first <= holdout_month <= last:
+    first = champion.tags["months"].split(" to ")[0]
+    if not first <= holdout_month <= learned_through(champion):
         return champion.model_uri
     if holdout_month == champion.tags["holdout_month"]:
         return champion.tags["candidate_uri"]  # the same model before it was fitted on that month as well

@@ -5,7 +5,8 @@
     <storage>/<layer>/<month>/v<version>/<first digits of its SHA-256>.parquet
                                          manifest.json
     <storage>/datasets/<first digits of its digest>.json
-    <storage>/ledger/<registry>/<number>.json
+    <storage>/ledger/<registry>/<number>.json       a journal: so is <storage>/monitoring/<registry>
+    <storage>/claims/<name>.json
     <storage>/predictions/date=<YYYY-MM-DD>/<name>.parquet
 
 A partition exists when its manifest does, and the manifest is written last, whole, and never over another:
@@ -255,33 +256,50 @@ def _dump(content: Any) -> bytes:
     return json.dumps(content, indent=1).encode()
 
 
-def read_ledger(storage_uri: str, registry: str) -> list[dict[str, Any]]:
-    """Every release of a registry, the oldest first."""
-    fs, path = fsspec.core.url_to_fs(f"{storage_uri}/ledger/{registry}")
+def read_journal(storage_uri: str, journal: str) -> list[dict[str, Any]]:
+    """Every entry of a journal, the oldest first."""
+    fs, path = fsspec.core.url_to_fs(f"{storage_uri}/{journal}")
     fs.invalidate_cache(path)
     return [json.loads(fs.cat_file(entry)) for entry in sorted(fs.glob(f"{path}/*.json"))]
 
 
-def has_ledger_entry(storage_uri: str, registry: str, sequence: int) -> bool:
-    """Whether the ledger has an entry of that number."""
-    fs, path = fsspec.core.url_to_fs(_ledger_entry(storage_uri, registry, sequence))
+def has_journal_entry(storage_uri: str, journal: str, sequence: int) -> bool:
+    """Whether a journal has an entry of that number."""
+    fs, path = fsspec.core.url_to_fs(_journal_entry(storage_uri, journal, sequence))
     fs.invalidate_cache(path.rsplit("/", 1)[0])
     return bool(fs.exists(path))
 
 
-def append_ledger(storage_uri: str, registry: str, sequence: int, entry: dict[str, Any]) -> None:
-    """Write the entry with that number, which is the moment that a release becomes true.
+def append_journal(storage_uri: str, journal: str, sequence: int, entry: dict[str, Any]) -> None:
+    """Write the entry with that number, which is the moment that what it says becomes true.
 
     Raises
     ------
     FileExistsError
-        If another release has taken the number meanwhile.
+        If somebody else has taken the number meanwhile.
     """
-    _create(_ledger_entry(storage_uri, registry, sequence), _dump(entry))
+    _create(_journal_entry(storage_uri, journal, sequence), _dump(entry))
 
 
-def _ledger_entry(storage_uri: str, registry: str, sequence: int) -> str:
-    return f"{storage_uri}/ledger/{registry}/{sequence:06d}.json"
+def _journal_entry(storage_uri: str, journal: str, sequence: int) -> str:
+    return f"{storage_uri}/{journal}/{sequence:06d}.json"
+
+
+def claim(storage_uri: str, name: str, owner: str) -> str:
+    """Take something that only one may have; returns who has it, which may be another."""
+    uri = f"{storage_uri}/claims/{name}.json"
+    with suppress(FileExistsError):
+        _create(uri, _dump({"owner": owner}))
+    return find_owner(storage_uri, name) or owner
+
+
+def find_owner(storage_uri: str, name: str) -> str | None:
+    """Who has claimed something, if anybody has."""
+    fs, path = fsspec.core.url_to_fs(f"{storage_uri}/claims/{name}.json")
+    try:
+        return str(json.loads(fs.cat_file(path))["owner"])
+    except FileNotFoundError:
+        return None
 
 
 def save_predictions(storage_uri: str, day: str, name: str, rows: pa.Table) -> None:

@@ -63,6 +63,8 @@ TRUSTED_TYPES = [
 # What a run keeps beside its figures, as JSON.
 RECIPE_FILE = "recipe.json"
 EVALUATION_FILE = "evaluation.json"
+PERFORMANCE_FILE = "daily_performance.json"
+PROFILE_FILE = "training_profile.json"
 VERDICT_FILE = "verdict.json"
 WARNINGS_FILE = "warnings.json"
 DATA_WARNINGS_FILE = "data_warnings.json"
@@ -83,10 +85,16 @@ class Version:
 
 
 class Tracker:
-    """One experiment and one registered model, at one tracking server."""
+    """One experiment and one registered model, at one tracking server.
 
-    def __init__(self, settings: Settings) -> None:
+    Parameters
+    ----------
+    experiment : name, if it is not that of training
+    """
+
+    def __init__(self, settings: Settings, experiment: str = "") -> None:
         self._settings = settings
+        self._experiment = experiment or settings.tracking.experiment
         if settings.tracking_uri.startswith("sqlite:///"):
             Path(settings.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         logging.getLogger("mlflow").setLevel(logging.ERROR)  # it tells of its own database and of a missing pip
@@ -96,7 +104,7 @@ class Tracker:
 
     @cached_property
     def experiment_id(self) -> str:
-        name = self._settings.tracking.experiment
+        name = self._experiment
         try:
             found = self._client.get_experiment_by_name(name)
         except MlflowException as error:

@@ -4,6 +4,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from .. import storage
@@ -79,3 +80,8 @@ def newest_clean(settings: Settings, month: str | None = None) -> Partition:
             f"{settings.storage_uri}/clean: no month {month or 'yet'}, {there_is}; ingest and validate make them"
         )
     return storage.find_partitions(settings.storage_uri, "clean", month or months[-1])[-1]
+
+
+def now() -> str:
+    """The present moment, in UTC, as it is recorded."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -68,10 +68,17 @@ def _write_raw(settings: Settings, month: str, uri: str, path: Path, source_sha2
 
 
 @stage
-def validate(dataset_uri: str, pipeline_run: str, *, by: str | None = None, reason: str = "") -> Facts:
-    """Set aside the rows that break the contract and judge each month; returns the clean dataset."""
+def validate(
+    dataset_uri: str, pipeline_run: str, *, by: str | None = None, reason: str = "", for_training: bool = True
+) -> Facts:
+    """Set aside the rows that break the contract and judge each month; returns the clean dataset.
+
+    Parameters
+    ----------
+    for_training : the run goes on with `train`; else this is all of it, and it is kept with those of monitoring
+    """
     settings = load_settings()
-    tracker = Tracker(settings)
+    tracker = Tracker(settings, "" if for_training else settings.monitoring_experiment)
     raw = storage.load_dataset(dataset_uri)
     run_id = tracker.open_run(pipeline_run, raw.months[-1], run_tags(settings, by, reason))
     with tracker.working_on(run_id):
@@ -96,6 +103,8 @@ def validate(dataset_uri: str, pipeline_run: str, *, by: str | None = None, reas
         ]
         tracker.log_json(run_id, newest, DATA_WARNINGS_FILE)
         dataset = storage.save_dataset(settings.storage_uri, clean)
+    if not for_training:
+        tracker.end_run(run_id, "FINISHED")
     quarantined = sum(facts.quarantined for facts, _ in judged.values())
     notes = sum(not check.passed for _, checks in judged.values() for check in checks)
     return {

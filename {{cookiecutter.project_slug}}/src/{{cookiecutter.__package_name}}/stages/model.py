@@ -1,5 +1,6 @@
 """Train and evaluate: from clean months to a verdict."""
 
+from contextlib import suppress
 from dataclasses import asdict
 
 import numpy as np
@@ -7,13 +8,13 @@ import pandas as pd
 from pydantic import TypeAdapter
 from sklearn.pipeline import Pipeline
 
-from .. import contract, deployment, evaluation, figures, releases, reports, storage, training
+from .. import contract, deployment, evaluation, figures, performance, releases, reports, storage, training
 from ..checks import explain, failures
 from ..config import Settings, load_settings
 from ..errors import ContractError, QualityGateError, ReleaseError
 from ..lineage import recipe
 from ..storage import Dataset
-from ..tracking import DATA_WARNINGS_FILE, EVALUATION_FILE, RECIPE_FILE, VERDICT_FILE, WARNINGS_FILE, Tracker
+from ..tracking import DATA_WARNINGS_FILE, EVALUATION_FILE, PERFORMANCE_FILE, RECIPE_FILE, VERDICT_FILE, WARNINGS_FILE, Tracker
 from .common import NOT_NEEDED, PENDING, Facts, run_tags, span, stage, stage_tag
 
 CANDIDATE = "candidate"  # fitted without the held-out month: the one that is measured
@@ -70,11 +71,12 @@ def evaluate(run_id: str) -> Facts:
         dataset = storage.load_dataset(stage_tag(tags, "dataset_uri", run_id))
         frame = storage.read_partition(dataset.partitions[-1])
         candidate = tracker.load_model(tags["candidate_uri"])
+        probability = training.predict(candidate, frame)
         champion = releases.find_champion(tracker, releases.settle(settings, tracker))
         champion_uri = releases.find_comparable_model(champion, tags["holdout_month"]) if champion else None
         report = evaluation.evaluate(
             frame,
-            training.predict(candidate, frame),
+            probability,
             float(tags["base_rate"]),
             _predict_as_champion(tracker.load_model(champion_uri), frame) if champion_uri else None,
             settings.evaluation,
@@ -88,6 +90,9 @@ def evaluate(run_id: str) -> Facts:
             *tracker.find_json(run_id, DATA_WARNINGS_FILE, []),
         ]
         tracker.log_json(run_id, TypeAdapter(evaluation.Report).dump_python(report), EVALUATION_FILE)
+        with suppress(ValueError):  # of one class only, about which the checks say more
+            daily = performance.tally([(frame[contract.TIME], frame[contract.TARGET].to_numpy(), probability)])
+            tracker.log_json(run_id, asdict(daily), PERFORMANCE_FILE)
         tracker.log_json(run_id, [asdict(check) for check in checks], VERDICT_FILE)
         tracker.log_json(run_id, warnings, WARNINGS_FILE)
         seed, few = settings.training.seed, settings.evaluation.min_slice_rows
@@ -104,6 +109,7 @@ def evaluate(run_id: str) -> Facts:
                 "compared_with": releases.name_of(champion),
                 "approval": PENDING if asked else NOT_NEEDED,
                 "mlflow.note.content": note,
+                "refusal": explain(broken)[:5000],
             },
         )
         if broken:

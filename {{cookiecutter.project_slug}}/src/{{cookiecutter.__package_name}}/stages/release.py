@@ -1,7 +1,6 @@
 """Approve, deploy, roll back and reproduce: from a verdict to the champion, and the way back."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -14,7 +13,7 @@ from ..errors import QualityGateError, ReleaseError
 from ..lineage import current_user, recipe
 from ..storage import Dataset
 from ..tracking import EVALUATION_FILE, RECIPE_FILE, VERDICT_FILE, WARNINGS_FILE, Tracker, Version
-from .common import APPROVED, PENDING, REJECTED, Facts, newest_clean, span, stage, stage_tag
+from .common import APPROVED, PENDING, REJECTED, Facts, newest_clean, now, span, stage, stage_tag
 
 MODEL = "model"  # fitted on all months: the one that is released
 SAMPLE_ROWS = 50
@@ -96,7 +95,7 @@ def deploy(run_id: str, *, by: str | None = None, reason: str = "") -> Facts:
             version = _register(settings, tracker, run_id, tags, dataset)
             entry = LedgerEntry(
                 sequence=len(ledger) + 1,
-                at=_now(),
+                at=now(),
                 action="deploy",
                 by=by or current_user(),
                 reason=reason or tags.get("reason") or f"passed every check on {tags['holdout_month']}",
@@ -142,7 +141,7 @@ def rollback(version: str | None = None, *, by: str | None = None, reason: str =
     entry = replace(
         release,
         sequence=len(ledger) + 1,
-        at=_now(),
+        at=now(),
         action="rollback",
         by=by or current_user(),
         reason=reason or "no reason given",
@@ -243,7 +242,3 @@ def _register(settings: Settings, tracker: Tracker, run_id: str, tags: dict[str,
     card = reports.model_card(settings.tracking.model_name, version.version, report, checks, lineage)
     tracker.log_text(run_id, card, "model_card.md")
     return version
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

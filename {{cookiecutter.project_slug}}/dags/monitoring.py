@@ -1,0 +1,66 @@
+"""From a new clean month to the decision whether a new model is wanted: when; the work is in `stages`."""
+
+from typing import Any
+
+from airflow.sdk import PartitionedAssetTimetable, dag, task
+from airflow.sdk.exceptions import AirflowSkipException
+
+from {{ cookiecutter.__package_name }}.config import PACKAGE
+
+from shared import CLEAN, DEFAULT_ARGS, PROJECT, RETRAIN, emit, month_param, started_by, wait_for_champion
+
+DOC = """
+Compares a new month with what the champion has learned from, and the predictions that were served with the labels that
+have arrived since. The report is in MLflow.
+
+**settle** waits until the model that the month before has asked for is trained → **score** makes sure that the month
+has predictions → **monitor** measures drift, decay and the health of the data → **retrain** asks for a new model, if
+the policy under `[retraining]` says so; else it is skipped.
+
+A month is monitored once for each state of its data and labels, and one cause has one retraining, however often this
+runs.
+"""
+
+
+@dag(
+    dag_id=f"{PACKAGE}_monitoring",
+    schedule=PartitionedAssetTimetable(assets=CLEAN),
+    max_active_runs=1,
+    params={"month": month_param("Month", "the clean month to look at. Empty: the newest.")},
+    description="Look for drift and decay in the new month, and ask for a new model where one is wanted.",
+    doc_md=DOC,
+    tags=[PROJECT, "monitoring"],
+    default_args=DEFAULT_ARGS,
+)
+def monitoring() -> None:
+    """A task a step; see `DOC`."""
+
+    @task
+    def score(*, params: dict[str, Any], dag_run: Any) -> None:
+        from {{ cookiecutter.__package_name }} import stages
+        from {{ cookiecutter.__package_name }}.errors import NoChampionError
+
+        try:
+            stages.score(params["month"] or dag_run.partition_key)
+        except NoChampionError as error:
+            raise AirflowSkipException(str(error)) from None
+
+    @task(trigger_rule="none_failed")
+    def monitor(*, run_id: str, params: dict[str, Any], dag_run: Any) -> dict[str, Any]:
+        from {{ cookiecutter.__package_name }} import stages
+
+        return stages.monitor(run_id, params["month"] or dag_run.partition_key, by=started_by(dag_run))
+
+    @task(outlets=[RETRAIN])
+    def retrain(found: dict[str, Any], *, outlet_events: Any) -> dict[str, Any]:
+        if not found["retrain"]:
+            raise AirflowSkipException(found["result"])
+        emit(outlet_events, RETRAIN, found)
+        return found
+
+    found = monitor()
+    wait_for_champion() >> score() >> found
+    retrain(found)
+
+
+monitoring()

@@ -1,0 +1,201 @@
+"""How far a month's columns and predictions are from what the champion learned from.
+
+What counts as far is learned from the reference itself: windows of as many days as the month has are compared with the
+rest of it. A fixed threshold cries wolf, since the weather of one month always differs from that of another.
+
+References
+----------
+Lin, Divergence Measures Based on the Shannon Entropy, IEEE Transactions on Information Theory 37, 1991.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.spatial.distance import jensenshannon
+
+from . import contract
+
+PREDICTION = "prediction"
+NUMBER_BINS = 10
+MAX_CATEGORIES = 20
+SAMPLE_ROWS = 100_000
+MIN_WINDOWS = 2  # a reference shorter than so many months has nothing to compare within itself
+
+
+@dataclass(frozen=True)
+class Binning:
+    """How values are counted: numbers between edges, texts by category; whatever is rarer, and nulls, on their own."""
+
+    edges: dict[str, list[float]]
+    categories: dict[str, list[str]]
+
+    @property
+    def columns(self) -> list[str]:
+        return [*self.edges, *self.categories]
+
+    def size(self, name: str) -> int:
+        """Number of bins of a column; the last one is for nulls."""
+        return len(self.edges[name]) + 2 if name in self.edges else len(self.categories[name]) + 2
+
+    def encode(self, name: str, values: pd.Series) -> np.ndarray:
+        """The bin of each value, shape (n_rows,)."""
+        null = self.size(name) - 1
+        if name in self.edges:
+            numbers = values.to_numpy("float64")
+            codes = np.searchsorted(np.asarray(self.edges[name]), numbers, side="right")
+            return np.where(np.isnan(numbers), null, codes)
+        known = self.categories[name]
+        codes = pd.Index(known).get_indexer(pd.Index(values))
+        return np.where(values.isna(), null, np.where(codes < 0, len(known), codes))
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How often each bin occurs on each day.
+
+    Attributes
+    ----------
+    days : in order
+    counts : of each column, shape (n_days, n_bins)
+    constant : columns with one value only
+    """
+
+    days: list[str]
+    counts: dict[str, np.ndarray]
+    constant: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        counts = {name: table.tolist() for name, table in self.counts.items()}
+        return {"days": self.days, "counts": counts, "constant": self.constant}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Profile":
+        counts = {name: np.asarray(table) for name, table in content["counts"].items()}
+        return cls(content["days"], counts, content["constant"])
+
+
+@dataclass(frozen=True)
+class ColumnDrift:
+    """Distance of a column from the reference, in bits: 0 is the same distribution, 1 nothing in common.
+
+    Attributes
+    ----------
+    threshold : that of the reference's own windows, but for the most distant
+    """
+
+    column: str
+    distance: float
+    threshold: float
+
+    @property
+    def ratio(self) -> float:
+        return self.distance / self.threshold if self.threshold > 0 else float(self.distance > 0)
+
+    @property
+    def drifted(self) -> bool:
+        return self.distance > self.threshold
+
+
+def choose_binning(sample: pd.DataFrame) -> Binning:
+    """Bins that hold about as many rows of the sample each.
+
+    Parameters
+    ----------
+    sample : rows of the reference, features and `PREDICTION`
+    """
+    names = [name for name in sample.columns if name != contract.TIME]
+    texts = [name for name in names if name != PREDICTION and contract.is_text(name)]
+    steps = np.linspace(0, 1, NUMBER_BINS + 1)[1:-1]
+    edges = {}
+    for name in names:
+        if name not in texts:
+            values = sample[name].dropna().to_numpy("float64")
+            edges[name] = np.unique(np.quantile(values, steps)).tolist() if len(values) else []
+    return Binning(edges, {name: sample[name].value_counts().index[:MAX_CATEGORIES].tolist() for name in texts})
+
+
+def take_sample(frames: Iterable[pd.DataFrame], rows: int) -> pd.DataFrame:
+    """Every so many-th of all `rows`, such that about `SAMPLE_ROWS` are taken."""
+    step, start, taken = max(rows // SAMPLE_ROWS, 1), 0, []
+    for frame in frames:
+        taken.append(frame.iloc[-start % step :: step])
+        start += len(frame)
+    return pd.concat(taken, ignore_index=True)
+
+
+def count(frames: Iterable[pd.DataFrame], binning: Binning) -> Profile:
+    """Count rows by day and bin, frame by frame.
+
+    Parameters
+    ----------
+    frames : each with the time column and those of the binning
+    """
+    counts: defaultdict[str, dict[str, np.ndarray]] = defaultdict(dict)
+    seen: dict[str, set[Any]] = {name: set() for name in binning.columns}
+    for frame in frames:
+        day_of_row, days = pd.factorize(frame[contract.TIME].dt.strftime("%Y-%m-%d"))
+        for name in binning.columns:
+            size = binning.size(name)
+            cells = day_of_row * size + binning.encode(name, frame[name])
+            table = np.bincount(cells, minlength=len(days) * size).reshape(len(days), size)
+            for day, row in zip(days.tolist(), table, strict=True):
+                counts[day][name] = counts[day].get(name, 0) + row
+            if len(seen[name]) < 2:
+                seen[name] |= set(frame[name].dropna().unique()[:2].tolist())
+    days = sorted(counts)
+    tables = {
+        name: np.array([counts[day][name] for day in days]).reshape(len(days), binning.size(name))
+        for name in binning.columns
+    }
+    return Profile(days, tables, [name for name, values in seen.items() if len(values) == 1])
+
+
+def measure(reference: Profile, month: Profile, confidence: float) -> list[ColumnDrift]:
+    """Distance and threshold of each column, the most drifted first.
+
+    Parameters
+    ----------
+    confidence : share of the reference's windows that lie within the threshold
+
+    Raises
+    ------
+    ValueError
+        If either has no days, or the reference is too short to be compared with itself.
+    """
+    n_days, n_reference = len(month.days), len(reference.days)
+    if not n_days or n_reference < MIN_WINDOWS * n_days * 0.9:  # February and March are two months of March's length
+        raise ValueError(f"{n_days} days cannot be compared with a reference of {n_reference} days")
+    found = []
+    for name, days in reference.counts.items():
+        total = days.sum(axis=0)
+        # Windows go on at the beginning where they reach the end, so that each day is in as many.
+        sums = np.vstack([np.zeros_like(total), np.cumsum(np.vstack([days, days]), axis=0)])
+        windows = sums[n_days : n_days + n_reference] - sums[:n_reference]
+        among_themselves = _divergence(windows, total - windows)
+        distance = float(_divergence(month.counts[name].sum(axis=0), total))
+        found.append(ColumnDrift(name, distance, float(np.quantile(among_themselves, confidence))))
+    return sorted(found, key=lambda each: -each.ratio)
+
+
+def _divergence(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Jensen-Shannon divergence of counts along the last axis, in bits."""
+    return jensenshannon(one, np.broadcast_to(other, one.shape), base=2, axis=-1) ** 2
+
+
+def is_alarm(columns: list[ColumnDrift], max_fraction: float) -> bool:
+    """Whether the predictions drifted, or more than a share of the features."""
+    features = [each for each in columns if each.column != PREDICTION]
+    drifted = sum(each.drifted for each in features)
+    return any(each.drifted for each in columns if each.column == PREDICTION) or drifted > max_fraction * len(features)
+
+
+Predict = Callable[[pd.DataFrame], np.ndarray]
+
+
+def with_prediction(frame: pd.DataFrame, predict: Predict) -> pd.DataFrame:
+    """The rows with the model's prediction as one more column."""
+    return frame.assign(**{PREDICTION: predict(frame) if len(frame) else np.empty(0)})

@@ -1,0 +1,165 @@
+"""How well served predictions turned out, day by day, and whether that is worse than at the model's release.
+
+Months differ in how hard they are, so losses of two months cannot be compared. What can be: how much a month's
+predictions would have gained, on the same rows, by being recalibrated in hindsight. A model that still fits gains next
+to nothing.
+
+References
+----------
+Cox, Two Further Applications of a Model for Binary Regression, Biometrika 45, 1958 (calibration slope and intercept).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+from .config import Evaluation
+from .evaluation import row_losses
+from .intervals import DayBootstrap, Estimate
+
+LOGIT_BINS = np.arange(-8.0, 8.05, 0.1)
+CENTRES = np.append(LOGIT_BINS - 0.05, LOGIT_BINS[-1] + 0.05)
+
+
+@dataclass(frozen=True)
+class DailyPerformance:
+    """Sums of each day, in the order of `days`; losses in nats.
+
+    Attributes
+    ----------
+    gain : what recalibration in hindsight would have gained
+    """
+
+    days: list[str]
+    rows: list[int]
+    positives: list[int]
+    probability: list[float]
+    loss: list[float]
+    gain: list[float]
+
+
+@dataclass(frozen=True)
+class Performance:
+    """A month of served predictions against its labels; losses in nats a row.
+
+    Attributes
+    ----------
+    skill : loss minus that of predicting the month's own share of positives for each row; negative is good
+    gain : what recalibration in hindsight would have gained
+    decay : `gain` minus that of the evaluation at release; None where the latter is unknown
+    """
+
+    rows: int
+    days: int
+    rate: float
+    mean_probability: float
+    log_loss: Estimate
+    skill: Estimate
+    gain: Estimate
+    decay: Estimate | None
+
+
+class PerformanceTally:
+    """Adds up predictions and labels batch by batch; keeps a count for each day and bin of the logit."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, np.ndarray] = {}  # by day, shape (2 classes, n_bins)
+        self._sums: dict[str, np.ndarray] = {}  # by day: probability and loss
+
+    def add(self, time: pd.Series, target: np.ndarray, probability: np.ndarray) -> None:
+        """Count rows.
+
+        Parameters
+        ----------
+        time, target, probability : shape (n_rows,) each; no nulls
+        """
+        inside = np.clip(probability, 1e-9, 1 - 1e-9)
+        bins = np.searchsorted(LOGIT_BINS, np.log(inside / (1 - inside)), side="right")
+        cell = target.astype("int64") * len(CENTRES) + bins
+        losses = row_losses(target, probability)
+        day_of_row, days = pd.factorize(time.dt.strftime("%Y-%m-%d"))
+        for at, day in enumerate(days.tolist()):
+            rows = day_of_row == at
+            counts = np.bincount(cell[rows], minlength=2 * len(CENTRES)).reshape(2, -1)
+            sums = np.array([probability[rows].sum(), losses[rows].sum()])
+            self._counts[day] = self._counts.get(day, 0) + counts
+            self._sums[day] = self._sums.get(day, 0) + sums
+
+    def daily(self) -> DailyPerformance:
+        """What was added up.
+
+        Raises
+        ------
+        ValueError
+            If the labels are of one class only: nothing can be recalibrated to that.
+        """
+        days = sorted(self._counts)
+        counts = np.array([self._counts[day] for day in days]).reshape(len(days), 2, len(CENTRES))
+        gained = -np.diff([_losses(CENTRES), _losses(_recalibrate(counts.sum(axis=0)))], axis=0)[0]
+        return DailyPerformance(
+            days=days,
+            rows=counts.sum(axis=(1, 2)).tolist(),
+            positives=counts[:, 1].sum(axis=1).tolist(),
+            probability=[float(self._sums[day][0]) for day in days],
+            loss=[float(self._sums[day][1]) for day in days],
+            gain=(counts * gained).sum(axis=(1, 2)).tolist(),
+        )
+
+
+def tally(batches: Iterable[tuple[pd.Series, np.ndarray, np.ndarray]]) -> DailyPerformance:
+    """Add up batches of time, target and probability; see `PerformanceTally`."""
+    adding = PerformanceTally()
+    for time, target, probability in batches:
+        adding.add(time, target, probability)
+    return adding.daily()
+
+
+def _losses(logits: np.ndarray) -> np.ndarray:
+    """Log loss in nats of each logit for both classes, shape (2, n)."""
+    return np.array([np.logaddexp(0, logits), np.logaddexp(0, -logits)])
+
+
+def _recalibrate(counts: np.ndarray) -> np.ndarray:
+    """The logits that the bins should have had, by intercept and slope; shape (n_bins,)."""
+    if not counts.sum(axis=1).all():
+        raise ValueError("the labels are all the same")
+    logits, labels = np.tile(CENTRES, 2).reshape(-1, 1), np.repeat([0, 1], len(CENTRES))
+    fitted = LogisticRegression(C=np.inf).fit(logits, labels, sample_weight=counts.ravel())
+    return fitted.decision_function(CENTRES.reshape(-1, 1))
+
+
+def measure(
+    daily: DailyPerformance, at_release: DailyPerformance | None, settings: Evaluation, seed: int
+) -> Performance:
+    """Estimates with intervals; days are drawn, and those of the release independently of the month's."""
+    rows = np.asarray(daily.rows, dtype="float64")
+    rate = sum(daily.positives) / rows.sum()
+    entropy = _entropy(rate)
+    draws = DayBootstrap(np.array(daily.days), settings.bootstrap_resamples, settings.confidence, seed)
+    loss, gain = np.asarray(daily.loss), draws.ratios(np.asarray(daily.gain), rows)
+    decay = None
+    if at_release:
+        then = DayBootstrap(np.array(at_release.days), settings.bootstrap_resamples, settings.confidence, seed + 1)
+        decay = draws.estimate(gain - then.ratios(np.asarray(at_release.gain), np.asarray(at_release.rows, float)))
+    return Performance(
+        rows=int(rows.sum()),
+        days=len(daily.days),
+        rate=float(rate),
+        mean_probability=sum(daily.probability) / rows.sum(),
+        log_loss=draws.estimate(draws.ratios(loss, rows)),
+        skill=draws.estimate(draws.ratios(loss - entropy * rows, rows)),
+        gain=draws.estimate(gain),
+        decay=decay,
+    )
+
+
+def _entropy(rate: float) -> float:
+    return float(-(rate * np.log(rate) + (1 - rate) * np.log1p(-rate)))
+
+
+def is_alarm(found: Performance, margin: float) -> bool:
+    """Whether the model lost more than the margin since its release, the interval's near end included."""
+    return found.decay is not None and found.decay.low > margin

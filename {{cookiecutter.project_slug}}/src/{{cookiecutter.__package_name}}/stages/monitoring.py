@@ -1,0 +1,301 @@
+"""Monitor: a new month against the champion's past, its predictions against the labels, and what follows from it."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+from pydantic import TypeAdapter
+from sklearn.pipeline import Pipeline
+
+from .. import contract, drift, ingestion, monitoring, performance, releases, retraining, scoring, storage, training
+from .. import validation
+from ..config import Settings, load_settings
+from ..drift import Binning, Profile
+from ..errors import PartitionError, PipelineError
+from ..monitoring import MonthPerformance, Record
+from ..performance import DailyPerformance
+from ..storage import Partition
+from ..tracking import PERFORMANCE_FILE, PROFILE_FILE, Tracker, Version
+from ..validation import MonthFacts
+from .common import Facts, newest_clean, now, run_tags, stage
+
+RECORD_FILE = "record.json"
+
+
+@stage
+def monitor(pipeline_run: str, month: str | None = None, *, by: str | None = None) -> Facts:
+    """Compare a clean month, by default the newest, with the champion's past, and say whether a new model is wanted.
+
+    A month that was monitored already, with the same rows and labels, is found.
+
+    Raises
+    ------
+    PartitionError
+        If there is no such month, or it is damaged.
+    """
+    settings = load_settings()
+    clean = newest_clean(settings, month)
+    registry = Tracker(settings)
+    records = monitoring.read_records(settings)
+    labelled = _labelled_months(settings, clean.month)
+    fresh = [(each, served) for each in labelled if (served := _find_unmeasured(settings, registry, records, each))]
+    found = monitoring.find_record(records, clean)
+    if found is None or fresh:
+        found = _monitor(settings, registry, pipeline_run, by, clean, fresh, len(labelled), records)
+    alarms = ", ".join(found.alarms) or "no alarm"
+    asked = f"a new model is wanted: {found.reason}" if found.retrain else f"no new model: {found.reason}"
+    return {
+        "month": found.month,
+        "run_id": found.run_id,
+        "report": Tracker(settings, settings.monitoring_experiment).link_to(found.run_id),
+        "alarms": found.alarms,
+        "retrain": found.retrain and monitoring.find_claimant(settings, found) is None,
+        "reason": found.reason,
+        "result": f"{found.month}: {alarms}; {asked}",
+    }
+
+
+def is_settled() -> bool:
+    """Whether nothing that monitoring has asked for still waits to be taken up."""
+    settings = load_settings()
+    asked = monitoring.last_asked(monitoring.read_records(settings))
+    return asked is None or monitoring.find_claimant(settings, asked) is not None
+
+
+def claim_retraining(month: str, pipeline_run: str) -> Facts | None:
+    """Take up what monitoring asked for in a month: the newest month to learn from, and why.
+
+    Returns
+    -------
+    None if nothing was asked for, or if another run acts on it: one cause has one retraining.
+    """
+    settings = load_settings()
+    record = monitoring.claim(settings, month, pipeline_run)
+    if record is None:
+        return None
+    newest = ingestion.newest_labelled(month, settings.labels.delay_months)
+    return {"month": newest, "reason": f"monitoring of {record.month}: {record.reason}"}
+
+
+def _labelled_months(settings: Settings, month: str) -> list[Partition]:
+    """The newest partition of each clean month whose labels are due when `month` has come."""
+    newest = ingestion.newest_labelled(month, settings.labels.delay_months)
+    months = [each for each in storage.list_months(settings.storage_uri, "clean") if each <= newest]
+    return [storage.find_partitions(settings.storage_uri, "clean", each)[-1] for each in months]
+
+
+def _find_unmeasured(
+    settings: Settings, tracker: Tracker, records: list[Record], clean: Partition
+) -> Partition | None:
+    """The scores that were served in a month, if they have not been compared with its present labels."""
+    if monitoring.is_measured(records, clean):
+        return None
+    return monitoring.find_served(settings, tracker, clean.month)
+
+
+def _monitor(
+    settings: Settings,
+    registry: Tracker,
+    pipeline_run: str,
+    by: str | None,
+    clean: Partition,
+    fresh: list[tuple[Partition, Partition]],
+    labelled_months: int,
+    records: list[Record],
+) -> Record:
+    tracker = Tracker(settings, settings.monitoring_experiment)
+    champion = releases.find_champion(registry, releases.settle(settings, registry))
+    run_id = tracker.open_run(pipeline_run, clean.month, run_tags(settings, by, ""))
+    with tracker.working_on(run_id), training.limit_threads(settings.training):
+        measured = [_measure_performance(settings, registry, each, served) for each, served in fresh]
+        columns, note, constant = _measure_drift(settings, registry, champion, clean)
+        is_alarm = drift.is_alarm(columns, settings.monitoring.max_drifted_fraction) if columns else None
+        situation = _describe(clean.month, champion, measured, is_alarm, labelled_months, records)
+        decision = retraining.decide(situation, settings.retraining)
+        record = Record(
+            sequence=records[-1].sequence + 1 if records else 1,
+            at=now(),
+            month=clean.month,
+            champion=champion.version if champion else None,
+            clean_sha256=clean.sha256,
+            drift=columns,
+            drift_note=note,
+            drift_alarm=is_alarm,
+            health=_check_health(settings, clean, constant),
+            performance=measured,
+            retrain=decision.retrain,
+            reason=decision.reason,
+            pipeline_run=pipeline_run,
+            run_id=run_id,
+        )
+        tracker.log_metrics(run_id, _metrics(record))
+        tracker.log_json(run_id, monitoring.to_json(record), RECORD_FILE)
+        tracker.set_tags(run_id, {"mlflow.note.content": f"{', '.join(record.alarms) or 'no alarm'}; {record.reason}"})
+    tracker.end_run(run_id, "FINISHED")
+    # Last, so that whoever is killed on the way leaves nothing that another would take for the result.
+    return monitoring.append(settings, record)
+
+
+def _describe(
+    month: str,
+    champion: Version | None,
+    measured: list[MonthPerformance],
+    drift_alarm: bool | None,
+    labelled_months: int,
+    records: list[Record],
+) -> retraining.Situation:
+    """What the policy looks at. What was found of a former champion says nothing of this one."""
+    version = champion.version if champion else None
+    own = monitoring.latest_performance([*records])
+    own |= {each.month: each for each in measured}
+    is_new = any(each.model_version == version for each in measured)
+    decay = [(each.month, bool(each.is_alarm)) for each in own.values() if each.model_version == version and is_new]
+    drifted = {each.month: bool(each.drift_alarm) for each in records if each.champion == version}
+    asked = monitoring.last_asked(records)
+    return retraining.Situation(
+        month=month,
+        labelled_months=labelled_months,
+        learned_through=releases.learned_through(champion) if champion else None,
+        decay=decay,
+        drift=[*drifted.items(), (month, drift_alarm)] if drift_alarm is not None else [],
+        last_asked=asked.month if asked else None,
+    )
+
+
+def _measure_performance(settings: Settings, tracker: Tracker, clean: Partition, served: Partition) -> MonthPerformance:
+    labels = _read_labels(clean)
+    counted, batches = _count_labelled(_join(served, labels))
+    figures, note = None, ""
+    try:
+        daily = performance.tally(batches)
+        if counted["labelled"] < settings.labels.min_labelled_fraction * served.rows:
+            note = f"only {counted['labelled']:,} of {served.rows:,} rows have a label"
+        else:
+            version = tracker.get_version(served.facts["model_version"])
+            then = tracker.find_json(version.run_id, PERFORMANCE_FILE, None)
+            at_release = TypeAdapter(DailyPerformance).validate_python(then) if then else None
+            figures = performance.measure(daily, at_release, settings.evaluation, settings.training.seed)
+    except ValueError as error:
+        note = str(error) if counted["labelled"] else "no row has a label"
+    return MonthPerformance(
+        month=clean.month,
+        model_version=served.facts["model_version"],
+        clean_sha256=clean.sha256,
+        labelled=counted["labelled"],
+        unlabelled=served.rows - counted["labelled"],
+        figures=figures,
+        is_alarm=performance.is_alarm(figures, settings.monitoring.max_decay) if figures else None,
+        note=note,
+    )
+
+
+Labels = tuple[np.ndarray, np.ndarray]
+Batch = tuple[pd.Series, np.ndarray, np.ndarray]
+
+
+def _read_labels(clean: Partition) -> Labels:
+    """Hashes of the keys, in order, and the labels; 16 bytes a row, however many columns the key has."""
+    parts = [
+        (_hash(frame), frame[contract.TARGET].to_numpy("float64"))
+        for frame in storage.read_batches(clean, [*scoring.KEY, contract.TARGET])
+    ]
+    keys, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
+    order = np.argsort(keys)
+    return keys[order], labels[order]
+
+
+def _join(served: Partition, labels: Labels) -> Iterator[Batch]:
+    """Time, label and probability of the served rows, batch by batch; the label is NaN where there is none."""
+    keys, values = labels
+    for frame in storage.read_batches(served, [*scoring.KEY, "probability"]):
+        wanted = _hash(frame)
+        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        found = np.where(keys[at] == wanted, values[at], np.nan) if len(keys) else np.full(len(frame), np.nan)
+        yield frame[contract.TIME], found, frame["probability"].to_numpy()
+
+
+def _count_labelled(batches: Iterator[Batch]) -> tuple[dict[str, int], Iterator[Batch]]:
+    """The rows with a label; how many there were stands in the dict once all are read."""
+    counted = {"labelled": 0}
+
+    def only_labelled() -> Iterator[Batch]:
+        for time, target, probability in batches:
+            known = ~np.isnan(target)
+            counted["labelled"] += int(known.sum())
+            if known.any():
+                yield time[known], target[known], probability[known]
+
+    return counted, only_labelled()
+
+
+def _hash(frame: pd.DataFrame) -> np.ndarray:
+    return pd.util.hash_pandas_object(frame[scoring.KEY], index=False).to_numpy()
+
+
+def _measure_drift(
+    settings: Settings, tracker: Tracker, champion: Version | None, clean: Partition
+) -> tuple[list[drift.ColumnDrift], str, list[str]]:
+    """Columns, why they were not measured, and features that have one value only, unlike before."""
+    if champion is None:
+        return [], "there is no champion", []
+    if releases.learned_through(champion) >= clean.month:
+        return [], f"the champion has learned from {clean.month} itself", []
+    try:
+        model = releases.load_version(tracker, champion)
+        binning, reference = _find_reference(settings, tracker, champion, model)
+        names = list(dict.fromkeys([contract.TIME, *model.feature_names_in_]))
+        month = drift.count(_predicted(storage.read_batches(clean, names), model), binning)
+        constant = [name for name in month.constant if name not in reference.constant]
+        return drift.measure(reference, month, settings.monitoring.drift_confidence), "", constant
+    except (ValueError, PipelineError) as error:
+        return [], str(error), []
+
+
+def _find_reference(
+    settings: Settings, tracker: Tracker, champion: Version, model: Pipeline
+) -> tuple[Binning, Profile]:
+    """What the champion learned from, counted once and kept with its run."""
+    if kept := tracker.find_json(champion.run_id, PROFILE_FILE, None):
+        return Binning(**kept["binning"]), Profile.from_json(kept["profile"])
+    dataset = storage.load_dataset(champion.tags["dataset_uri"])
+    names = list(dict.fromkeys([contract.TIME, *model.feature_names_in_]))
+
+    def read() -> Iterator[pd.DataFrame]:
+        for partition in dataset.partitions:
+            yield from storage.read_batches(partition, names)
+
+    sample = drift.take_sample(read(), dataset.rows)
+    binning = drift.choose_binning(next(_predicted(iter([sample]), model)))
+    profile = drift.count(_predicted(read(), model), binning)
+    tracker.log_json(champion.run_id, {"binning": asdict(binning), "profile": profile.to_json()}, PROFILE_FILE)
+    return binning, profile
+
+
+def _predicted(frames: Iterator[pd.DataFrame], model: Pipeline) -> Iterator[pd.DataFrame]:
+    for frame in frames:
+        yield drift.with_prediction(frame, lambda rows: training.predict(model, rows))
+
+
+def _check_health(settings: Settings, clean: Partition, constant: list[str]) -> list[str]:
+    """What is unusual about the data: volume, nulls, new categories, broken rows, features gone constant."""
+    earlier = [
+        MonthFacts(**storage.find_partitions(settings.storage_uri, "clean", month)[-1].facts)
+        for month in storage.list_months(settings.storage_uri, "clean")
+        if month < clean.month
+    ]
+    checks = validation.check_month(MonthFacts(**clean.facts), earlier, settings.validation)
+    notes = [f"{check.name}: {check.detail}" for check in checks if not check.passed]
+    return notes + [f"{name}: has one value only, unlike before" for name in constant]
+
+
+def _metrics(record: Record) -> dict[str, float]:
+    metrics = {f"drift_{each.column}": each.ratio for each in record.drift}
+    metrics["drifted_columns"] = float(sum(each.drifted for each in record.drift))
+    for each in record.performance:
+        metrics |= {"labelled": float(each.labelled), "unlabelled": float(each.unlabelled)}
+        if each.figures:
+            for name in ("log_loss", "skill", "gain", "decay"):
+                if estimate := getattr(each.figures, name):
+                    metrics |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    return metrics
