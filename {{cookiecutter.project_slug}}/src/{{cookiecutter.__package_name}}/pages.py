@@ -1,0 +1,50 @@
+"""One HTML file from Markdown and figures, which needs nothing else and can be sent to anybody."""
+
+import base64
+import io
+from html import escape
+
+from markdown_it import MarkdownIt
+from matplotlib.figure import Figure
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1c2733; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
+h1, h2, h3 { line-height: 1.2; margin-top: 2rem }
+table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums }
+th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #d9dee3; vertical-align: top }
+th { border-bottom-color: #8a97a3 }
+img { max-width: 100%; height: auto }
+code { background: #f1f3f5; padding: .1rem .3rem }
+@media (prefers-color-scheme: dark) { body { background: #14191e; color: #dfe5ea } code { background: #28313a }
+  img { background: #fff } th, td { border-bottom-color: #38434d } }
+"""
+DOTS_PER_INCH = 110
+
+
+def html_page(title: str, markdown: str, figures: dict[str, Figure]) -> str:
+    """A self-contained page.
+
+    Parameters
+    ----------
+    markdown : with tables; what looks like HTML in it is shown as text. `![caption](name)` stands for a figure
+    figures : by the names that the text uses
+    """
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
+    for name, figure in figures.items():
+        body = body.replace(f'src="{escape(name)}"', f'src="{_data_uri(figure)}"')
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
+        f"<style>{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+    )
+
+
+def _data_uri(figure: Figure) -> str:
+    return f"data:image/png;base64,{base64.b64encode(to_png(figure)).decode()}"
+
+
+def to_png(figure: Figure) -> bytes:
+    """The figure as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+    return buffer.getvalue()
