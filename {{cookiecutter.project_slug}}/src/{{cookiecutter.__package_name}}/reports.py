@@ -1,12 +1,16 @@
 """What people read, in Markdown, written from the facts of a run and nothing else."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from . import contract
 from .checks import Check
 from .evaluation import Report
 from .validation import MonthFacts
+
+ADDRESS_MARKS = ":/?#[]@!$&'()*+,;=%~"
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,36 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [f"| {' | '.join(row)} |" for row in padded]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
+
+
+class Markdown(str):
+    """Text that is Markdown already and need not be protected."""
+
+
+def as_text(value: object) -> Markdown:
+    """Markdown that shows a value as it is, on one line, whatever marks are in it; nothing for None."""
+    if isinstance(value, Markdown):
+        return value
+    line = "" if value is None else " ".join(str(value).split())
+    # All of ASCII's punctuation but the separator of cells, which `table` takes care of.
+    return Markdown(re.sub(r"[!-/:-@\[-`{}~]", r"\\\g<0>", line))
+
+
+def link(text: object, address: str) -> Markdown:
+    """A link to a web page; the text alone where the address is none."""
+    if not address.startswith(("http://", "https://")):
+        return as_text(text)
+    return Markdown(f"[{as_text(text)}](<{quote(address, safe=ADDRESS_MARKS)}>)")
+
+
+def without_secrets(text: str) -> str:
+    """A text whose addresses name no user and no password, for everyone to read."""
+    return re.sub(r"://[^\s/:@]*(:[^\s@]*)?@", "://", text)
+
+
+def text_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table of what others have written: it is shown as it is, but for cells that are `Markdown`."""
+    return table([as_text(name) for name in header], ([as_text(cell) for cell in row] for row in rows))
 
 
 def checks_table(checks: Iterable[Check]) -> str:

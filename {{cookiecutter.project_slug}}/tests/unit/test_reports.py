@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from markdown_it import MarkdownIt
 
 from {{ cookiecutter.__package_name }} import contract
 from {{ cookiecutter.__package_name }}.checks import Check
@@ -9,9 +10,13 @@ from {{ cookiecutter.__package_name }}.intervals import Estimate
 from {{ cookiecutter.__package_name }}.reports import (
     Lineage,
     approval_request,
+    as_text,
+    link,
     model_card,
     table,
+    text_table,
     validation_report,
+    without_secrets,
 )
 from {{ cookiecutter.__package_name }}.validation import MonthFacts
 
@@ -70,3 +75,43 @@ def test_approval_request_of_the_first_release_names_no_champion() -> None:
     first = replace(REPORT, metrics={"log_loss": Estimate(0.5, 0.4, 0.6)})
     assert "champion:" not in approval_request(first, [], [], None, {})
     assert "minus the champion's" not in approval_request(first, [], [], None, {})
+
+
+def to_html(markdown: str) -> str:
+    return MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
+
+
+def test_text_is_shown_as_it_is_whatever_marks_are_in_it() -> None:
+    assert to_html(as_text("# *a* `b` _c_ ![d](e)\n\n1. [f](g) ~~h~~ \\")) == (
+        "<p># *a* `b` _c_ ![d](e) 1. [f](g) ~~h~~ \\</p>\n"
+    )
+    assert to_html(as_text("<b>&amp;</b>")) == "<p>&lt;b&gt;&amp;amp;&lt;/b&gt;</p>\n"
+
+
+@pytest.mark.parametrize("text", ["a|b", "a\\|b", "|", "\\", "a\\\\|"])
+def test_separator_in_a_cell_does_not_end_it(text: str) -> None:
+    assert to_html(text_table(["", ""], [[text, "next"]])).count(f"<td>{text}</td>\n<td>next</td>") == 1
+
+
+def test_text_is_protected_once_and_nothing_is_nothing() -> None:
+    assert as_text(as_text("*")) == as_text("*") == "\\*"
+    assert as_text(None) == ""
+
+
+def test_link_leads_to_the_web_or_is_none() -> None:
+    assert to_html(link("a]b", "http://here/x>y |(z)")) == '<p><a href="http://here/x%3Ey%20%7C(z)">a]b</a></p>\n'
+    assert link("run", "run 7 at sqlite") == link("run", "javascript:alert(1)") == "run"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no answer from http://ada:secret@here:5000/a", "no answer from http://here:5000/a"),
+        ("postgresql+psycopg2://ada:se/cr:et@here/db", "postgresql+psycopg2://here/db"),
+        ("https://token@here/a", "https://here/a"),
+        ("s3://bucket/month@v1", "s3://bucket/month@v1"),
+        ("sqlite:////home/ada@work/mlflow.db", "sqlite:////home/ada@work/mlflow.db"),
+    ],
+)
+def test_addresses_are_shown_without_user_and_password(text: str, shown: str) -> None:
+    assert without_secrets(text) == shown
