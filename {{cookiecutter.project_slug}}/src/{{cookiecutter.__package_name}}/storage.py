@@ -168,6 +168,13 @@ def find_partitions_in(folder: str) -> list[Partition]:
     return sorted((Partition(uri=uri, **fields) for fields, uri in found), key=lambda partition: partition.version)
 
 
+def remove_partition(partition: Partition) -> None:
+    """Remove a version of a month, its manifest first."""
+    fs, path = fsspec.core.url_to_fs(partition.uri)
+    fs.rm(f"{path}/manifest.json")
+    fs.rm(path, recursive=True)
+
+
 def list_months(storage_uri: str, layer: Layer) -> list[str]:
     """Months that have at least one version, in order of time."""
     fs, path = fsspec.core.url_to_fs(f"{storage_uri}/{layer}")

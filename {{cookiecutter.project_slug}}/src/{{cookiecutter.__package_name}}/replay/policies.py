@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from ..errors import ConfigError
+from .perturbation import Perturbation
 
 NEVER = {
     "retraining.on_decay": "never",
@@ -33,10 +34,11 @@ SETTING = re.compile(r"([a-z_]+\.[a-z_]+)=(.+)")
 
 @dataclass(frozen=True)
 class Policy:
-    """A name, and the knobs that differ from `pipeline.toml`."""
+    """A name, the knobs that differ from `pipeline.toml`, and what happens to a month, if anything."""
 
     name: str
     overrides: dict[str, str]
+    change: Perturbation | None = None
 
     @property
     def folder(self) -> str:
