@@ -1,11 +1,14 @@
 """How far a month's columns and predictions are from what the champion learned from.
 
-What counts as far is learned from the reference itself: windows of as many days as the month has are compared with the
-rest of it. A fixed threshold cries wolf, since the weather of one month always differs from that of another.
+What counts as far is learned from the reference itself, as a fixed threshold cries wolf: months differ by the days that
+they happen to get, and by the season. So days of the reference are drawn, and windows of days that follow each other
+are compared with the rest; the threshold allows for both together.
+
 
 References
 ----------
 Lin, Divergence Measures Based on the Shannon Entropy, IEEE Transactions on Information Theory 37, 1991.
+Davison and Hinkley, Bootstrap Methods and their Application, section 8.2.3 (block resampling).
 """
 
 from collections import defaultdict
@@ -23,6 +26,8 @@ PREDICTION = "prediction"
 NUMBER_BINS = 10
 MAX_CATEGORIES = 20
 SAMPLE_ROWS = 100_000
+DRAWS = 500
+SEED = 1
 MIN_WINDOWS = 2  # a reference shorter than so many months has nothing to compare within itself
 
 
@@ -84,7 +89,7 @@ class ColumnDrift:
 
     Attributes
     ----------
-    threshold : that of the reference's own windows, but for the most distant
+    threshold : what days drawn from the reference and windows of it differ by
     """
 
     column: str
@@ -159,7 +164,7 @@ def measure(reference: Profile, month: Profile, confidence: float) -> list[Colum
 
     Parameters
     ----------
-    confidence : share of the reference's windows that lie within the threshold
+    confidence : share of draws, and of windows, that lie within what the threshold allows for them
 
     Raises
     ------
@@ -169,15 +174,17 @@ def measure(reference: Profile, month: Profile, confidence: float) -> list[Colum
     n_days, n_reference = len(month.days), len(reference.days)
     if not n_days or n_reference < MIN_WINDOWS * n_days * 0.9:  # February and March are two months of March's length
         raise ValueError(f"{n_days} days cannot be compared with a reference of {n_reference} days")
+    drawn = np.random.default_rng(SEED).multinomial(n_days, np.full(n_reference, 1 / n_reference), size=DRAWS)
     found = []
     for name, days in reference.counts.items():
         total = days.sum(axis=0)
         # Windows go on at the beginning where they reach the end, so that each day is in as many.
         sums = np.vstack([np.zeros_like(total), np.cumsum(np.vstack([days, days]), axis=0)])
         windows = sums[n_days : n_days + n_reference] - sums[:n_reference]
-        among_themselves = _divergence(windows, total - windows)
-        distance = float(_divergence(month.counts[name].sum(axis=0), total))
-        found.append(ColumnDrift(name, distance, float(np.quantile(among_themselves, confidence))))
+        by_chance, by_season = _divergence(drawn @ days, total), _divergence(windows, total - windows)
+        threshold = np.quantile(by_chance, confidence) + np.quantile(by_season, confidence)
+        distance = _divergence(month.counts[name].sum(axis=0), total)
+        found.append(ColumnDrift(name, float(distance), float(threshold)))
     return sorted(found, key=lambda each: -each.ratio)
 
 

@@ -34,7 +34,7 @@ def replay(settings: Settings, months: list[str], console: Console) -> None:
 
 def _wait_for_dags(api: AirflowApi) -> None:
     deadline = time.monotonic() + MONTH_PATIENCE_S
-    while (missing := set(DAGS.values()) - set(api.dag_ids())):
+    while missing := set(DAGS.values()) - set(api.dag_ids()):
         if broken := api.import_errors():
             raise StackError(f"{min(broken)}: cannot be imported:\n{broken[min(broken)]}")
         if time.monotonic() > deadline:

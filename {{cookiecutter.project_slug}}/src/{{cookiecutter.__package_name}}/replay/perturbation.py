@@ -39,7 +39,9 @@ class Perturbation:
         if self.kind in {"nulls", "shuffle", "flip"} and not 0 < self.amount <= 1:
             raise ConfigError(f"{self.kind} {self.amount}: a share of the rows is wanted, above 0 and at most 1")
         if self.kind == "nulls" and not contract.SCHEMA.columns[self.column].nullable:
-            raise ConfigError(f"column {self.column!r} may not be null by the contract: validation would refuse the month")
+            raise ConfigError(
+                f"column {self.column!r} may not be null by the contract: validation would refuse the month"
+            )
 
 
 def perturb(frame: pd.DataFrame, change: Perturbation, seed: int) -> pd.DataFrame:
@@ -61,9 +63,9 @@ def perturb(frame: pd.DataFrame, change: Perturbation, seed: int) -> pd.DataFram
         changed = values.copy()
         changed[chosen] = random.permutation(values[chosen].to_numpy())
     dtype = contract.DTYPES[change.column]
-    return frame.assign(**{change.column: changed.round() if dtype.startswith("int") else changed}).astype(
-        {change.column: values.dtype}
-    )
+    return frame.assign(**{change.column: changed.round() if dtype.startswith("int") else changed}).astype({
+        change.column: values.dtype
+    })
 
 
 def perturb_month(settings: Settings, change: Perturbation) -> None:

@@ -41,7 +41,7 @@ def choose_months(settings: Settings, first: str | None, last: str | None) -> li
     if len(months) <= settings.retraining.first_after_months:
         raise ConfigError(
             f"{first} to {last}: {len(months)} months are too few: the first model wants "
-            f"{settings.retraining.first_after_months} ([retraining] first_after_months), and one more in which it serves"
+            f"{settings.retraining.first_after_months} ([retraining] first_after_months), and then serves in one more"
         )
     return months
 
@@ -83,9 +83,7 @@ def simulate(settings: Settings, console: Console, change: Perturbation, name: s
     return {each.name: _read(folder / each.folder, each) for each in policies}
 
 
-def _replay_side_by_side(
-    console: Console, home: Path, folder: Path, policies: list[Policy], months: list[str]
-) -> None:
+def _replay_side_by_side(console: Console, home: Path, folder: Path, policies: list[Policy], months: list[str]) -> None:
     with console.status("Replaying ...") as line:
 
         def show(done: dict[str, int]) -> None:

@@ -14,7 +14,15 @@ from ..config import Settings, load_settings
 from ..errors import ContractError, QualityGateError, ReleaseError
 from ..lineage import recipe
 from ..storage import Dataset
-from ..tracking import DATA_WARNINGS_FILE, EVALUATION_FILE, PERFORMANCE_FILE, RECIPE_FILE, VERDICT_FILE, WARNINGS_FILE, Tracker
+from ..tracking import (
+    DATA_WARNINGS_FILE,
+    EVALUATION_FILE,
+    PERFORMANCE_FILE,
+    RECIPE_FILE,
+    VERDICT_FILE,
+    WARNINGS_FILE,
+    Tracker,
+)
 from .common import NOT_NEEDED, PENDING, Facts, run_tags, span, stage, stage_tag
 
 CANDIDATE = "candidate"  # fitted without the held-out month: the one that is measured

@@ -8,13 +8,24 @@ import pandas as pd
 from pydantic import TypeAdapter
 from sklearn.pipeline import Pipeline
 
-from .. import contract, drift, ingestion, monitoring, performance, releases, retraining, scoring, storage, training
-from .. import validation
+from .. import (
+    contract,
+    drift,
+    ingestion,
+    monitoring,
+    performance,
+    releases,
+    retraining,
+    scoring,
+    storage,
+    training,
+    validation,
+)
 from ..config import Settings, load_settings
 from ..drift import Binning, Profile
-from ..errors import PartitionError, PipelineError
+from ..errors import PipelineError
 from ..monitoring import MonthPerformance, Record
-from ..performance import DailyPerformance
+from ..performance import Batch, DailyPerformance
 from ..storage import Partition
 from ..tracking import PERFORMANCE_FILE, PROFILE_FILE, Tracker, Version
 from ..validation import MonthFacts
@@ -85,9 +96,7 @@ def _labelled_months(settings: Settings, month: str) -> list[Partition]:
     return [storage.find_partitions(settings.storage_uri, "clean", each)[-1] for each in months]
 
 
-def _find_unmeasured(
-    settings: Settings, tracker: Tracker, records: list[Record], clean: Partition
-) -> Partition | None:
+def _find_unmeasured(settings: Settings, tracker: Tracker, records: list[Record], clean: Partition) -> Partition | None:
     """The scores that were served in a month, if they have not been compared with its present labels."""
     if monitoring.is_measured(records, clean):
         return None
@@ -191,7 +200,6 @@ def _measure_performance(settings: Settings, tracker: Tracker, clean: Partition,
 
 
 Labels = tuple[np.ndarray, np.ndarray]
-Batch = tuple[pd.Series, np.ndarray, np.ndarray]
 
 
 def _read_labels(clean: Partition) -> Labels:
