@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 
 from {{ cookiecutter.__package_name }} import (
@@ -137,7 +135,7 @@ def test_labels_that_were_flipped_raise_one_alarm_and_one_retraining() -> None:
 
 @pytest.mark.usefixtures("monitored")
 def test_month_that_arrives_again_with_other_values_is_monitored_again() -> None:
-    replace_july("shift", "temp", 60.0)
+    replace_july("shift", "temp", 30.0)
     found = stages.monitor("again", JULY)
     assert len(records()) == 4
     assert "temp" in [each.column for each in records()[-1].drift if each.drifted]
@@ -152,21 +150,15 @@ def test_feature_that_has_gone_constant_is_named() -> None:
     assert "humidity: has one value only, unlike before" in records()[-1].health
 
 
-@pytest.mark.usefixtures("monitored")
+@pytest.mark.usefixtures("project")
 def test_reference_that_is_missing_is_named_and_the_rest_is_measured() -> None:
+    replay(["2013-05", "2013-06"])
     settings = load_settings()
-    replace_july("shift", "temp", 1.0)
+    stages.validate(stages.ingest(JULY, labelled=False)["dataset_uri"], "ingestion", for_training=False)
+    stages.score(JULY)
     may = storage.find_partitions(settings.storage_uri, "clean", "2013-05")[-1]
     storage.remove_partition(may)
-    # What the champion learned from is counted once and then kept with its run; here it is not there yet.
-    champion = Tracker(settings).get_version("1")
-    kept = next(Path(settings.home).parents[0].rglob(f"{champion.run_id}/artifacts/training_profile.json"))
-    shelved = kept.with_suffix(".away")
-    kept.rename(shelved)
-    try:
-        stages.monitor("again", JULY)
-    finally:
-        shelved.rename(kept)
+    stages.monitor("monitoring", JULY)
     last = records()[-1]
     assert last.drift == []
     assert last.drift_alarm is None
