@@ -52,7 +52,7 @@ def rows() -> Rows:
             "arr_delay": 0.0,
             "delayed": [row % 2 for row in range(count)],
         })
-        return frame.assign(**columns).astype({"wind_gust": "float64"})
+        return frame.assign(**columns).astype({"wind_gust": "float64", "delayed": "float64"})
 
     return make
 

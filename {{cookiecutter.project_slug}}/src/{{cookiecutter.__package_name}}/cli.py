@@ -14,7 +14,7 @@ from .errors import PipelineError, StackError
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
 
 Month = Annotated[
-    str | None, typer.Option(help="Newest month, which is held out, as YYYY-MM.", show_default="the last")
+    str | None, typer.Option(help="Newest month, which is held out, as YYYY-MM.", show_default="the last with labels")
 ]
 Refresh = Annotated[bool, typer.Option(help="Take a source that changed as a new version of its month.")]
 DatasetUri = Annotated[str, typer.Option("--dataset", help="URI that the stage before printed.")]

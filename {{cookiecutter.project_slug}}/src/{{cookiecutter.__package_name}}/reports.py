@@ -23,6 +23,7 @@ class Lineage:
     contract_version: str
     config_digest: str
     code_commit: str
+    unlabelled: int = 0
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -35,6 +36,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
+def count_rows(rows: int, unlabelled: int) -> str:
+    """Rows that were learned from or measured, and those that could not be."""
+    return f"{rows:,} rows" + (f" ({unlabelled:,} without a label left out)" if unlabelled else "")
+
+
 def checks_table(checks: Iterable[Check]) -> str:
     """A verdict, a check a line."""
     return table(["check", "result", "figures"], [[check.name, check.label, check.detail] for check in checks])
@@ -43,9 +49,13 @@ def checks_table(checks: Iterable[Check]) -> str:
 def validation_report(months: dict[str, tuple[MonthFacts, list[Check]]]) -> str:
     """Rows, nulls and checks of every month of the run."""
     overview = table(
-        ["month", "rows", "quarantined", "checks passed"],
+        ["month", "rows", "quarantined", "unlabelled", "checks passed"],
         [
-            [month, f"{facts.rows:,}", f"{facts.quarantined:,}", f"{sum(c.passed for c in checks)} of {len(checks)}"]
+            [
+                month,
+                *(f"{count:,}" for count in (facts.rows, facts.quarantined, facts.unlabelled)),
+                f"{sum(c.passed for c in checks)} of {len(checks)}",
+            ]
             for month, (facts, checks) in months.items()
         ],
     )
@@ -92,7 +102,8 @@ def approval_request(
     linked = [f"[{name}]({to})" if to.startswith("http") else f"{name}: {to}" for name, to in links.items()]
     figures = table(["metric", "value [interval]"], report.metrics.items())
     return (
-        f"Measured on {report.rows:,} rows, {report.days} days. In MLflow: {', '.join(linked)}.\n\n"
+        f"Measured on {count_rows(report.rows, report.unlabelled)}, {report.days} days. "
+        f"In MLflow: {', '.join(linked)}.\n\n"
         f"## To look at\n\n{look_at}\n\n## Champion and challenger\n\n{comparison_table(report, champion)}\n\n"
         f"## Verdict\n\n{checks_table(checks)}\n\n## Figures\n\n{figures}\n\n"
         f"## By slice\n\n{slices_table(report)}\n"
@@ -157,16 +168,16 @@ It ranks and informs; it does not explain causes, and says nothing of data outsi
 
 ## Data
 
-{lineage.rows:,} rows, months {lineage.months[0]} to {lineage.months[-1]}.
+{count_rows(lineage.rows, lineage.unlabelled)}, months {lineage.months[0]} to {lineage.months[-1]}.
 
 {features}
 
 ## Quality
 
-Measured on {report.rows:,} rows of {lineage.holdout_month} ({report.days} days, {report.rate:.1%} positive), by a
-model that was trained on {trained[0]} to {trained[-1]} only. The released model was then fitted again on all months,
-{lineage.holdout_month} included, with the same settings; no month is left that it has not seen, and these figures
-stay those of the held-out one. Intervals: bootstrap by days.
+Measured on {count_rows(report.rows, report.unlabelled)} of {lineage.holdout_month} ({report.days} days,
+{report.rate:.1%} positive), by a model that was trained on {trained[0]} to {trained[-1]} only. The released model was
+then fitted again on all months, {lineage.holdout_month} included, with the same settings; no month is left that it
+has not seen, and these figures stay those of the held-out one. Intervals: bootstrap by days.
 
 {metrics_table(report)}
 

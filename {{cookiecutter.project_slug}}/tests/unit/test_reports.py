@@ -9,6 +9,7 @@ from {{ cookiecutter.__package_name }}.intervals import Estimate
 from {{ cookiecutter.__package_name }}.reports import (
     Lineage,
     approval_request,
+    count_rows,
     model_card,
     table,
     validation_report,
@@ -41,6 +42,18 @@ def test_validation_report_names_each_month_and_check() -> None:
     text = validation_report({"2013-05": (facts, [Check("row count", False, "9 rows")])})
     assert "row count: FAIL" in text
     assert "50.0%" in text
+
+
+def test_rows_without_a_label_are_told_where_there_are_any() -> None:
+    assert count_rows(1234, 0) == "1,234 rows"
+    assert count_rows(1234, 56) == "1,234 rows (56 without a label left out)"
+    facts = MonthFacts(rows=9, quarantined=1, reasons={}, null_fraction={}, categories={}, unlabelled=3)
+    [line] = [each for each in validation_report({"2013-05": (facts, [])}).splitlines() if each.startswith("| 2013-05")]
+    assert [cell.strip() for cell in line.strip("|").split("|")] == ["2013-05", "9", "1", "3", "0 of 0"]
+    lineage = Lineage("run", "name", [], ["2013-06"], "2013-07", 30, "feed", "c", "g", "sha", unlabelled=4)
+    card = model_card("model", "7", replace(REPORT, unlabelled=2), [], lineage)
+    assert "30 rows (4 without a label left out), months 2013-06" in card
+    assert "Measured on 10 rows (2 without a label left out) of 2013-07" in card
 
 
 @pytest.mark.parametrize(

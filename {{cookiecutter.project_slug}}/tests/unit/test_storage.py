@@ -30,6 +30,16 @@ def test_same_rows_of_the_same_source_are_published_once(tmp_path: Path) -> None
     assert len(storage.find_partitions(str(tmp_path), "raw", "2013-05")) == 1
 
 
+def test_same_rows_with_other_facts_are_another_version(tmp_path: Path) -> None:
+    versions = []
+    for labels in ("a", "b", "a"):
+        with storage.new_partition(str(tmp_path), "raw", "2013-05") as writer:
+            writer.write(pd.DataFrame({"value": [1]}))
+            made = writer.publish(source="here", source_sha256="s", contract_version="c", labels=labels)
+            versions.append(made.version)
+    assert versions == [1, 2, 1]
+
+
 def test_other_rows_become_the_next_version_and_the_old_one_stays(tmp_path: Path) -> None:
     first, second = put(tmp_path, [1]), put(tmp_path, [2], source_sha256="t")
     assert second.version == 2
