@@ -137,7 +137,7 @@ def released(released_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture(scope="session")
 def monitored_once(tmp_path_factory: pytest.TempPathFactory, new_mlflow_database: Path) -> Path:
-    """A project that has lived through May, which is too little, June, which gave version 1, and July, which it served."""
+    """A project that has lived through May (too little), June (which gave version 1) and July (which that served)."""
     from {{ cookiecutter.__package_name }}.replay.loop import replay
 
     folder = tmp_path_factory.mktemp("monitored")
