@@ -102,10 +102,10 @@ def place_months(axes: Axes, months: list[str]) -> None:
     axes.set_xlim(-0.6, len(months) - 0.4)
 
 
-def to_label(name: str) -> str:
+def to_label(name: str, length: int = LABEL_LENGTH) -> str:
     """A name from the data for a plot: on one line, not too long, and never a formula."""
     text = " ".join(name.split())
-    text = text if len(text) <= LABEL_LENGTH else f"{text[: LABEL_LENGTH - 1]}…"
+    text = text if len(text) <= length else f"{text[: length - 1]}…"
     return text.replace("$", r"\$")
 
 
@@ -124,14 +124,14 @@ def _new(title: str, panels: int, width: float = 5.2, height: float = 4.2) -> tu
     return figure, rows
 
 
-def soften(axes: Axes) -> None:
+def soften(axes: Axes, font_size: float = 9) -> None:
     """Let the data stand out: no frame, a light grid behind, small texts."""
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(GREY)
     axes.grid(color="#e4e8ec")
     axes.set_axisbelow(True)
-    axes.tick_params(length=0, labelsize=9, labelcolor=INK)
-    axes.xaxis.label.set_fontsize(9)
+    axes.tick_params(length=0, labelsize=font_size, labelcolor=INK)
+    axes.xaxis.label.set_fontsize(font_size)
 
 
 def _head(axes: Axes, title: str) -> None:
