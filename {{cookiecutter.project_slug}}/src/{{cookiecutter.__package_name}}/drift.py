@@ -13,7 +13,8 @@ Davison and Hinkley, Bootstrap Methods and their Application, section 8.2.3 (blo
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,14 @@ class Binning:
         known = self.categories[name]
         codes = pd.Index(known).get_indexer(pd.Index(values))
         return np.where(values.isna(), null, np.where(codes < 0, len(known), codes))
+
+    def labels(self, name: str) -> list[str]:
+        """What each bin holds, in words."""
+        if name in self.categories:
+            return [*map(str, self.categories[name]), "any other", "no value"]
+        edges = _shorten(self.edges[name])
+        between = [f"{low} to {high}" for low, high in pairwise(edges)]
+        return [f"below {edges[0]}", *between, f"{edges[-1]} and more", "no value"] if edges else ["any", "no value"]
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,37 @@ class ColumnDrift:
     @property
     def drifted(self) -> bool:
         return self.distance > self.threshold
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a month was compared with, and the month itself."""
+
+    binning: Binning
+    reference: Profile
+    month: Profile
+
+    def shares(self, name: str) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """Label of each bin of a column, and its share of the reference's rows and of the month's."""
+        reference, month = (each.counts[name].sum(axis=0) for each in (self.reference, self.month))
+        return self.binning.labels(name), reference / reference.sum(), month / month.sum()
+
+
+@dataclass(frozen=True)
+class Findings:
+    """How far a month is from the reference.
+
+    Attributes
+    ----------
+    columns : the most drifted first; none where `note` says why they were not measured
+    constant : features that have one value only, unlike before
+    counted : None where nothing was measured
+    """
+
+    columns: list[ColumnDrift]
+    note: str = ""
+    constant: list[str] = field(default_factory=list)
+    counted: Counted | None = None
 
 
 def choose_binning(sample: pd.DataFrame) -> Binning:
@@ -198,6 +238,18 @@ def is_alarm(columns: list[ColumnDrift], max_fraction: float) -> bool:
     features = [each for each in columns if each.column != PREDICTION]
     drifted = sum(each.drifted for each in features)
     return any(each.drifted for each in columns if each.column == PREDICTION) or drifted > max_fraction * len(features)
+
+
+def _shorten(numbers: list[float]) -> list[str]:
+    """As few digits as tell the numbers apart, but three, and all those before the point."""
+    for digits in range(3, 18):
+        texts = [
+            np.format_float_positional(each, max(digits, len(f"{abs(each):.0f}")), fractional=False, trim="-")
+            for each in numbers
+        ]
+        if len(set(texts)) == len(numbers):
+            break
+    return texts
 
 
 Predict = Callable[[pd.DataFrame], np.ndarray]

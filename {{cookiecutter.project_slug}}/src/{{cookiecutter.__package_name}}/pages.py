@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from html import escape
 
 from markdown_it import MarkdownIt
@@ -11,14 +12,17 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c2733; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
 h1, h2, h3 { line-height: 1.2; margin-top: 2rem }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums }
+table { display: block; overflow-x: auto }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #d9dee3; vertical-align: top }
 th { border-bottom-color: #8a97a3 }
-img { max-width: 100%; height: auto }
+td:first-child { min-width: 5rem }
+img { max-width: 100%; height: auto; vertical-align: top }
 code { background: #f1f3f5; padding: .1rem .3rem }
 @media (prefers-color-scheme: dark) { body { background: #14191e; color: #dfe5ea } code { background: #28313a }
   img { background: #fff } th, td { border-bottom-color: #38434d } }
 """
 DOTS_PER_INCH = 110
+MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!~&])")  # the bar is left to tables
 
 
 def html_page(title: str, markdown: str, figures: dict[str, Figure]) -> str:
@@ -37,6 +41,11 @@ def html_page(title: str, markdown: str, figures: dict[str, Figure]) -> str:
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
         f"<style>{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
     )
+
+
+def plain(text: str) -> str:
+    """Text from elsewhere, such as the name of a column, for Markdown to show as it is."""
+    return MARKS.sub(r"\\\1", " ".join(text.split()))
 
 
 def _data_uri(figure: Figure) -> str:

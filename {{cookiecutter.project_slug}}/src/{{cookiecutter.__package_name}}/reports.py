@@ -28,7 +28,7 @@ class Lineage:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table whose columns line up in plain text as well."""
-    cells = [list(header), *[[str(cell).replace("|", "\\|") for cell in row] for row in rows]]
+    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in (header, *rows)]
     widths = [max(len(row[at]) for row in cells) for at in range(len(header))]
     padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in cells]
     lines = [f"| {' | '.join(row)} |" for row in padded]

@@ -1,3 +1,7 @@
+import re
+from pathlib import Path
+
+import mlflow
 import pytest
 
 from {{ cookiecutter.__package_name }} import (
@@ -199,3 +203,11 @@ def test_record_and_figures_are_in_mlflow() -> None:
     assert metrics["drift_temp"] == next(each.ratio for each in last.drift if each.column == "temp")
     assert tracker.find_run(last.pipeline_run) == last.run_id
     assert Tracker(settings).find_run(last.pipeline_run) is None  # training runs stand alone in their experiment
+
+
+@pytest.mark.usefixtures("monitored")
+def test_page_of_the_month_is_in_mlflow_with_its_plots() -> None:
+    page = mlflow.artifacts.load_text(f"runs:/{records()[-1].run_id}/report.html")
+    assert "In 2013-07 monitoring found" in page
+    assert "from those of 2013-05 to 2013-06, which version 1 learned from" in page
+    assert re.findall(r'alt="plot: ([^"]+)"', page)[:3] == ["days-2013-07", "months", "columns"]

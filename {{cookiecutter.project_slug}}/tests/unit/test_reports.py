@@ -30,8 +30,8 @@ REPORT = Report(
 
 
 def test_table_lines_up_and_escapes_its_separator() -> None:
-    assert table(["a", "long"], [["x|y", 1]]).splitlines() == [
-        "| a    | long |",
+    assert table(["a", "b|c"], [["x|y", 1]]).splitlines() == [
+        "| a    | b\\|c |",
         "|------|------|",
         "| x\\|y | 1    |",
     ]

@@ -67,3 +67,8 @@ def parse_policy(text: str) -> Policy:
                 )
             overrides[found[1]] = found[2]
     return Policy(text, overrides)
+
+
+def describe(name: str) -> str:
+    """What a policy means, in words; of settings, that they are some."""
+    return ", ".join(MEANINGS.get(part, "with these settings") for part in name.split("+"))
