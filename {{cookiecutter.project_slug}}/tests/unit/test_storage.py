@@ -125,11 +125,11 @@ def test_unknown_dataset_is_named(tmp_path: Path) -> None:
         storage.load_dataset(str(tmp_path / "nothing.json"))
 
 
-def test_ledger_number_is_taken_once(tmp_path: Path) -> None:
-    storage.append_ledger(str(tmp_path), "model@local", 1, {"to": "1"})
+def test_number_of_a_journal_is_taken_once(tmp_path: Path) -> None:
+    storage.append_journal(str(tmp_path), "model@local", 1, {"to": "1"})
     with pytest.raises(FileExistsError):
-        storage.append_ledger(str(tmp_path), "model@local", 1, {"to": "2"})
-    assert storage.read_ledger(str(tmp_path), "model@local") == [{"to": "1"}]
+        storage.append_journal(str(tmp_path), "model@local", 1, {"to": "2"})
+    assert storage.read_journal(str(tmp_path), "model@local") == [{"to": "1"}]
 
 
 def test_every_store_that_fsspec_knows_will_do(rows) -> None:
@@ -139,6 +139,14 @@ def test_every_store_that_fsspec_knows_will_do(rows) -> None:
         partition = writer.publish(source="here", source_sha256="s", contract_version="c")
     dataset = storage.save_dataset(root, [partition])
     pd.testing.assert_frame_equal(storage.read_dataset(storage.load_dataset(dataset.uri)), rows(2))
-    storage.append_ledger(root, "model@local", 1, {})
+    storage.append_journal(root, "model@local", 1, {})
     with pytest.raises(FileExistsError):
-        storage.append_ledger(root, "model@local", 1, {})
+        storage.append_journal(root, "model@local", 1, {})
+
+
+def test_what_only_one_may_have_stays_with_the_first(tmp_path: Path) -> None:
+    assert storage.find_owner(str(tmp_path), "retraining/1") is None
+    assert storage.claim(str(tmp_path), "retraining/1", "first") == "first"
+    assert storage.claim(str(tmp_path), "retraining/1", "second") == "first"
+    assert storage.claim(str(tmp_path), "retraining/1", "first") == "first"
+    assert storage.find_owner(str(tmp_path), "retraining/1") == "first"
