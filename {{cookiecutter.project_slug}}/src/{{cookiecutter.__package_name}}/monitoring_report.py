@@ -127,8 +127,8 @@ def _drift_section(record: Record, learned_from: str, limits: Monitoring) -> str
         f"{drifted} of {len(features)} features did.**\n\n"
         "- distance: between the two distributions, in bits: 0 if they are the same, 1 if they have nothing in common "
         "(Jensen-Shannon divergence)\n"
-        "- threshold: the distance that the reference has from itself: of days drawn from it, plus of windows of it, "
-        f"both as long as the month; {_percent(limits.drift_confidence)} of each lie within\n"
+        "- threshold: how far months within the reference lie from it, by chance (days drawn from it) plus by season "
+        f"(days in a row); {_percent(limits.drift_confidence)} of each lie within\n"
         "- ratio: distance / threshold; above 1 the column drifted\n\n"
         f"{_drift_table(record.drift)}"
     )
