@@ -52,7 +52,7 @@ def rows() -> Rows:
             "arr_delay": 0.0,
             "delayed": [row % 2 for row in range(count)],
         })
-        return frame.assign(**columns).astype({"wind_gust": "float64"})
+        return frame.assign(**columns).astype({"wind_gust": "float64", "delayed": "float64"})
 
     return make
 
@@ -96,6 +96,7 @@ def enter_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}SOURCE__LAST_MONTH", "2013-07")
     monkeypatch.setenv(f"{ENV_PREFIX}EVALUATION__BOOTSTRAP_RESAMPLES", "200")
     monkeypatch.setenv(f"{ENV_PREFIX}MODEL__MAX_ITER", "40")
+    monkeypatch.setenv(f"{ENV_PREFIX}RETRAINING__FIRST_AFTER_MONTHS", "2")
 
 
 def fill_project(folder: Path, mlflow_database: Path) -> None:
@@ -131,6 +132,28 @@ def released(released_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     enter_project(tmp_path, monkeypatch)
     # Artifacts are read where they were written.
     shutil.copytree(released_once, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("artifacts"))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def monitored_once(tmp_path_factory: pytest.TempPathFactory, new_mlflow_database: Path) -> Path:
+    """A project that has lived through May (too little), June (which gave version 1) and July (which that served)."""
+    from {{ cookiecutter.__package_name }}.replay.loop import replay
+
+    folder = tmp_path_factory.mktemp("monitored")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        enter_project(folder, monkeypatch)
+        fill_project(folder, new_mlflow_database)
+        replay(["2013-05", "2013-06", "2013-07"])
+    return folder
+
+
+@pytest.fixture
+def monitored(monitored_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of its own in which version 1 has served July."""
+    enter_project(tmp_path, monkeypatch)
+    # Artifacts are read where they were written.
+    shutil.copytree(monitored_once, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("artifacts"))
     return tmp_path
 
 

@@ -15,7 +15,7 @@ from .errors import PipelineError, StackError
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
 
 Month = Annotated[
-    str | None, typer.Option(help="Newest month, which is held out, as YYYY-MM.", show_default="the last")
+    str | None, typer.Option(help="Newest month, which is held out, as YYYY-MM.", show_default="the last with labels")
 ]
 Refresh = Annotated[bool, typer.Option(help="Take a source that changed as a new version of its month.")]
 DatasetUri = Annotated[str, typer.Option("--dataset", help="URI that the stage before printed.")]
@@ -132,6 +132,72 @@ def score(
         _print(facts)
     else:
         print(f"{facts['result']}\n{facts['scores_uri']}")
+
+
+@app.command()
+def monitor(
+    month: Annotated[str | None, typer.Option(help="As YYYY-MM.", show_default="the newest clean one")] = None,
+) -> None:
+    """Look for drift and decay in a clean month; a month that was monitored with these rows is found."""
+    from . import stages
+
+    _print(stages.monitor(_new_name(), month))
+
+
+@app.command()
+def year(
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="To compare with pipeline.toml: frozen, always, settings such as "
+            "'retraining.every_months=1,training.window_months=3', or several joined by +. May be repeated.",
+            show_default="frozen and always",
+        ),
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="The configured policy on a live Airflow.")] = False,
+    first: Annotated[str | None, typer.Option("--from", help="First month.", show_default="11 before the last")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last month.", show_default="the source's last")] = None,
+) -> None:
+    """Live through a year of the source again, month by month: what would have been served, by which policy."""
+    from .config import load_settings
+    from .console import new_console
+    from .replay import year as replaying
+
+    settings, console = load_settings(), new_console()
+    months = replaying.choose_months(settings, first, last)
+    outcomes = replaying.replay_year(settings, console, policy or ["frozen", "always"], months, live)
+    span = replaying.span_served(outcomes, settings.retraining.first_after_months)
+    replaying.print_comparison(console, outcomes, span)
+    for file in replaying.write_pages(settings.home / "var" / "year", outcomes, span):
+        console.print(f"  {file}", soft_wrap=True)
+
+
+@app.command()
+def simulate_drift(
+    month: Annotated[str, typer.Argument(help="Month that arrives changed, as YYYY-MM.")],
+    column: Annotated[str, typer.Option(help="Of the contract; the target, to change the labels.")],
+    shift: Annotated[float | None, typer.Option(help="Add it.")] = None,
+    scale: Annotated[float | None, typer.Option(help="Multiply by it.")] = None,
+    constant: Annotated[float | None, typer.Option(help="Set all values to it.")] = None,
+    nulls: Annotated[float | None, typer.Option(help="Empty this share of the rows.")] = None,
+    shuffle: Annotated[float | None, typer.Option(help="Shuffle this share of the rows among themselves.")] = None,
+    flip: Annotated[float | None, typer.Option(help="Turn this share of the labels into their contrary.")] = None,
+    policy: Annotated[str, typer.Option(help="As for `year`.")] = "configured",
+) -> None:
+    """Let a month arrive changed, in a world of its own, and see which alarms it raises and what follows."""
+    from .config import load_settings
+    from .console import new_console
+    from .errors import ConfigError
+    from .replay import year as replaying
+    from .replay.perturbation import Perturbation
+
+    kinds = {"shift": shift, "scale": scale, "constant": constant, "nulls": nulls, "shuffle": shuffle, "flip": flip}
+    given = [(kind, amount) for kind, amount in kinds.items() if amount is not None]
+    if len(given) != 1:
+        raise ConfigError(f"one change is wanted, by one of --{', --'.join(kinds)}")
+    settings, console = load_settings(), new_console()
+    change = Perturbation(month, column, given[0][0], given[0][1])  # type: ignore[arg-type]
+    replaying.print_months(console, replaying.simulate(settings, console, change, policy))
 
 
 @app.command()

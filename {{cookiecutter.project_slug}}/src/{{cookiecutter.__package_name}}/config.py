@@ -60,6 +60,21 @@ class Source(Section):
         return self
 
 
+class Labels(Section):
+    """Where a month's outcomes are, and when they are known."""
+
+    uri: str = ""
+    delay_months: int = Field(0, ge=0, le=120)
+    min_labelled_fraction: float = Field(0.9, gt=0, le=1)
+
+    @field_validator("uri")
+    @classmethod
+    def _is_one_a_month(cls, value: str) -> str:
+        if value and "{month}" not in value:
+            raise ValueError("no {month} in it, such as data/outcomes-{month}.csv; empty: outcomes are in the source")
+        return value
+
+
 class Storage(Section):
     """Where everything that a run makes is kept."""
 
@@ -235,6 +250,7 @@ class Settings(BaseSettings):
 
     home: Path
     source: Source
+    labels: Labels = Labels()
     storage: Storage = Storage()
     schedule: Schedule = Schedule()
     validation: Validation = Validation()

@@ -83,6 +83,7 @@ def print_run(console: Console, run: dict[str, Any]) -> None:
     console.print(
         f"[bold]Data[/]       {len(run['months'])} months {run['months'][0]} to {run['months'][-1]}, "
         f"{run['rows']:,} clean rows, {run['quarantined']:,} quarantined"
+        + (f", {run['unlabelled']:,} without a label" if run["unlabelled"] else "")
     )
     console.print(f"[bold]Held out[/]   {run['holdout_month']}, unseen in training")
     console.print()

@@ -1,6 +1,7 @@
 """The data contract, declared once; reading, validation, features and the model's signature derive from it.
 
-One row is one scheduled departure. Everything that is not an outcome is known two hours before it.
+One row is one scheduled departure. Everything that is not an outcome is known two hours before it; an outcome is null
+until it is known.
 """
 
 import hashlib
@@ -71,7 +72,7 @@ SCHEMA = pa.DataFrameSchema(
         "arr_delay": _column(
             "outcome", "float64", "arrival delay", _between(-180, 2880), unit="minutes", nullable=True
         ),
-        "delayed": _column("target", "int64", f"1: {POSITIVE}", pa.Check.isin([0, 1])),
+        "delayed": _column("target", "float64", f"1: {POSITIVE}", pa.Check.isin([0, 1]), nullable=True),
     },
     strict=True,
 )
@@ -91,6 +92,8 @@ TIME = columns("time")[0]
 TARGET = columns("target")[0]
 OUTCOMES = columns("outcome", "target")
 FEATURES = columns("time", "feature")
+LABEL_COLUMNS = [name for name in DTYPES if name in {*KEY, *OUTCOMES}]
+"""What a file of labels has."""
 
 
 def select_features(names: list[str]) -> list[str]:
@@ -117,6 +120,26 @@ def select_features(names: list[str]) -> list[str]:
 def is_text(name: str) -> bool:
     """Whether a column holds text (a category) rather than a number or a time."""
     return DTYPES[name] == "str"
+
+
+def labelled(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose target is known; whatever learns or measures sees no others."""
+    known = frame[TARGET].notna()
+    return frame if known.all() else frame[known].reset_index(drop=True)
+
+
+def parse(name: str, values: pd.Series) -> pd.Series:
+    """A column in its dtype, integers with gaps as floats; a value that does not parse is null."""
+    dtype = DTYPES[name]
+    if str(values.dtype) == dtype:
+        return values
+    if dtype.startswith("datetime"):
+        # A time with an offset is another time than the contract's, which has none: it does not parse.
+        with_offset = values.astype("str").str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", regex=True, na=False)
+        return pd.to_datetime(values.mask(with_offset), errors="coerce", format="ISO8601").astype(dtype)
+    if dtype == "str":
+        return values.astype("str").where(values.notna(), None)
+    return pd.to_numeric(values, errors="coerce")
 
 
 def empty_frame() -> pd.DataFrame:

@@ -1,16 +1,20 @@
 """How far a month's columns and predictions are from what the champion learned from.
 
-What counts as far is learned from the reference itself: windows of as many days as the month has are compared with the
-rest of it. A fixed threshold cries wolf, since the weather of one month always differs from that of another.
+What counts as far is learned from the reference itself, as a fixed threshold cries wolf: months differ by the days that
+they happen to get, and by the season. So days of the reference are drawn, and windows of days that follow each other
+are compared with the rest; the threshold allows for both together.
+
 
 References
 ----------
 Lin, Divergence Measures Based on the Shannon Entropy, IEEE Transactions on Information Theory 37, 1991.
+Davison and Hinkley, Bootstrap Methods and their Application, section 8.2.3 (block resampling).
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +27,8 @@ PREDICTION = "prediction"
 NUMBER_BINS = 10
 MAX_CATEGORIES = 20
 SAMPLE_ROWS = 100_000
+DRAWS = 500
+SEED = 1
 MIN_WINDOWS = 2  # a reference shorter than so many months has nothing to compare within itself
 
 
@@ -51,6 +57,14 @@ class Binning:
         known = self.categories[name]
         codes = pd.Index(known).get_indexer(pd.Index(values))
         return np.where(values.isna(), null, np.where(codes < 0, len(known), codes))
+
+    def labels(self, name: str) -> list[str]:
+        """What each bin holds, in words."""
+        if name in self.categories:
+            return [*map(str, self.categories[name]), "any other", "no value"]
+        edges = _shorten(self.edges[name])
+        between = [f"{low} to {high}" for low, high in pairwise(edges)]
+        return [f"below {edges[0]}", *between, f"{edges[-1]} and more", "no value"] if edges else ["any", "no value"]
 
 
 @dataclass(frozen=True)
@@ -84,7 +98,7 @@ class ColumnDrift:
 
     Attributes
     ----------
-    threshold : that of the reference's own windows, but for the most distant
+    threshold : what days drawn from the reference and windows of it differ by
     """
 
     column: str
@@ -98,6 +112,37 @@ class ColumnDrift:
     @property
     def drifted(self) -> bool:
         return self.distance > self.threshold
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a month was compared with, and the month itself."""
+
+    binning: Binning
+    reference: Profile
+    month: Profile
+
+    def shares(self, name: str) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """Label of each bin of a column, and its share of the reference's rows and of the month's."""
+        reference, month = (each.counts[name].sum(axis=0) for each in (self.reference, self.month))
+        return self.binning.labels(name), reference / reference.sum(), month / month.sum()
+
+
+@dataclass(frozen=True)
+class Findings:
+    """How far a month is from the reference.
+
+    Attributes
+    ----------
+    columns : the most drifted first; none where `note` says why they were not measured
+    constant : features that have one value only, unlike before
+    counted : None where nothing was measured
+    """
+
+    columns: list[ColumnDrift]
+    note: str = ""
+    constant: list[str] = field(default_factory=list)
+    counted: Counted | None = None
 
 
 def choose_binning(sample: pd.DataFrame) -> Binning:
@@ -159,7 +204,7 @@ def measure(reference: Profile, month: Profile, confidence: float) -> list[Colum
 
     Parameters
     ----------
-    confidence : share of the reference's windows that lie within the threshold
+    confidence : share of draws, and of windows, that lie within what the threshold allows for them
 
     Raises
     ------
@@ -169,15 +214,17 @@ def measure(reference: Profile, month: Profile, confidence: float) -> list[Colum
     n_days, n_reference = len(month.days), len(reference.days)
     if not n_days or n_reference < MIN_WINDOWS * n_days * 0.9:  # February and March are two months of March's length
         raise ValueError(f"{n_days} days cannot be compared with a reference of {n_reference} days")
+    drawn = np.random.default_rng(SEED).multinomial(n_days, np.full(n_reference, 1 / n_reference), size=DRAWS)
     found = []
     for name, days in reference.counts.items():
         total = days.sum(axis=0)
         # Windows go on at the beginning where they reach the end, so that each day is in as many.
         sums = np.vstack([np.zeros_like(total), np.cumsum(np.vstack([days, days]), axis=0)])
         windows = sums[n_days : n_days + n_reference] - sums[:n_reference]
-        among_themselves = _divergence(windows, total - windows)
-        distance = float(_divergence(month.counts[name].sum(axis=0), total))
-        found.append(ColumnDrift(name, distance, float(np.quantile(among_themselves, confidence))))
+        by_chance, by_season = _divergence(drawn @ days, total), _divergence(windows, total - windows)
+        threshold = np.quantile(by_chance, confidence) + np.quantile(by_season, confidence)
+        distance = _divergence(month.counts[name].sum(axis=0), total)
+        found.append(ColumnDrift(name, float(distance), float(threshold)))
     return sorted(found, key=lambda each: -each.ratio)
 
 
@@ -191,6 +238,18 @@ def is_alarm(columns: list[ColumnDrift], max_fraction: float) -> bool:
     features = [each for each in columns if each.column != PREDICTION]
     drifted = sum(each.drifted for each in features)
     return any(each.drifted for each in columns if each.column == PREDICTION) or drifted > max_fraction * len(features)
+
+
+def _shorten(numbers: list[float]) -> list[str]:
+    """As few digits as tell the numbers apart, but three, and all those before the point."""
+    for digits in range(3, 18):
+        texts = [
+            np.format_float_positional(each, max(digits, len(f"{abs(each):.0f}")), fractional=False, trim="-")
+            for each in numbers
+        ]
+        if len(set(texts)) == len(numbers):
+            break
+    return texts
 
 
 Predict = Callable[[pd.DataFrame], np.ndarray]

@@ -33,7 +33,12 @@ class SliceResult:
 
 @dataclass(frozen=True)
 class Report:
-    """All that is measured on the held-out month; losses in nats a row."""
+    """All that is measured on the held-out month; losses in nats a row.
+
+    Attributes
+    ----------
+    unlabelled : rows of the month that are not measured, since their target is not known
+    """
 
     rows: int
     days: int
@@ -44,6 +49,7 @@ class Report:
     loss_over_baseline: Estimate
     loss_over_champion: Estimate | None
     slices: list[SliceResult]
+    unlabelled: int = 0
 
 
 def row_losses(target: np.ndarray, probability: np.ndarray) -> np.ndarray:
@@ -59,15 +65,17 @@ def evaluate(
     champion_probability: np.ndarray | None,
     settings: Evaluation,
     seed: int,
+    unlabelled: int = 0,
 ) -> Report:
     """Measure a model on the held-out month.
 
     Parameters
     ----------
-    frame : the held-out rows
+    frame : the held-out rows whose target is known
     probability : the model's, shape (n_rows,)
     base_rate : share of positives in the training span, which the naive baseline predicts for every row
     champion_probability : the champion's on the same rows, shape (n_rows,); None where there is no champion
+    unlabelled : how many rows the month has beside these
     """
     target = frame[contract.TARGET].to_numpy()
     days = frame[contract.TIME].dt.floor("D").to_numpy()
@@ -106,6 +114,7 @@ def evaluate(
         loss_over_baseline=draws.mean(losses - baseline),
         loss_over_champion=None if over_champion is None else draws.mean(over_champion),
         slices=slices,
+        unlabelled=unlabelled,
     )
 
 

@@ -24,7 +24,7 @@ def draw_figures(
 
     Parameters
     ----------
-    frame : the held-out rows
+    frame : the held-out rows whose target is known
     min_slice_rows : slices with fewer are drawn in grey
     """
     target, probability = frame[contract.TARGET].to_numpy(), predict(model, frame)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -28,13 +29,23 @@ def last_complete_month(today: date) -> str:
     return months_between("0001-01", f"{today:%Y-%m}")[-2]
 
 
-def choose_months(source: Source, month: str | None, window_months: int, today: date) -> list[str]:
+def newest_labelled(month: str, delay_months: int) -> str:
+    """The newest month whose outcomes are known when `month` is the last complete one."""
+    index = int(month[:4]) * 12 + int(month[5:]) - 1 - delay_months
+    return f"{index // 12:04d}-{index % 12 + 1:02d}"
+
+
+def choose_months(
+    source: Source, month: str | None, window_months: int, today: date, delay_months: int = 0, least: int = 2
+) -> list[str]:
     """The months of one run: up to `month`, and no further back than the window.
 
     Parameters
     ----------
     month : the newest month, which will be held out; None: the last that there can be
     window_months : how many months to train on, before the one held out; 0: all
+    delay_months : how far, if no `month` is given, to stay behind the last one
+    least : so many months are needed: one to learn from and one to hold out, where a model is trained
 
     Raises
     ------
@@ -42,14 +53,16 @@ def choose_months(source: Source, month: str | None, window_months: int, today: 
         If `month` is no month, lies outside the source, or leaves nothing to train on.
     """
     newest = source.last_month or last_complete_month(today)
-    month = month or newest
+    by_default = f" (the newest whose labels are known, by [labels] delay_months = {delay_months})"
+    why = by_default if delay_months and not month else ""
+    month = month or newest_labelled(newest, delay_months)
     if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
         raise SourceError(f"month {month!r}: not a month; write it as {newest}")
     if not source.first_month <= month <= newest:
-        raise SourceError(f"month {month}: outside the source, which has {source.first_month} to {newest}")
+        raise SourceError(f"month {month}{why}: outside the source, which has {source.first_month} to {newest}")
     months = months_between(source.first_month, month)
-    if len(months) < 2:
-        raise SourceError(f"month {month}: the first of the source; there is no month before it to train on")
+    if len(months) < least:
+        raise SourceError(f"month {month}{why}: the first of the source; there is no month before it to train on")
     return months[-(window_months + 1) :] if window_months else months
 
 
@@ -57,12 +70,15 @@ class ValueNotParsedError(Exception):
     """A value is not of its column's dtype; the file has to be read as text."""
 
 
-def read_source(path: Path, source: Source, *, as_text: bool = False) -> Iterator[pa.RecordBatch]:
+def read_source(
+    path: Path, source: Source, columns: list[str] | None = None, *, as_text: bool = False
+) -> Iterator[pa.RecordBatch]:
     """Batches of a CSV (plain or gzip) or Parquet file, with the contract's columns in its order.
 
     Parameters
     ----------
     path : a name that ends in .csv, .csv.gz or .parquet
+    columns : those of the contract that the file has to have, and no others; default: all
     as_text : leave every value as it is written, so that validation can point at the rows that do not parse
 
     Raises
@@ -72,18 +88,43 @@ def read_source(path: Path, source: Source, *, as_text: bool = False) -> Iterato
     SourceError
         If the file is empty, truncated, has another delimiter or cannot be read.
     ContractError
-        If a column is missing or is not in the contract.
+        If a column is missing or is not wanted.
     """
+    rows = 0
+    for batch in _read(path, source, columns or list(contract.DTYPES), as_text):
+        rows += batch.num_rows
+        yield batch
+    if not rows:
+        raise SourceError(f"{path}: a header and no rows; fetch it again")
+
+
+def read_labels(path: Path, source: Source) -> pd.DataFrame:
+    """A whole file of labels: key and outcomes, each value typed or, if one of them does not parse, all as text.
+
+    A header without rows is a file of labels as well: none is known yet.
+
+    Raises
+    ------
+    SourceError, ContractError
+        As `read_source`.
+    """
+    try:
+        batches = list(_read(path, source, contract.LABEL_COLUMNS, as_text=False))
+    except ValueNotParsedError:
+        batches = list(_read(path, source, contract.LABEL_COLUMNS, as_text=True))
+    if not batches:
+        return contract.empty_frame()[contract.LABEL_COLUMNS]
+    return pa.Table.from_batches(batches).to_pandas()
+
+
+def _read(path: Path, source: Source, columns: list[str], as_text: bool) -> Iterator[pa.RecordBatch]:
     if path.stat().st_size == 0:
         raise SourceError(f"{path}: empty file (0 bytes); fetch it again")
-    typed = pa.Schema.from_pandas(contract.empty_frame(), preserve_index=False)
+    typed = pa.Schema.from_pandas(contract.empty_frame()[columns], preserve_index=False)
     schema = pa.schema([(name, pa.large_string()) for name in typed.names]) if as_text else typed
     read = _read_parquet if path.suffix == ".parquet" else _read_csv
-    rows = 0
     try:
-        for batch in read(path, source, schema):
-            rows += batch.num_rows
-            yield batch
+        yield from read(path, source, schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         if _is_conversion(error) and not as_text:
             raise ValueNotParsedError(str(error)) from error
@@ -92,14 +133,12 @@ def read_source(path: Path, source: Source, *, as_text: bool = False) -> Iterato
         raise SourceError(f"{path}: not UTF-8 text: {error}; convert it") from error
     except OSError as error:
         raise SourceError(f"{path}: truncated or damaged: {error}; fetch it again") from error
-    if not rows:
-        raise SourceError(f"{path}: a header and no rows; fetch it again")
 
 
 def _read_csv(path: Path, source: Source, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     parsing = pyarrow.csv.ParseOptions(delimiter=source.delimiter)
     with pyarrow.csv.open_csv(path, parse_options=parsing) as reader:
-        check_columns(path, reader.schema.names, source.delimiter)
+        check_columns(path, reader.schema.names, schema.names, source.delimiter)
     conversion = pyarrow.csv.ConvertOptions(
         column_types=schema,
         include_columns=schema.names,
@@ -113,22 +152,25 @@ def _read_csv(path: Path, source: Source, schema: pa.Schema) -> Iterator[pa.Reco
 
 def _read_parquet(path: Path, source: Source, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
-        check_columns(path, file.schema_arrow.names, source.delimiter)
+        check_columns(path, file.schema_arrow.names, schema.names, source.delimiter)
         for batch in file.iter_batches(BATCH_ROWS, columns=schema.names):
             yield batch.select(schema.names).cast(schema)
 
 
-def check_columns(path: Path, found: list[str], delimiter: str) -> None:
+def check_columns(path: Path, found: list[str], expected: list[str], delimiter: str) -> None:
     """Compare a header with the contract.
+
+    Parameters
+    ----------
+    expected : the contract's columns that belong into the file
 
     Raises
     ------
     SourceError
         If the header looks like one of another delimiter.
     ContractError
-        If a column is missing, is not in the contract or stands there twice.
+        If a column is missing, does not belong there or stands there twice.
     """
-    expected = list(contract.SCHEMA.columns)
     if len(found) == 1 and len(expected) > 1:
         other = next((mark for mark in ",;\t|" if mark != delimiter and mark in found[0]), None)
         if other:
@@ -139,13 +181,25 @@ def check_columns(path: Path, found: list[str], delimiter: str) -> None:
         f"{label} {', '.join(repr(name) for name in names)}"
         for label, names in (
             ("missing", [name for name in expected if name not in found]),
-            ("not in the contract", [name for name in found if name not in expected]),
+            ("not in the contract", [name for name in found if name not in contract.DTYPES]),
+            ("of another file", [name for name in found if name in contract.DTYPES and name not in expected]),
             ("twice", sorted({name for name in found if found.count(name) > 1})),
         )
         if names
     ]
     if complaints:
-        raise ContractError(f"{path}: columns {'; '.join(complaints)}; mend the source or change contract.py")
+        remedy = _explain_outcomes(found, expected) or "mend the file or change contract.py"
+        raise ContractError(f"{path}: columns {'; '.join(complaints)}; {remedy}")
+
+
+def _explain_outcomes(found: list[str], expected: list[str]) -> str:
+    """What to do if outcomes are in the source and [labels] uri says otherwise, or the other way round."""
+    outcomes = set(contract.OUTCOMES)
+    if outcomes & set(found) and not outcomes & set(expected):
+        return 'outcomes come from [labels] uri: take them out of the source, or set that to ""'
+    if outcomes <= set(expected) and not outcomes & set(found):
+        return "add the outcomes, or name the file that has them in [labels] uri"
+    return ""
 
 
 def _is_conversion(error: Exception) -> bool:

@@ -52,7 +52,7 @@ class DayBootstrap:
         return self.estimate(self.ratios(values * counted, counted))
 
     def ratios(self, numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
-        """Sum of the one over sum of the other (shape (n_rows,) each) in each draw, the first being the sample itself."""
+        """Sum of the one over sum of the other, shape (n_rows,) each, of each draw; the first is the sample itself."""
         with np.errstate(invalid="ignore"):  # a draw may hold none of a slice's days
             return (self._weights @ self._by_day(numerators)) / (self._weights @ self._by_day(denominators))
 

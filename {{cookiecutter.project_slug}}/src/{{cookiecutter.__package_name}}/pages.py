@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from html import escape
 from itertools import pairwise
 
@@ -14,19 +15,20 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #1c2733; max-width: 72rem; m
 h1, h2, h3 { line-height: 1.2; margin-top: 2rem }
 ul { padding-left: 1.2rem }
 blockquote { margin: 1rem 0; padding: .1rem 1rem; border-left: 4px solid #c62828; background: #fdecea }
-.table, p:has(> img) { overflow-x: auto }
+.table { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { text-align: left; padding: .25rem 1rem .25rem 0; border-bottom: 1px solid #d9dee3; vertical-align: top;
-  white-space: nowrap }
+th, td { text-align: left; padding: .25rem 1rem .25rem 0; border-bottom: 1px solid #d9dee3; vertical-align: top }
 th { border-bottom-color: #8a97a3 }
+td { white-space: nowrap }
 td.long { white-space: normal; overflow-wrap: anywhere; min-width: 16rem }
-img { max-width: 100%; min-width: 30rem; height: auto }
+img { max-width: 100%; height: auto; vertical-align: top }
 code { background: #f1f3f5; padding: .1rem .3rem }
 @media (prefers-color-scheme: dark) { body { background: #14191e; color: #dfe5ea } code { background: #28313a }
   blockquote { background: #3a2326 } img { background: #fff } th, td { border-bottom-color: #38434d } }
 """
 DOTS_PER_INCH = 110
-LONG_CHARACTERS = 40  # in a cell: more may be broken into lines
+LONG_CHARACTERS = 30  # of a cell; longer ones may be broken into lines
+MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!~&])")  # the bar is left to tables
 
 
 def html_page(title: str, markdown: str, figures: dict[str, Figure]) -> str:
@@ -56,6 +58,11 @@ def _to_html(markdown: str) -> str:
     body = parser.renderer.render(tokens, parser.options, {})
     # Whatever a page quotes, its own tags are the only ones that stand there unescaped.
     return body.replace("<table>", '<div class="table">\n<table>').replace("</table>", "</table>\n</div>")
+
+
+def plain(text: str) -> str:
+    """Text from elsewhere, such as the name of a column, for Markdown to show as it is."""
+    return MARKS.sub(r"\\\1", " ".join(text.split()))
 
 
 def _data_uri(figure: Figure) -> str:

@@ -21,7 +21,9 @@ from .evaluation import row_losses
 from .intervals import DayBootstrap, Estimate
 
 LOGIT_BINS = np.arange(-8.0, 8.05, 0.1)
-CENTRES = np.append(LOGIT_BINS - 0.05, LOGIT_BINS[-1] + 0.05)
+N_BINS = len(LOGIT_BINS) + 1
+Batch = tuple[pd.Series, np.ndarray, np.ndarray]
+"""Time, target and probability of some rows."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class PerformanceTally:
     def __init__(self) -> None:
         self._counts: dict[str, np.ndarray] = {}  # by day, shape (2 classes, n_bins)
         self._sums: dict[str, np.ndarray] = {}  # by day: probability and loss
+        self._logits = np.zeros(N_BINS)  # their sum in each bin
 
     def add(self, time: pd.Series, target: np.ndarray, probability: np.ndarray) -> None:
         """Count rows.
@@ -77,13 +80,15 @@ class PerformanceTally:
         time, target, probability : shape (n_rows,) each; no nulls
         """
         inside = np.clip(probability, 1e-9, 1 - 1e-9)
-        bins = np.searchsorted(LOGIT_BINS, np.log(inside / (1 - inside)), side="right")
-        cell = target.astype("int64") * len(CENTRES) + bins
+        logits = np.log(inside / (1 - inside))
+        bins = np.searchsorted(LOGIT_BINS, logits, side="right")
+        self._logits += np.bincount(bins, logits, minlength=N_BINS)
+        cell = target.astype("int64") * N_BINS + bins
         losses = row_losses(target, probability)
         day_of_row, days = pd.factorize(time.dt.strftime("%Y-%m-%d"))
         for at, day in enumerate(days.tolist()):
             rows = day_of_row == at
-            counts = np.bincount(cell[rows], minlength=2 * len(CENTRES)).reshape(2, -1)
+            counts = np.bincount(cell[rows], minlength=2 * N_BINS).reshape(2, -1)
             sums = np.array([probability[rows].sum(), losses[rows].sum()])
             self._counts[day] = self._counts.get(day, 0) + counts
             self._sums[day] = self._sums.get(day, 0) + sums
@@ -97,8 +102,10 @@ class PerformanceTally:
             If the labels are of one class only: nothing can be recalibrated to that.
         """
         days = sorted(self._counts)
-        counts = np.array([self._counts[day] for day in days]).reshape(len(days), 2, len(CENTRES))
-        gained = -np.diff([_losses(CENTRES), _losses(_recalibrate(counts.sum(axis=0)))], axis=0)[0]
+        counts = np.array([self._counts[day] for day in days]).reshape(len(days), 2, N_BINS)
+        in_all = counts.sum(axis=0)
+        logits = self._logits / np.maximum(in_all.sum(axis=0), 1)
+        gained = _losses(logits) - _losses(_recalibrate(logits, in_all))
         return DailyPerformance(
             days=days,
             rows=counts.sum(axis=(1, 2)).tolist(),
@@ -109,8 +116,8 @@ class PerformanceTally:
         )
 
 
-def tally(batches: Iterable[tuple[pd.Series, np.ndarray, np.ndarray]]) -> DailyPerformance:
-    """Add up batches of time, target and probability; see `PerformanceTally`."""
+def tally(batches: Iterable[Batch]) -> DailyPerformance:
+    """Add up batches; see `PerformanceTally`."""
     adding = PerformanceTally()
     for time, target, probability in batches:
         adding.add(time, target, probability)
@@ -122,13 +129,13 @@ def _losses(logits: np.ndarray) -> np.ndarray:
     return np.array([np.logaddexp(0, logits), np.logaddexp(0, -logits)])
 
 
-def _recalibrate(counts: np.ndarray) -> np.ndarray:
+def _recalibrate(logits: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The logits that the bins should have had, by intercept and slope; shape (n_bins,)."""
     if not counts.sum(axis=1).all():
         raise ValueError("the labels are all the same")
-    logits, labels = np.tile(CENTRES, 2).reshape(-1, 1), np.repeat([0, 1], len(CENTRES))
-    fitted = LogisticRegression(C=np.inf).fit(logits, labels, sample_weight=counts.ravel())
-    return fitted.decision_function(CENTRES.reshape(-1, 1))
+    labels = np.repeat([0, 1], len(logits))
+    fitted = LogisticRegression(C=np.inf).fit(np.tile(logits, 2).reshape(-1, 1), labels, sample_weight=counts.ravel())
+    return fitted.decision_function(logits.reshape(-1, 1))
 
 
 def measure(

@@ -3,14 +3,11 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from . import contract
 from .checks import Check
 from .evaluation import Report
 from .validation import MonthFacts
-
-ADDRESS_MARKS = ":/?#[]@!$&'()*+,;=%~"
 
 
 @dataclass(frozen=True)
@@ -27,11 +24,12 @@ class Lineage:
     contract_version: str
     config_digest: str
     code_commit: str
+    unlabelled: int = 0
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table whose columns line up in plain text as well."""
-    cells = [list(header), *[[str(cell).replace("|", "\\|") for cell in row] for row in rows]]
+    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in (header, *rows)]
     widths = [max(len(row[at]) for row in cells) for at in range(len(header))]
     padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in cells]
     lines = [f"| {' | '.join(row)} |" for row in padded]
@@ -39,34 +37,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
-class Markdown(str):
-    """Text that is Markdown already and need not be protected."""
-
-
-def as_text(value: object) -> Markdown:
-    """Markdown that shows a value as it is, on one line, whatever marks are in it; nothing for None."""
-    if isinstance(value, Markdown):
-        return value
-    line = "" if value is None else " ".join(str(value).split())
-    # All of ASCII's punctuation but the separator of cells, which `table` takes care of.
-    return Markdown(re.sub(r"[!-/:-@\[-`{}~]", r"\\\g<0>", line))
-
-
-def link(text: object, address: str) -> Markdown:
-    """A link to a web page; the text alone where the address is none."""
-    if not address.startswith(("http://", "https://")):
-        return as_text(text)
-    return Markdown(f"[{as_text(text)}](<{quote(address, safe=ADDRESS_MARKS)}>)")
+def count_rows(rows: int, unlabelled: int) -> str:
+    """Rows that were learned from or measured, and those that could not be."""
+    return f"{rows:,} rows" + (f" ({unlabelled:,} without a label left out)" if unlabelled else "")
 
 
 def without_secrets(text: str) -> str:
     """A text whose addresses name no user and no password, for everyone to read."""
     return re.sub(r"://[^\s/:@]*(:[^\s@]*)?@", "://", text)
-
-
-def text_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table of what others have written: it is shown as it is, but for cells that are `Markdown`."""
-    return table([as_text(name) for name in header], ([as_text(cell) for cell in row] for row in rows))
 
 
 def checks_table(checks: Iterable[Check]) -> str:
@@ -77,9 +55,13 @@ def checks_table(checks: Iterable[Check]) -> str:
 def validation_report(months: dict[str, tuple[MonthFacts, list[Check]]]) -> str:
     """Rows, nulls and checks of every month of the run."""
     overview = table(
-        ["month", "rows", "quarantined", "checks passed"],
+        ["month", "rows", "quarantined", "unlabelled", "checks passed"],
         [
-            [month, f"{facts.rows:,}", f"{facts.quarantined:,}", f"{sum(c.passed for c in checks)} of {len(checks)}"]
+            [
+                month,
+                *(f"{count:,}" for count in (facts.rows, facts.quarantined, facts.unlabelled)),
+                f"{sum(c.passed for c in checks)} of {len(checks)}",
+            ]
             for month, (facts, checks) in months.items()
         ],
     )
@@ -126,7 +108,8 @@ def approval_request(
     linked = [f"[{name}]({to})" if to.startswith("http") else f"{name}: {to}" for name, to in links.items()]
     figures = table(["metric", "value [interval]"], report.metrics.items())
     return (
-        f"Measured on {report.rows:,} rows, {report.days} days. In MLflow: {', '.join(linked)}.\n\n"
+        f"Measured on {count_rows(report.rows, report.unlabelled)}, {report.days} days. "
+        f"In MLflow: {', '.join(linked)}.\n\n"
         f"## To look at\n\n{look_at}\n\n## Champion and challenger\n\n{comparison_table(report, champion)}\n\n"
         f"## Verdict\n\n{checks_table(checks)}\n\n## Figures\n\n{figures}\n\n"
         f"## By slice\n\n{slices_table(report)}\n"
@@ -191,16 +174,16 @@ It ranks and informs; it does not explain causes, and says nothing of data outsi
 
 ## Data
 
-{lineage.rows:,} rows, months {lineage.months[0]} to {lineage.months[-1]}.
+{count_rows(lineage.rows, lineage.unlabelled)}, months {lineage.months[0]} to {lineage.months[-1]}.
 
 {features}
 
 ## Quality
 
-Measured on {report.rows:,} rows of {lineage.holdout_month} ({report.days} days, {report.rate:.1%} positive), by a
-model that was trained on {trained[0]} to {trained[-1]} only. The released model was then fitted again on all months,
-{lineage.holdout_month} included, with the same settings; no month is left that it has not seen, and these figures
-stay those of the held-out one. Intervals: bootstrap by days.
+Measured on {count_rows(report.rows, report.unlabelled)} of {lineage.holdout_month} ({report.days} days,
+{report.rate:.1%} positive), by a model that was trained on {trained[0]} to {trained[-1]} only. The released model was
+then fitted again on all months, {lineage.holdout_month} included, with the same settings; no month is left that it
+has not seen, and these figures stay those of the held-out one. Intervals: bootstrap by days.
 
 {metrics_table(report)}
 

@@ -83,6 +83,7 @@ def _read(settings: Settings, tracker: Tracker, ledger: list[LedgerEntry]) -> di
                 "month": newest.month,
                 "version": newest.version,
                 "rows": newest.rows,
+                "unlabelled": newest.facts.get("unlabelled", 0),
                 "quarantined": newest.facts["quarantined"],
                 "sha256": newest.sha256,
             }
@@ -113,6 +114,7 @@ def find_run(settings: Settings, pipeline_run: str, server: str = "") -> dict[st
         "months": dataset.months,
         "rows": dataset.rows,
         "quarantined": sum(partition.facts["quarantined"] for partition in dataset.partitions),
+        "unlabelled": sum(partition.facts.get("unlabelled", 0) for partition in dataset.partitions),
         "holdout_month": tags["holdout_month"],
         "metrics": tracker.metrics(run_id),
         "checks": tracker.load_json(run_id, VERDICT_FILE),

@@ -37,6 +37,8 @@ from .errors import PartitionError
 Layer = Literal["raw", "clean", "quarantine", "scores"]
 
 BATCH_ROWS = 200_000
+IDENTITY = ("sha256", "source_sha256", "contract_version", "facts")
+"""What two partitions of one month and layer have to share to be the same."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class PartitionWriter:
     def publish(self, *, source: str, source_sha256: str, contract_version: str, **facts: Any) -> Partition:
         """Make the partition visible, as the next version of its month.
 
-        Where somebody else has published the same rows of the same source meanwhile, that one is returned.
+        Where somebody else has published the same rows, source and facts meanwhile, that one is returned.
         """
         assert self._writer is not None, "a partition needs at least one batch, which may have no rows"
         self._writer.close()
@@ -121,11 +123,7 @@ class PartitionWriter:
         while True:
             versions = find_partitions_in(self.folder)
             for other in versions:
-                if (other.sha256, other.source_sha256, other.contract_version) == (
-                    sha256,
-                    source_sha256,
-                    contract_version,
-                ):
+                if all(getattr(other, name) == made[name] for name in IDENTITY):
                     return other
             version = max((other.version for other in versions), default=0) + 1
             partition = Partition(version=version, uri=f"{self.folder}/v{version}", **made)
@@ -166,6 +164,13 @@ def find_partitions_in(folder: str) -> list[Partition]:
     # Where a partition lies is not written into it, so that the whole storage can be moved.
     found = [(json.loads(fs.cat_file(manifest)), f"{folder}/{manifest.split('/')[-2]}") for manifest in manifests]
     return sorted((Partition(uri=uri, **fields) for fields, uri in found), key=lambda partition: partition.version)
+
+
+def remove_partition(partition: Partition) -> None:
+    """Remove a version of a month, its manifest first."""
+    fs, path = fsspec.core.url_to_fs(partition.uri)
+    fs.rm(f"{path}/manifest.json")
+    fs.rm(path, recursive=True)
 
 
 def list_months(storage_uri: str, layer: Layer) -> list[str]:

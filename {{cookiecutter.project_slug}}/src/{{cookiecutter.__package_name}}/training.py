@@ -96,7 +96,7 @@ def fit(frame: pd.DataFrame, settings: Training, model: Model) -> Pipeline:
 
     Parameters
     ----------
-    frame : clean rows, with features and target
+    frame : clean rows whose target is known
 
     Raises
     ------
@@ -106,7 +106,7 @@ def fit(frame: pd.DataFrame, settings: Training, model: Model) -> Pipeline:
     """
     # A column without any value teaches nothing, and the estimator cannot bin it.
     features = [name for name in contract.select_features(settings.features) if frame[name].notna().any()]
-    target = frame[contract.TARGET]
+    target = frame[contract.TARGET].astype("int64")  # which the contract has as floats, since it may be unknown
     if target.nunique() < 2:
         raise ContractError(
             f"column {contract.TARGET!r}: only {target.unique().tolist()} in {len(frame)} rows of training data; "

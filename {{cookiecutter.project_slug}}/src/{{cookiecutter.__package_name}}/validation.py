@@ -18,13 +18,20 @@ RECENT_MONTHS = 3
 
 @dataclass(frozen=True)
 class MonthFacts:
-    """What is worth remembering of a month: counts and shares, no rows."""
+    """What is worth remembering of a month: counts and shares, no rows.
+
+    Attributes
+    ----------
+    rows : those that came, clean or not
+    unlabelled : clean rows whose target is not known
+    """
 
     rows: int
     quarantined: int
     reasons: dict[str, int]
     null_fraction: dict[str, float]
     categories: dict[str, list[str]]
+    unlabelled: int = 0
 
     @property
     def quarantined_fraction(self) -> float:
@@ -59,6 +66,7 @@ class MonthTally:
             reasons=dict(self.reasons.most_common()),
             null_fraction={name: round(count / kept, 4) for name, count in self.nulls.items()},
             categories={name: sorted(values) for name, values in self.categories.items()},
+            unlabelled=self.nulls[contract.TARGET],
         )
 
 
@@ -122,23 +130,14 @@ def _parse(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[int, list[str]]]:
     reasons: dict[int, list[str]] = {}
     for name, dtype in contract.DTYPES.items():
         given = frame[name]
+        columns[name] = parsed = contract.parse(name, given)
         if str(given.dtype) == dtype:
-            columns[name] = given
             continue
-        if dtype.startswith("datetime"):
-            # A time with an offset is another time than the contract's, which has none: it does not parse.
-            with_offset = given.astype("str").str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", regex=True, na=False)
-            parsed = pd.to_datetime(given.mask(with_offset), errors="coerce", format="ISO8601").astype(dtype)
-        elif dtype == "str":
-            parsed = given.astype("str").where(given.notna(), None)
-        else:
-            parsed = pd.to_numeric(given, errors="coerce")
         wrong = parsed.isna() & given.notna()
         if dtype.startswith("int"):
             wrong |= parsed.notna() & (parsed % 1 != 0)
         for position in np.flatnonzero(wrong).tolist():
             reasons.setdefault(position, []).append(f"{name}: not a {dtype}: {given.iat[position]}")
-        columns[name] = parsed
     return pd.DataFrame(columns), reasons
 
 
@@ -191,9 +190,11 @@ def _check_rows(facts: MonthFacts, recent: list[MonthFacts], limits: Validation)
 
 
 def _check_nulls(facts: MonthFacts, recent: list[MonthFacts], limits: Validation) -> Check:
+    # An outcome is null until it is known, which says nothing of the month.
     rises = {
         name: share - median(month.null_fraction.get(name, 0.0) for month in recent)
         for name, share in facts.null_fraction.items()
+        if name not in contract.OUTCOMES
     }
     name = max(rises, key=lambda column: rises[column])
     detail = "no column has more than in recent months"

@@ -17,7 +17,7 @@ ROUNDS = [
         "ingest": ["before storage._create"],  # a month's file is there, its manifest is not
         "validate": ["before tracking.Tracker.log_text"],
         "train": ["after tracking.Tracker.save_model"],
-        "deploy": ["after storage.append_ledger", "after tracking.Tracker.move_alias"],  # the aliases are behind
+        "deploy": ["after storage.append_journal", "after tracking.Tracker.move_alias"],  # the aliases are behind
     },
 ]
 

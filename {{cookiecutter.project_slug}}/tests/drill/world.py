@@ -124,7 +124,7 @@ class World:
 
     def ledger(self) -> list[dict[str, Any]]:
         """All releases, the oldest first."""
-        return storage.read_ledger(self.settings.storage_uri, self.settings.registry)
+        return storage.read_journal(self.settings.storage_uri, f"ledger/{self.settings.registry}")
 
     def tracker(self) -> Tracker:
         return Tracker(self.settings)

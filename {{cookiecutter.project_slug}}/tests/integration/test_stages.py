@@ -162,7 +162,7 @@ def test_release_that_was_overtaken_is_refused(project: Path, settings: Settings
 
     def overtake(settings: Settings, ledger: list[LedgerEntry], entry: LedgerEntry) -> LedgerEntry:
         others = asdict(replace(entry, run_id="other", to_version="other"))
-        storage.append_ledger(settings.storage_uri, settings.registry, 1, others)
+        storage.append_journal(settings.storage_uri, f"ledger/{settings.registry}", 1, others)
         return record(settings, ledger, entry)
 
     monkeypatch.setattr(releases, "record", overtake)

@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 
 from {{ cookiecutter.__package_name }} import contract
@@ -34,6 +35,23 @@ def test_version_follows_the_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     assert before == contract.version()
     monkeypatch.setitem(contract.SCHEMA.columns, "temp", contract.SCHEMA.columns["humidity"])
     assert contract.version() != before
+
+
+def test_labelled_rows_are_those_whose_target_is_known(rows) -> None:
+    frame = rows(3, delayed=[1.0, None, 0.0], arr_delay=None)
+    assert contract.labelled(frame)["delayed"].tolist() == [1.0, 0.0]
+    assert contract.labelled(frame).index.tolist() == [0, 1]
+    pd.testing.assert_frame_equal(contract.labelled(rows(3)), rows(3))
+
+
+def test_file_of_labels_has_key_and_outcomes() -> None:
+    assert sorted(contract.LABEL_COLUMNS) == sorted([*contract.KEY, *contract.OUTCOMES])
+
+
+def test_value_that_does_not_parse_is_null() -> None:
+    assert contract.parse("flight", pd.Series(["7", "x", None])).fillna(-1).tolist() == [7, -1, -1]
+    times = contract.parse("scheduled_departure", pd.Series(["2013-05-01T06:00", "2013-05-01T06:00Z", "soon"]))
+    assert times.isna().tolist() == [False, True, True]
 
 
 def test_empty_frame_has_every_dtype() -> None:

@@ -13,6 +13,8 @@ from {{ cookiecutter.__package_name }}.ingestion import (
     choose_months,
     last_complete_month,
     months_between,
+    newest_labelled,
+    read_labels,
     read_source,
 )
 
@@ -45,6 +47,22 @@ def test_months_end_at_the_wanted_one_and_keep_the_window() -> None:
 def test_living_source_ends_with_the_last_complete_month() -> None:
     living = Source(uri="{month}", first_month="2025-12")
     assert choose_months(living, None, 0, TODAY) == ["2025-12", "2026-01", "2026-02"]
+
+
+@pytest.mark.parametrize(("delay_months", "month"), [(0, "2013-02"), (1, "2013-01"), (2, "2012-12"), (14, "2011-12")])
+def test_newest_labelled_month_is_the_delay_before(delay_months: int, month: str) -> None:
+    assert newest_labelled("2013-02", delay_months) == month
+
+
+def test_months_end_the_delay_before_the_last_unless_one_is_named() -> None:
+    assert choose_months(SOURCE, None, 1, TODAY, delay_months=2) == ["2013-09", "2013-10"]
+    assert choose_months(SOURCE, "2013-12", 1, TODAY, delay_months=2) == ["2013-11", "2013-12"]
+
+
+@pytest.mark.parametrize(("delay_months", "message"), [(11, "the first of the source"), (12, "outside the source")])
+def test_delay_that_leaves_nothing_is_named(delay_months: int, message: str) -> None:
+    with pytest.raises(SourceError, match=rf"newest whose labels are known, .*{delay_months}\): {message}"):
+        choose_months(SOURCE, None, 0, TODAY, delay_months)
 
 
 @pytest.mark.parametrize(
@@ -129,4 +147,63 @@ def test_column_that_stands_there_twice_is_refused(tmp_path: Path, rows) -> None
     path = tmp_path / "rows.csv"
     path.write_text(rows(2).to_csv(index=False).replace("temp", "humidity", 1))
     with pytest.raises(ContractError, match="missing 'temp'; twice 'humidity'"):
+        read(path)
+
+
+FORMATS = ["labels.csv", "labels.csv.gz", "labels.parquet"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_labels_are_typed_in_every_format(tmp_path: Path, rows, name: str) -> None:
+    given = rows(3, arr_delay=[5.0, None, 40.0])[contract.LABEL_COLUMNS]
+    path = tmp_path / name
+    if name.endswith("parquet"):
+        given.to_parquet(path, index=False)
+    else:
+        write_csv(path, given)
+    pd.testing.assert_frame_equal(read_labels(path, SOURCE), given)
+
+
+def test_labels_with_a_value_that_does_not_parse_are_text(tmp_path: Path, rows) -> None:
+    given = rows(2)[contract.LABEL_COLUMNS].astype({"delayed": "object"}).assign(delayed=["1", "soon"])
+    found = read_labels(write_csv(tmp_path / "labels.csv", given), SOURCE)
+    assert found["delayed"].tolist() == ["1", "soon"]
+    assert found["flight"].tolist() == ["1", "1"]
+
+
+def test_labels_of_which_none_is_known_yet_are_no_mistake(tmp_path: Path, rows) -> None:
+    found = read_labels(write_csv(tmp_path / "labels.csv", rows(1)[contract.LABEL_COLUMNS].head(0)), SOURCE)
+    assert (len(found), list(found.columns)) == (0, contract.LABEL_COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ([name for name in contract.LABEL_COLUMNS if name != "delayed"], "labels.csv: columns missing 'delayed'; mend"),
+        ([name for name in contract.LABEL_COLUMNS if name != "flight"], "missing 'flight'; mend the file or change"),
+        ([*contract.LABEL_COLUMNS, "temp"], "columns of another file 'temp'; mend"),
+    ],
+)
+def test_columns_of_labels_are_key_and_outcomes(tmp_path: Path, rows, columns: list[str], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        read_labels(write_csv(tmp_path / "labels.csv", rows(2)[columns]), SOURCE)
+
+
+def test_labels_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").touch()
+    with pytest.raises(SourceError, match=r"labels.csv: empty file"):
+        read_labels(tmp_path / "labels.csv", SOURCE)
+    (tmp_path / "labels.parquet").write_bytes(b"no Parquet")
+    with pytest.raises(SourceError, match=r"labels.parquet: cannot be read"):
+        read_labels(tmp_path / "labels.parquet", SOURCE)
+
+
+def test_outcomes_in_both_files_or_in_none_are_refused_with_both_ways_out(tmp_path: Path, rows) -> None:
+    others = [name for name in contract.DTYPES if name not in contract.OUTCOMES]
+    path = write_csv(tmp_path / "rows.csv", rows(2))
+    with pytest.raises(ContractError, match=r"of another file 'dep_delay', .*take them out of the source, or set that"):
+        list(read_source(path, SOURCE, others))
+    write_csv(path, rows(2)[others])
+    assert sum(batch.num_rows for batch in read_source(path, SOURCE, others)) == 2
+    with pytest.raises(ContractError, match=r"missing 'dep_delay', .*or name the file that has them in \[labels\] uri"):
         read(path)

@@ -1,7 +1,6 @@
 from dataclasses import replace
 
 import pytest
-from markdown_it import MarkdownIt
 
 from {{ cookiecutter.__package_name }} import contract
 from {{ cookiecutter.__package_name }}.checks import Check
@@ -10,11 +9,9 @@ from {{ cookiecutter.__package_name }}.intervals import Estimate
 from {{ cookiecutter.__package_name }}.reports import (
     Lineage,
     approval_request,
-    as_text,
-    link,
+    count_rows,
     model_card,
     table,
-    text_table,
     validation_report,
     without_secrets,
 )
@@ -34,8 +31,8 @@ REPORT = Report(
 
 
 def test_table_lines_up_and_escapes_its_separator() -> None:
-    assert table(["a", "long"], [["x|y", 1]]).splitlines() == [
-        "| a    | long |",
+    assert table(["a", "b|c"], [["x|y", 1]]).splitlines() == [
+        "| a    | b\\|c |",
         "|------|------|",
         "| x\\|y | 1    |",
     ]
@@ -46,6 +43,18 @@ def test_validation_report_names_each_month_and_check() -> None:
     text = validation_report({"2013-05": (facts, [Check("row count", False, "9 rows")])})
     assert "row count: FAIL" in text
     assert "50.0%" in text
+
+
+def test_rows_without_a_label_are_told_where_there_are_any() -> None:
+    assert count_rows(1234, 0) == "1,234 rows"
+    assert count_rows(1234, 56) == "1,234 rows (56 without a label left out)"
+    facts = MonthFacts(rows=9, quarantined=1, reasons={}, null_fraction={}, categories={}, unlabelled=3)
+    [line] = [each for each in validation_report({"2013-05": (facts, [])}).splitlines() if each.startswith("| 2013-05")]
+    assert [cell.strip() for cell in line.strip("|").split("|")] == ["2013-05", "9", "1", "3", "0 of 0"]
+    lineage = Lineage("run", "name", [], ["2013-06"], "2013-07", 30, "feed", "c", "g", "sha", unlabelled=4)
+    card = model_card("model", "7", replace(REPORT, unlabelled=2), [], lineage)
+    assert "30 rows (4 without a label left out), months 2013-06" in card
+    assert "Measured on 10 rows (2 without a label left out) of 2013-07" in card
 
 
 @pytest.mark.parametrize(
@@ -75,32 +84,6 @@ def test_approval_request_of_the_first_release_names_no_champion() -> None:
     first = replace(REPORT, metrics={"log_loss": Estimate(0.5, 0.4, 0.6)})
     assert "champion:" not in approval_request(first, [], [], None, {})
     assert "minus the champion's" not in approval_request(first, [], [], None, {})
-
-
-def to_html(markdown: str) -> str:
-    return MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
-
-
-def test_text_is_shown_as_it_is_whatever_marks_are_in_it() -> None:
-    assert to_html(as_text("# *a* `b` _c_ ![d](e)\n\n1. [f](g) ~~h~~ \\")) == (
-        "<p># *a* `b` _c_ ![d](e) 1. [f](g) ~~h~~ \\</p>\n"
-    )
-    assert to_html(as_text("<b>&amp;</b>")) == "<p>&lt;b&gt;&amp;amp;&lt;/b&gt;</p>\n"
-
-
-@pytest.mark.parametrize("text", ["a|b", "a\\|b", "|", "\\", "a\\\\|"])
-def test_separator_in_a_cell_does_not_end_it(text: str) -> None:
-    assert to_html(text_table(["", ""], [[text, "next"]])).count(f"<td>{text}</td>\n<td>next</td>") == 1
-
-
-def test_text_is_protected_once_and_nothing_is_nothing() -> None:
-    assert as_text(as_text("*")) == as_text("*") == "\\*"
-    assert as_text(None) == ""
-
-
-def test_link_leads_to_the_web_or_is_none() -> None:
-    assert to_html(link("a]b", "http://here/x>y |(z)")) == '<p><a href="http://here/x%3Ey%20%7C(z)">a]b</a></p>\n'
-    assert link("run", "run 7 at sqlite") == link("run", "javascript:alert(1)") == "run"
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,16 @@ def test_same_rows_of_the_same_source_are_published_once(tmp_path: Path) -> None
     assert len(storage.find_partitions(str(tmp_path), "raw", "2013-05")) == 1
 
 
+def test_same_rows_with_other_facts_are_another_version(tmp_path: Path) -> None:
+    versions = []
+    for labels in ("a", "b", "a"):
+        with storage.new_partition(str(tmp_path), "raw", "2013-05") as writer:
+            writer.write(pd.DataFrame({"value": [1]}))
+            made = writer.publish(source="here", source_sha256="s", contract_version="c", labels=labels)
+            versions.append(made.version)
+    assert versions == [1, 2, 1]
+
+
 def test_other_rows_become_the_next_version_and_the_old_one_stays(tmp_path: Path) -> None:
     first, second = put(tmp_path, [1]), put(tmp_path, [2], source_sha256="t")
     assert second.version == 2
@@ -115,11 +125,11 @@ def test_unknown_dataset_is_named(tmp_path: Path) -> None:
         storage.load_dataset(str(tmp_path / "nothing.json"))
 
 
-def test_ledger_number_is_taken_once(tmp_path: Path) -> None:
-    storage.append_ledger(str(tmp_path), "model@local", 1, {"to": "1"})
+def test_number_of_a_journal_is_taken_once(tmp_path: Path) -> None:
+    storage.append_journal(str(tmp_path), "model@local", 1, {"to": "1"})
     with pytest.raises(FileExistsError):
-        storage.append_ledger(str(tmp_path), "model@local", 1, {"to": "2"})
-    assert storage.read_ledger(str(tmp_path), "model@local") == [{"to": "1"}]
+        storage.append_journal(str(tmp_path), "model@local", 1, {"to": "2"})
+    assert storage.read_journal(str(tmp_path), "model@local") == [{"to": "1"}]
 
 
 def test_every_store_that_fsspec_knows_will_do(rows) -> None:
@@ -129,6 +139,14 @@ def test_every_store_that_fsspec_knows_will_do(rows) -> None:
         partition = writer.publish(source="here", source_sha256="s", contract_version="c")
     dataset = storage.save_dataset(root, [partition])
     pd.testing.assert_frame_equal(storage.read_dataset(storage.load_dataset(dataset.uri)), rows(2))
-    storage.append_ledger(root, "model@local", 1, {})
+    storage.append_journal(root, "model@local", 1, {})
     with pytest.raises(FileExistsError):
-        storage.append_ledger(root, "model@local", 1, {})
+        storage.append_journal(root, "model@local", 1, {})
+
+
+def test_what_only_one_may_have_stays_with_the_first(tmp_path: Path) -> None:
+    assert storage.find_owner(str(tmp_path), "retraining/1") is None
+    assert storage.claim(str(tmp_path), "retraining/1", "first") == "first"
+    assert storage.claim(str(tmp_path), "retraining/1", "second") == "first"
+    assert storage.claim(str(tmp_path), "retraining/1", "first") == "first"
+    assert storage.find_owner(str(tmp_path), "retraining/1") == "first"

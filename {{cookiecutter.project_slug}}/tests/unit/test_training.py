@@ -55,6 +55,17 @@ def test_same_seed_gives_the_same_predictions(learnable: pd.DataFrame) -> None:
     np.testing.assert_array_equal(first, second)
 
 
+def test_classes_are_whole_numbers_though_the_target_may_be_null(learnable: pd.DataFrame) -> None:
+    assert learnable["delayed"].dtype == "float64"
+    assert fit(learnable, Training(), SMALL).classes_.tolist() == [0, 1]
+    assert fit(learnable, Training(), SMALL).classes_.dtype == "int64"
+
+
+def test_nothing_labelled_is_nothing_to_learn(learnable: pd.DataFrame) -> None:
+    with pytest.raises(ContractError, match=r"'delayed': only \[\] in 0 rows"):
+        fit(contract.labelled(learnable.assign(delayed=np.nan)), Training(), SMALL)
+
+
 def test_model_sees_no_outcome(learnable: pd.DataFrame) -> None:
     model = fit(learnable, Training(), SMALL)
     assert not set(model.feature_names_in_) & set(contract.OUTCOMES)

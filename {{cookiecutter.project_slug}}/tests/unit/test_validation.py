@@ -46,7 +46,7 @@ def test_good_rows_pass_unchanged(rows) -> None:
         ("scheduled_departure", ["2013-05-01T06:00", "yesterday"], "scheduled_departure: not a datetime64"),
         ("scheduled_departure", ["2013-05-01T06:00", "2013-05-01T06:00Z"], "scheduled_departure: not a datetime64"),
         ("scheduled_departure", ["2013-05-01T06:00", "2013-06-01T06:00"], "outside the month: 2013-06-01"),
-        ("delayed", [0, 2], "delayed: isin.*: 2"),
+        ("delayed", [0.0, 2.0], "delayed: isin.*: 2"),
     ],
 )
 def test_row_that_breaks_the_contract_is_set_aside_with_its_reason(rows, column: str, values, reason: str) -> None:
@@ -87,6 +87,14 @@ def test_tally_counts_over_batches(rows) -> None:
     assert found.categories["carrier"] == ["AA", "B6"]
 
 
+def test_rows_without_a_label_are_clean_and_counted(rows) -> None:
+    tally = MonthTally()
+    for frame in (rows(2, delayed=[None, 1.0]), rows(2, delayed=[None, 7.0])):
+        tally.add(*split_rows(frame, np.zeros(2, bool), "2013-05"))
+    found = tally.facts()
+    assert (found.rows, found.quarantined, found.unlabelled) == (4, 1, 2)
+
+
 def test_too_many_quarantined_rows_name_the_worst_reasons() -> None:
     month = facts(quarantined=2, reasons={"wind_speed: in_range(0, 200)": 2})
     [broken] = failures(check_month(month, [], Validation(max_quarantined_fraction=0.01)))
@@ -107,6 +115,11 @@ def test_half_of_the_usual_rows_is_refused() -> None:
 def test_jump_in_nulls_is_refused() -> None:
     [broken] = failures(check_month(facts(null_fraction={"temp": 0.9}), [facts()], Validation()))
     assert "temp to 90.0%" in broken.detail
+
+
+def test_outcomes_that_are_not_known_yet_are_no_jump_in_nulls() -> None:
+    unknown = facts(null_fraction={"temp": 0.0, "delayed": 1.0, "arr_delay": 1.0}, unlabelled=100)
+    assert not failures(check_month(unknown, [facts()], Validation()))
 
 
 def test_new_category_is_reported_and_stops_nothing() -> None:

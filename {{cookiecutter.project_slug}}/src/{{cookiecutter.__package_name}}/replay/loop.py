@@ -6,22 +6,31 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 
+from ..config import load_settings
 from ..errors import ContractError, NoChampionError, QualityGateError, ReleaseError
+from .perturbation import Perturbation, perturb_month
 from .policies import Policy
 from .twin import enter_twin, make_twin
 
 POLL_S = 0.5
 
 
-def replay(months: list[str]) -> None:
+def replay(months: list[str], change: Perturbation | None = None) -> None:
     """Live through the months, with the settings of this process.
 
     A model that is refused is on the record in MLflow and stops nothing.
+
+    Parameters
+    ----------
+    change : of one of the months, when it arrives
     """
     from .. import stages
 
     for month in months:
         raw = stages.ingest(month, labelled=False)
+        if change and change.month == month:
+            perturb_month(load_settings(), change)
+            raw = stages.ingest(month, labelled=False)
         stages.validate(raw["dataset_uri"], f"ingestion {month}", for_training=False)
         with suppress(NoChampionError):
             stages.score(month)
@@ -48,7 +57,6 @@ def replay_all(
     folder: Path,
     policies: list[Policy],
     months: list[str],
-    common: dict[str, str],
     show: Callable[[dict[str, int]], None],
 ) -> None:
     """Live through the months once for each policy, in processes side by side, each in a twin of its own.
@@ -56,14 +64,12 @@ def replay_all(
     Parameters
     ----------
     folder : where the twins are made, each under its policy's name
-    common : knobs that all of them share
     show : is told now and then how many months each policy has come through
     """
     # A fork would share what MLflow and the thread pools of the libraries hold.
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting: set[Future[None]] = {
-            pool.submit(_replay_one, home, folder / each.folder, {**common, **each.overrides}, months)
-            for each in policies
+            pool.submit(_replay_one, home, folder / each.folder, each, months) for each in policies
         }
         while waiting:
             done, waiting = wait(waiting, POLL_S)
@@ -72,10 +78,10 @@ def replay_all(
                 each.result()
 
 
-def _replay_one(home: Path, folder: Path, overrides: dict[str, str], months: list[str]) -> None:
+def _replay_one(home: Path, folder: Path, policy: Policy, months: list[str]) -> None:
     make_twin(home, folder)
-    enter_twin(folder, overrides)
-    replay(months)
+    enter_twin(folder, policy.overrides)
+    replay(months, policy.change)
 
 
 def count_months(twin: Path) -> int:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from ..errors import ConfigError
+from .perturbation import Perturbation
 
 NEVER = {
     "retraining.on_decay": "never",
@@ -33,10 +34,11 @@ SETTING = re.compile(r"([a-z_]+\.[a-z_]+)=(.+)")
 
 @dataclass(frozen=True)
 class Policy:
-    """A name, and the knobs that differ from `pipeline.toml`."""
+    """A name, the knobs that differ from `pipeline.toml`, and what happens to a month, if anything."""
 
     name: str
     overrides: dict[str, str]
+    change: Perturbation | None = None
 
     @property
     def folder(self) -> str:
@@ -65,3 +67,8 @@ def parse_policy(text: str) -> Policy:
                 )
             overrides[found[1]] = found[2]
     return Policy(text, overrides)
+
+
+def describe(name: str) -> str:
+    """What a policy means, in words; of settings, that they are some."""
+    return ", ".join(MEANINGS.get(part, "with these settings") for part in name.split("+"))

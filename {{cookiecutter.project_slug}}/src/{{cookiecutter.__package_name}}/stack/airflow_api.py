@@ -11,7 +11,8 @@ from ..config import PACKAGE, Settings
 from ..errors import StackError
 from .environment import read_account
 
-TRAINING_DAG = f"{PACKAGE}_training"
+DAGS = {name: f"{PACKAGE}_{name}" for name in ("ingestion", "scoring", "monitoring", "training")}
+INGESTION_DAG, TRAINING_DAG = DAGS["ingestion"], DAGS["training"]
 FINISHED = {"success", "failed"}
 SETTLED_S = 10.0
 
@@ -49,6 +50,14 @@ class AirflowApi:
     def run_state(self, dag_id: str, run_id: str) -> str:
         """`queued`, `running`, `success` or `failed`."""
         return str(self._get(_of_run(dag_id, run_id))["state"])
+
+    def count_active_runs(self) -> int:
+        """How many runs of any DAG are under way, or about to be."""
+        return int(self._get("dags/~/dagRuns?state=running&state=queued&limit=1")["total_entries"])
+
+    def failed_runs(self, dag_id: str) -> list[str]:
+        """Ids of the runs of a DAG that have failed."""
+        return [str(run["dag_run_id"]) for run in self._get(f"dags/{dag_id}/dagRuns?state=failed")["dag_runs"]]
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """The tasks of a run: `task_id`, `state`, `try_number`, `start_date`, `end_date`, `duration`, ..."""

@@ -1,7 +1,8 @@
 """The processes of the stack: how they are, and what they wrote."""
 
+import socket
 import xmlrpc.client
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -138,3 +139,10 @@ def last_lines_of(settings: Settings, name: str) -> str:
 def last_lines(text: str) -> str:
     """The end of a text, indented."""
     return "\n".join(f"    {line}" for line in text.rstrip().splitlines()[-LOG_LINES:])
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody uses at the moment."""
+    with ExitStack() as sockets:
+        held = [sockets.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in held]

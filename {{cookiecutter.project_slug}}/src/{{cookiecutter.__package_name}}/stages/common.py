@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from .. import storage
+from .. import contract, storage
 from ..config import PACKAGE, Settings
 from ..errors import PartitionError, PipelineError
 from ..lineage import code_commit, current_user
@@ -63,6 +63,11 @@ def stage_tag(tags: dict[str, str], name: str, run_id: str) -> str:
 def span(dataset: Dataset) -> str:
     """The months of a dataset in words."""
     return f"{len(dataset.months)} months {dataset.months[0]} to {dataset.months[-1]}"
+
+
+def under_this_contract(partitions: list[Partition]) -> list[Partition]:
+    """Those that were made under the contract as it is now."""
+    return [partition for partition in partitions if partition.contract_version == contract.version()]
 
 
 def newest_clean(settings: Settings, month: str | None = None) -> Partition:

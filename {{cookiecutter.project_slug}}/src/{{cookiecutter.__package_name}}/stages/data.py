@@ -2,69 +2,50 @@
 
 from dataclasses import asdict
 from datetime import UTC, date, datetime
-from pathlib import Path
 
-from .. import contract, ingestion, reports, storage, validation
+from .. import contract, ingestion, labels, reports, storage, validation
 from ..checks import Check, explain, failures
 from ..config import Settings, load_settings
-from ..errors import ContractError, SourceChangedError, SourceError
+from ..errors import ContractError
 from ..storage import Partition
 from ..tracking import DATA_WARNINGS_FILE, Tracker
 from ..validation import MonthFacts
-from .common import Facts, run_tags, span, stage
+from .common import Facts, run_tags, span, stage, under_this_contract
+from .raw import ingest_month
 
 
 @stage
-def ingest(month: str | None = None, *, refresh: bool = False) -> Facts:
-    """Bring every month of the window into storage, as it is; returns the raw dataset."""
+def ingest(month: str | None = None, *, refresh: bool = False, labelled: bool = True) -> Facts:
+    """Bring every month of the window into storage, as it is, with the labels that are known; returns the raw dataset.
+
+    Parameters
+    ----------
+    month : the newest month
+    refresh : take a source that changed as a new version of its month; labels that changed are taken anyway
+    labelled : to train: where no `month` is given, end with the newest whose labels are known, so that it can be held
+        out, and want one more to learn from. If not, end with the newest of all, which may be the only one
+    """
     settings = load_settings()
     contract.select_features(settings.training.features)  # fail now rather than after the download
-    months = ingestion.choose_months(settings.source, month, settings.training.window_months, _today())
+    delay_months, least = (settings.labels.delay_months, 2) if labelled else (0, 1)
+    window = settings.training.window_months
+    months = ingestion.choose_months(settings.source, month, window, _today(), delay_months, least)
     present = {each: len(storage.find_partitions(settings.storage_uri, "raw", each)) for each in months}
-    partitions = [_ingest_month(settings, each, refresh) for each in months]
+    partitions = [ingest_month(settings, each, refresh) for each in months]
     dataset = storage.save_dataset(settings.storage_uri, partitions)
     new = sum(partition.version > present[partition.month] for partition in partitions)
     return {
         "dataset_uri": dataset.uri,
         "month": months[-1],
-        "result": f"{span(dataset)}, {dataset.rows:,} rows ({new} new)",
+        "result": f"{span(dataset)}, {dataset.rows:,} rows ({new} new){_label_gaps(partitions)}",
     }
 
 
-def _ingest_month(settings: Settings, month: str, refresh: bool) -> Partition:
-    uri = settings.absolute(settings.source.uri.replace("{month}", month))
-    existing = storage.find_partitions(settings.storage_uri, "raw", month)
-    try:
-        with storage.local_copy(uri) as path:
-            source_sha256 = storage.file_sha256(path)
-            same_contract = _under_this_contract(existing)
-            for partition in same_contract:
-                if partition.source_sha256 == source_sha256:
-                    return partition
-            if same_contract and not refresh:
-                raise SourceChangedError(
-                    f"{uri}: not what was ingested as {same_contract[-1].uri}: its SHA-256 was "
-                    f"{same_contract[-1].source_sha256[:12]}... and is {source_sha256[:12]}...; "
-                    "restore it, or take it as a new version with --refresh (make run ARGS=--refresh)"
-                )
-            return _write_raw(settings, month, uri, path, source_sha256)
-    except FileNotFoundError:
-        raise SourceError(
-            f"{uri}: no such file, wanted for month {month}; "
-            "see [source] uri, first_month and last_month in pipeline.toml"
-        ) from None
-
-
-def _write_raw(settings: Settings, month: str, uri: str, path: Path, source_sha256: str) -> Partition:
-    for as_text in (False, True):
-        with storage.new_partition(settings.storage_uri, "raw", month) as writer:
-            try:
-                for batch in ingestion.read_source(path, settings.source, as_text=as_text):
-                    writer.write(batch)
-            except ingestion.ValueNotParsedError:
-                continue  # once more, as text: validation will point at the rows
-            return writer.publish(source=uri, source_sha256=source_sha256, contract_version=contract.version())
-    raise AssertionError("reading as text parses no values")
+def _label_gaps(partitions: list[Partition]) -> str:
+    """What there is to tell of the labels of all months."""
+    counts = {name: sum(partition.facts.get(name, 0) for partition in partitions) for name in labels.GAPS}
+    told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    return f"; labels: {told}" if told else ""
 
 
 @stage
@@ -86,7 +67,7 @@ def validate(
             MonthFacts(**clean_months[-1].facts)
             for month in storage.list_months(settings.storage_uri, "clean")
             if month < raw.months[0]
-            if (clean_months := _under_this_contract(storage.find_partitions(settings.storage_uri, "clean", month)))
+            if (clean_months := under_this_contract(storage.find_partitions(settings.storage_uri, "clean", month)))
         ]
         judged: dict[str, tuple[MonthFacts, list[Check]]] = {}
         clean = []
@@ -106,6 +87,7 @@ def validate(
     if not for_training:
         tracker.end_run(run_id, "FINISHED")
     quarantined = sum(facts.quarantined for facts, _ in judged.values())
+    unlabelled = sum(facts.unlabelled for facts, _ in judged.values())
     notes = sum(not check.passed for _, checks in judged.values() for check in checks)
     return {
         "dataset_uri": dataset.uri,
@@ -113,7 +95,9 @@ def validate(
         "run_id": run_id,
         "rows": dataset.rows,
         "quarantined": quarantined,
-        "result": f"{dataset.rows:,} clean rows, {quarantined:,} quarantined, {notes} notes in the report",
+        "result": f"{dataset.rows:,} clean rows, {quarantined:,} quarantined, "
+        + (f"{unlabelled:,} without a label, " if unlabelled else "")
+        + f"{notes} notes in the report",
     }
 
 
@@ -155,10 +139,6 @@ def _split_month(raw: Partition, clean: storage.PartitionWriter, quarantine: sto
         tally.add(kept, rejected)
         start += len(batch)
     return tally.facts()
-
-
-def _under_this_contract(partitions: list[Partition]) -> list[Partition]:
-    return [partition for partition in partitions if partition.contract_version == contract.version()]
 
 
 def _today() -> date:

@@ -13,8 +13,16 @@ from ..checks import explain, failures
 from ..config import Settings, load_settings
 from ..errors import ContractError, QualityGateError, ReleaseError
 from ..lineage import recipe
-from ..storage import Dataset
-from ..tracking import DATA_WARNINGS_FILE, EVALUATION_FILE, PERFORMANCE_FILE, RECIPE_FILE, VERDICT_FILE, WARNINGS_FILE, Tracker
+from ..storage import Dataset, Partition
+from ..tracking import (
+    DATA_WARNINGS_FILE,
+    EVALUATION_FILE,
+    PERFORMANCE_FILE,
+    RECIPE_FILE,
+    VERDICT_FILE,
+    WARNINGS_FILE,
+    Tracker,
+)
 from .common import NOT_NEEDED, PENDING, Facts, run_tags, span, stage, stage_tag
 
 CANDIDATE = "candidate"  # fitted without the held-out month: the one that is measured
@@ -30,7 +38,8 @@ def train(dataset_uri: str, pipeline_run: str) -> Facts:
     with tracker.working_on(run_id), training.limit_threads(settings.training):
         _check_same_run(tracker.tags(run_id), settings, dataset)
         training_span, holdout = _split_dataset(settings, dataset)
-        frame = storage.read_dataset(training_span)
+        _check_labelled(settings, holdout.partitions[0])
+        frame = contract.labelled(storage.read_dataset(training_span))
         model = training.fit(frame, settings.training, settings.model)
         candidate_uri = tracker.save_model(run_id, CANDIDATE, model, frame.head())
         used = {"features": ", ".join(model.feature_names_in_), "training_months": span(training_span)}
@@ -50,7 +59,8 @@ def train(dataset_uri: str, pipeline_run: str) -> Facts:
         tracker.set_tags(run_id, facts)
     return {
         "run_id": run_id,
-        "result": f"{len(model.feature_names_in_)} features, {len(frame):,} rows of {span(training_span)}; "
+        "result": f"{len(model.feature_names_in_)} features, "
+        f"{reports.count_rows(len(frame), training_span.rows - len(frame))} of {span(training_span)}; "
         f"{holdout.months[0]} held out",
     }
 
@@ -69,7 +79,9 @@ def evaluate(run_id: str) -> Facts:
     tags = tracker.tags(run_id)
     with tracker.working_on(run_id), training.limit_threads(settings.training):
         dataset = storage.load_dataset(stage_tag(tags, "dataset_uri", run_id))
-        frame = storage.read_partition(dataset.partitions[-1])
+        holdout = dataset.partitions[-1]
+        _check_labelled(settings, holdout)
+        frame = contract.labelled(storage.read_partition(holdout))
         candidate = tracker.load_model(tags["candidate_uri"])
         probability = training.predict(candidate, frame)
         champion = releases.find_champion(tracker, releases.settle(settings, tracker))
@@ -81,6 +93,7 @@ def evaluate(run_id: str) -> Facts:
             _predict_as_champion(tracker.load_model(champion_uri), frame) if champion_uri else None,
             settings.evaluation,
             settings.training.seed,
+            unlabelled=holdout.rows - len(frame),
         )
         checks = evaluation.judge(report, settings.gates, settings.evaluation)
         broken = failures(checks)
@@ -153,6 +166,20 @@ def _split_dataset(settings: Settings, dataset: Dataset) -> tuple[Dataset, Datas
         raise ContractError(f"{dataset.uri}: one month only, {newest.month}; there is none to train on")
     uri = settings.storage_uri
     return storage.save_dataset(uri, earlier), storage.save_dataset(uri, [newest])
+
+
+def _check_labelled(settings: Settings, holdout: Partition) -> None:
+    """Make sure that so many of the month's outcomes are known that a model can be measured on it."""
+    rows, wanted = holdout.rows, settings.labels.min_labelled_fraction
+    labelled = rows - holdout.facts.get("unlabelled", 0)
+    if labelled < wanted * rows:
+        uri = settings.labels.uri.replace("{month}", holdout.month)
+        raise ContractError(
+            f"month {holdout.month}: {labelled:,} of {rows:,} rows have a label, too few to measure a model on it "
+            f"([labels] min_labelled_fraction = {wanted}); run again when its labels are there"
+            + (f", in {settings.absolute(uri)}" if uri else "")
+            + "; or hold out an earlier month, by --month or [labels] delay_months"
+        )
 
 
 def _metrics(report: evaluation.Report) -> dict[str, float]:

@@ -8,19 +8,32 @@ import pandas as pd
 from pydantic import TypeAdapter
 from sklearn.pipeline import Pipeline
 
-from .. import contract, drift, ingestion, monitoring, performance, releases, retraining, scoring, storage, training
-from .. import validation
+from .. import (
+    contract,
+    drift,
+    ingestion,
+    monitoring,
+    monitoring_report,
+    performance,
+    releases,
+    retraining,
+    scoring,
+    storage,
+    training,
+    validation,
+)
 from ..config import Settings, load_settings
-from ..drift import Binning, Profile
-from ..errors import PartitionError, PipelineError
+from ..drift import Binning, Counted, Findings, Profile
+from ..errors import PipelineError
 from ..monitoring import MonthPerformance, Record
-from ..performance import DailyPerformance
+from ..performance import Batch, DailyPerformance
 from ..storage import Partition
 from ..tracking import PERFORMANCE_FILE, PROFILE_FILE, Tracker, Version
 from ..validation import MonthFacts
 from .common import Facts, newest_clean, now, run_tags, stage
 
 RECORD_FILE = "record.json"
+REPORT_FILE = "report.html"
 
 
 @stage
@@ -85,9 +98,7 @@ def _labelled_months(settings: Settings, month: str) -> list[Partition]:
     return [storage.find_partitions(settings.storage_uri, "clean", each)[-1] for each in months]
 
 
-def _find_unmeasured(
-    settings: Settings, tracker: Tracker, records: list[Record], clean: Partition
-) -> Partition | None:
+def _find_unmeasured(settings: Settings, tracker: Tracker, records: list[Record], clean: Partition) -> Partition | None:
     """The scores that were served in a month, if they have not been compared with its present labels."""
     if monitoring.is_measured(records, clean):
         return None
@@ -108,9 +119,10 @@ def _monitor(
     champion = releases.find_champion(registry, releases.settle(settings, registry))
     run_id = tracker.open_run(pipeline_run, clean.month, run_tags(settings, by, ""))
     with tracker.working_on(run_id), training.limit_threads(settings.training):
-        measured = [_measure_performance(settings, registry, each, served) for each, served in fresh]
-        columns, note, constant = _measure_drift(settings, registry, champion, clean)
-        is_alarm = drift.is_alarm(columns, settings.monitoring.max_drifted_fraction) if columns else None
+        by_month = [_measure_performance(settings, registry, each, served) for each, served in fresh]
+        measured = [performance for performance, _ in by_month]
+        found = _measure_drift(settings, registry, champion, clean)
+        is_alarm = drift.is_alarm(found.columns, settings.monitoring.max_drifted_fraction) if found.columns else None
         situation = _describe(clean.month, champion, measured, is_alarm, labelled_months, records)
         decision = retraining.decide(situation, settings.retraining)
         record = Record(
@@ -119,22 +131,32 @@ def _monitor(
             month=clean.month,
             champion=champion.version if champion else None,
             clean_sha256=clean.sha256,
-            drift=columns,
-            drift_note=note,
+            drift=found.columns,
+            drift_note=found.note,
             drift_alarm=is_alarm,
-            health=_check_health(settings, clean, constant),
+            health=_check_health(settings, clean, found.constant),
             performance=measured,
             retrain=decision.retrain,
             reason=decision.reason,
             pipeline_run=pipeline_run,
             run_id=run_id,
         )
-        tracker.log_metrics(run_id, _metrics(record))
-        tracker.log_json(run_id, monitoring.to_json(record), RECORD_FILE)
-        tracker.set_tags(run_id, {"mlflow.note.content": f"{', '.join(record.alarms) or 'no alarm'}; {record.reason}"})
+        daily = {performance.month: days for performance, days in by_month if days}
+        learned_from = champion.tags["months"] if champion else ""
+        page = monitoring_report.build_page(record, records, daily, found.counted, learned_from, settings.monitoring)
+        _log(tracker, record, page)
     tracker.end_run(run_id, "FINISHED")
     # Last, so that whoever is killed on the way leaves nothing that another would take for the result.
     return monitoring.append(settings, record)
+
+
+def _log(tracker: Tracker, record: Record, page: str) -> None:
+    """Keep the record with its run, for people and for programs."""
+    tracker.log_metrics(record.run_id, _metrics(record))
+    tracker.log_json(record.run_id, monitoring.to_json(record), RECORD_FILE)
+    tracker.log_text(record.run_id, page, REPORT_FILE)
+    note = f"{', '.join(record.alarms) or 'no alarm'}; {record.reason}"
+    tracker.set_tags(record.run_id, {"mlflow.note.content": note})
 
 
 def _describe(
@@ -163,10 +185,13 @@ def _describe(
     )
 
 
-def _measure_performance(settings: Settings, tracker: Tracker, clean: Partition, served: Partition) -> MonthPerformance:
+def _measure_performance(
+    settings: Settings, tracker: Tracker, clean: Partition, served: Partition
+) -> tuple[MonthPerformance, DailyPerformance | None]:
+    """Figures of the month, and of each of its days as far as there are labels."""
     labels = _read_labels(clean)
     counted, batches = _count_labelled(_join(served, labels))
-    figures, note = None, ""
+    daily, figures, note = None, None, ""
     try:
         daily = performance.tally(batches)
         if counted["labelled"] < settings.labels.min_labelled_fraction * served.rows:
@@ -178,7 +203,7 @@ def _measure_performance(settings: Settings, tracker: Tracker, clean: Partition,
             figures = performance.measure(daily, at_release, settings.evaluation, settings.training.seed)
     except ValueError as error:
         note = str(error) if counted["labelled"] else "no row has a label"
-    return MonthPerformance(
+    found = MonthPerformance(
         month=clean.month,
         model_version=served.facts["model_version"],
         clean_sha256=clean.sha256,
@@ -188,10 +213,10 @@ def _measure_performance(settings: Settings, tracker: Tracker, clean: Partition,
         is_alarm=performance.is_alarm(figures, settings.monitoring.max_decay) if figures else None,
         note=note,
     )
+    return found, daily
 
 
 Labels = tuple[np.ndarray, np.ndarray]
-Batch = tuple[pd.Series, np.ndarray, np.ndarray]
 
 
 def _read_labels(clean: Partition) -> Labels:
@@ -233,23 +258,21 @@ def _hash(frame: pd.DataFrame) -> np.ndarray:
     return pd.util.hash_pandas_object(frame[scoring.KEY], index=False).to_numpy()
 
 
-def _measure_drift(
-    settings: Settings, tracker: Tracker, champion: Version | None, clean: Partition
-) -> tuple[list[drift.ColumnDrift], str, list[str]]:
-    """Columns, why they were not measured, and features that have one value only, unlike before."""
+def _measure_drift(settings: Settings, tracker: Tracker, champion: Version | None, clean: Partition) -> Findings:
     if champion is None:
-        return [], "there is no champion", []
+        return Findings([], "there is no champion")
     if releases.learned_through(champion) >= clean.month:
-        return [], f"the champion has learned from {clean.month} itself", []
+        return Findings([], f"the champion has learned from {clean.month} itself")
     try:
         model = releases.load_version(tracker, champion)
         binning, reference = _find_reference(settings, tracker, champion, model)
         names = list(dict.fromkeys([contract.TIME, *model.feature_names_in_]))
         month = drift.count(_predicted(storage.read_batches(clean, names), model), binning)
-        constant = [name for name in month.constant if name not in reference.constant]
-        return drift.measure(reference, month, settings.monitoring.drift_confidence), "", constant
+        columns = drift.measure(reference, month, settings.monitoring.drift_confidence)
     except (ValueError, PipelineError) as error:
-        return [], str(error), []
+        return Findings([], str(error))
+    constant = [name for name in month.constant if name not in reference.constant]
+    return Findings(columns, "", constant, Counted(binning, reference, month))
 
 
 def _find_reference(

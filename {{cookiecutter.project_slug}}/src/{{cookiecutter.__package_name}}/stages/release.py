@@ -175,7 +175,7 @@ def reproduce(version: str) -> Facts:
     dataset = storage.load_dataset(found.tags["dataset_uri"])
     if dataset.digest != found.tags["data_digest"]:
         changed.append(f"data digest: then {found.tags['data_digest']}, now {dataset.digest}")
-    frame = storage.read_dataset(dataset)
+    frame = contract.labelled(storage.read_dataset(dataset))
     registered = releases.load_version(tracker, found)
     trained_with = Training(**then["training"])
     with training.limit_threads(trained_with):
@@ -216,7 +216,7 @@ def _check_approved(settings: Settings, tracker: Tracker, run_id: str, tags: dic
 
 def _register(settings: Settings, tracker: Tracker, run_id: str, tags: dict[str, str], dataset: Dataset) -> Version:
     """Fit on all months, make a version of it, and see that the registry gives back the same model."""
-    frame = storage.read_dataset(dataset)
+    frame = contract.labelled(storage.read_dataset(dataset))
     model = training.fit(frame, settings.training, settings.model)
     model_uri = tracker.save_model(run_id, MODEL, model, frame.head())
     description = f"{tags['holdout_month']} held out, then fitted on {span(dataset)}; by {tags['by']}"
@@ -231,11 +231,12 @@ def _register(settings: Settings, tracker: Tracker, run_id: str, tags: dict[str,
         features=list(model.feature_names_in_),
         months=dataset.months,
         holdout_month=tags["holdout_month"],
-        rows=dataset.rows,
+        rows=len(frame),
         data_digest=dataset.digest,
         contract_version=tags["contract_version"],
         config_digest=tags["config_digest"],
         code_commit=tags["code_commit"],
+        unlabelled=dataset.rows - len(frame),
     )
     report = TypeAdapter(evaluation.Report).validate_python(tracker.load_json(run_id, EVALUATION_FILE))
     checks = TypeAdapter(list[Check]).validate_python(tracker.load_json(run_id, VERDICT_FILE))

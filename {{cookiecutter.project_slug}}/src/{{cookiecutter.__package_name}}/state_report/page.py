@@ -5,13 +5,13 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from .. import pages, storage
+from .. import monitoring_figures, pages, storage
 from ..config import Settings
 from ..errors import PipelineError
-from ..reports import as_text, without_secrets
+from ..reports import without_secrets
 from ..status import State, read_state
 from . import sections
-from .figures import draw_drift, draw_performance
+from .markdown import as_text
 from .words import alarms_of, shorten, tell_outcome, to_minute
 
 
@@ -53,9 +53,10 @@ def to_html(settings: Settings, state: State, notices: Iterable[str] = ()) -> st
 def _draw(settings: Settings, state: State) -> dict[str, Figure]:
     figures, served = {}, sections.served_months(state)
     if any(each.figures for each in served):
-        figures[sections.PERFORMANCE] = draw_performance(served, settings.monitoring.max_decay)
+        by_month = {each.month: each for each in served}
+        figures[sections.PERFORMANCE] = monitoring_figures.draw_months(by_month, settings.monitoring.max_decay)
     if record := sections.last_compared(state):
-        figures[sections.DRIFT] = draw_drift(record.drift)
+        figures[sections.DRIFT] = monitoring_figures.draw_ratios(record.drift)
     return figures
 
 

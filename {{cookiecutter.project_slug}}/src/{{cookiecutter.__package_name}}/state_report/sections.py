@@ -6,12 +6,13 @@ from typing import Any
 from .. import monitoring
 from ..config import Settings
 from ..monitoring import MonthPerformance, Record
-from ..reports import Markdown, as_text, link, text_table, without_secrets
+from ..monitoring_figures import SHOWN_MONTHS
+from ..reports import without_secrets
 from ..status import LATEST_RECORDS, State
 from ..tracking import TrackedRun
+from .markdown import Markdown, as_text, link, text_table
 from .words import alarms_of, shorten, tell_outcome, to_minute
 
-MONTHS_SHOWN = 24
 MOVES_SHOWN = 20
 PERFORMANCE, DRIFT = "performance", "drift"  # names of the figures
 
@@ -37,7 +38,7 @@ def write(settings: Settings, state: State, drawn: Container[str]) -> dict[str, 
 
 def served_months(state: State) -> list[MonthPerformance]:
     """The latest months whose predictions were compared with their labels, in order."""
-    return list(monitoring.latest_performance(state.records).values())[-MONTHS_SHOWN:]
+    return list(monitoring.latest_performance(state.records).values())[-SHOWN_MONTHS:]
 
 
 def last_compared(state: State) -> Record | None:
@@ -89,12 +90,13 @@ def _performance(served: list[MonthPerformance], is_drawn: bool) -> str:
         ]
         for each in reversed(served)
     ]
-    header = ["month", "version", "log loss", "minus the base rate's", "decay", "remark", "labelled", "unlabelled"]
+    header = ["month", "version", "log loss", "skill", "decay", "remark", "labelled", "unlabelled"]
     return "\n\n".join([
         f"![log loss and decay by month]({PERFORMANCE})" if is_drawn else "",
-        "Nats a row; lower is better. Months differ in how hard they are, so what tells of the model is its loss minus "
-        "that of the month's base rate, and its decay: what a recalibration in hindsight would gain, minus what it "
-        "would have gained at the release. An interval above the dotted line is an alarm, and is red.",
+        "Log loss in nats a row; lower is better. Months differ in how hard they are, so what tells of the model is "
+        "its skill, the loss minus that of the month's observed share for every row, and its decay: what a "
+        "recalibration in hindsight would gain, minus what it would have gained at the release. It is an alarm where "
+        "its whole interval lies above the limit.",
         text_table(header, rows),
     ])
 
@@ -138,16 +140,16 @@ def _decisions(state: State) -> str:
     rows = [
         [
             _run_link(state, each.month, each.run_id),
-            to_minute(each.at),
-            each.champion or "none",
             Markdown(f"**{as_text(alarms_of(each))}**") if each.alarms else alarms_of(each),
             "yes" if each.retrain else "no",
             shorten(each.reason),
             shorten(_what_came_of(state, each)),
+            each.champion or "none",
+            to_minute(each.at),
         ]
         for each in reversed(state.records[-LATEST_RECORDS:])
     ]
-    return text_table(["month", "at", "champion", "alarms", "new model?", "why", "what came of it"], rows)
+    return text_table(["month", "alarms", "new model?", "why", "what came of it", "champion", "at"], rows)
 
 
 def _what_came_of(state: State, record: Record) -> str:
@@ -207,10 +209,10 @@ def _data(partitions: list[dict[str, Any]]) -> str:
         f"Rows that broke the contract and are quarantined: {quarantined:,}."
     )
     table = text_table(
-        ["month", "rows", "quarantined", "version"],
+        ["month", "rows", "without a label", "quarantined", "version"],
         [
-            [each["month"], f"{each['rows']:,}", f"{each['quarantined']:,}", each["version"]]
-            for each in reversed(partitions[-MONTHS_SHOWN:])
+            [each["month"], *(f"{each[name]:,}" for name in ("rows", "unlabelled", "quarantined")), each["version"]]
+            for each in reversed(partitions[-SHOWN_MONTHS:])
         ],
     )
     return f"{as_text(told)}\n\n{table}"

@@ -1,0 +1,267 @@
+"""Labels that come later than their rows, on real months, real storage and a real MLflow."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from {{ cookiecutter.__package_name }} import contract, stages, status, storage, tracking
+from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, Settings, load_settings
+from {{ cookiecutter.__package_name }}.errors import (
+    ContractError,
+    SourceChangedError,
+    SourceError,
+)
+from {{ cookiecutter.__package_name }}.storage import Partition
+
+from conftest import read_sample, write_source
+
+MONTHS = ("2013-05", "2013-06", "2013-07")
+NEWEST = "2013-07"
+ROWS = 3341  # of July
+
+
+@pytest.fixture
+def apart(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose sources have no outcomes; the labels of May and June are there, those of July are not."""
+    monkeypatch.setenv(f"{ENV_PREFIX}LABELS__URI", "data/labels-{month}.csv")
+    for month in MONTHS:
+        write_source(project, month, rows_of(month).drop(columns=contract.OUTCOMES))
+    write_labels(project, "2013-05")
+    write_labels(project, "2013-06")
+    return project
+
+
+@pytest.fixture
+def settings(apart: Path) -> Settings:
+    return load_settings()
+
+
+def rows_of(month: str) -> pd.DataFrame:
+    return read_sample(month).iloc[::3]
+
+
+def labels_of(month: str) -> pd.DataFrame:
+    return rows_of(month)[contract.LABEL_COLUMNS]
+
+
+def write_labels(project: Path, month: str, labels: pd.DataFrame | None = None) -> Path:
+    path = project / "data" / f"labels-{month}.csv"
+    (labels_of(month) if labels is None else labels).to_csv(path, index=False)
+    return path
+
+
+def prepare(name: str = "first", month: str | None = None) -> str:
+    """Ingest and validate; returns the clean dataset."""
+    return stages.validate(stages.ingest(month)["dataset_uri"], name)["dataset_uri"]
+
+
+def release(name: str = "first", month: str | None = None) -> str:
+    trained = stages.train(prepare(name, month), name)
+    return stages.deploy(stages.evaluate(trained["run_id"])["run_id"])["version"]
+
+
+def versions(settings: Settings, layer: storage.Layer, month: str = NEWEST) -> list[Partition]:
+    return storage.find_partitions(settings.storage_uri, layer, month)
+
+
+def label_facts(partition: Partition) -> list[int]:
+    return [partition.facts[name] for name in ("labelled", "missing", "contradictory", "unmatched")]
+
+
+def test_month_without_labels_is_ingested_validated_and_scored_and_cannot_be_held_out(
+    apart: Path, settings: Settings
+) -> None:
+    release("older", month="2013-06")
+    raw = stages.ingest()
+    assert raw["result"] == f"3 months 2013-05 to 2013-07, 9,632 rows (1 new); labels: {ROWS:,} missing"
+    clean = stages.validate(raw["dataset_uri"], "newest")
+    assert f"{ROWS:,} without a label" in clean["result"]
+    [partition] = versions(settings, "clean")
+    assert (partition.rows, partition.facts["unlabelled"]) == (ROWS, ROWS)
+    assert stages.score(NEWEST)["rows"] == ROWS
+    with pytest.raises(
+        ContractError,
+        match=rf"month 2013-07: 0 of {ROWS:,} rows have a label, too few .*min_labelled_fraction = 0.9.*"
+        rf"in {apart}/data/labels-2013-07.csv; or hold out an earlier month",
+    ):
+        stages.train(clean["dataset_uri"], "newest")
+    assert status.read_status(settings)["champion"]["version"] == "1"
+
+
+def test_labels_that_arrive_make_new_versions_and_the_rows_are_those_of_a_source_with_outcomes(
+    apart: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = prepare("before")
+    write_labels(apart, NEWEST)
+    assert stages.ingest()["result"] == "3 months 2013-05 to 2013-07, 9,632 rows (1 new)"
+    after = prepare("after")
+    assert after != before
+    assert [[each.version for each in versions(settings, "clean", month)] for month in MONTHS] == [[1], [1], [1, 2]]
+    assert label_facts(versions(settings, "raw")[1]) == [ROWS, 0, 0, 0]
+    joined = storage.read_partition(versions(settings, "clean")[1])
+    write_source(apart, NEWEST, rows_of(NEWEST))
+    monkeypatch.setenv(f"{ENV_PREFIX}LABELS__URI", "")
+    monkeypatch.setenv(f"{ENV_PREFIX}SOURCE__FIRST_MONTH", "2013-06")
+    write_source(apart, "2013-06", rows_of("2013-06"))
+    monkeypatch.setenv(f"{ENV_PREFIX}STORAGE__URI", "var/other")
+    whole = storage.load_dataset(prepare("whole")).partitions[-1]
+    pd.testing.assert_frame_equal(storage.read_partition(whole), joined)
+
+
+def test_training_on_late_labels_is_the_same_whenever_it_is_repeated(
+    apart: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare("before")
+    write_labels(apart, NEWEST)
+    assert release("late") == "1"
+    late = storage.load_dataset(tracking.Tracker(settings).get_version("1").tags["dataset_uri"])
+    assert prepare("again") == late.uri
+    assert stages.reproduce("1")["changed"] == []
+    monkeypatch.setenv(f"{ENV_PREFIX}STORAGE__URI", "var/other")
+    anew = storage.load_dataset(prepare("anew"))  # where all labels are there from the beginning
+    assert [each.sha256 for each in anew.partitions] == [each.sha256 for each in late.partitions]
+
+
+def test_labels_that_vanish_are_not_forgotten(apart: Path) -> None:
+    path = write_labels(apart, NEWEST)
+    known = stages.ingest()["dataset_uri"]
+    path.unlink()
+    assert stages.ingest()["dataset_uri"] == known
+
+
+def test_corrected_labels_are_taken_and_those_that_only_moved_change_no_row(apart: Path, settings: Settings) -> None:
+    write_labels(apart, NEWEST)
+    first = stages.ingest()
+    write_labels(apart, NEWEST, labels_of(NEWEST)[::-1])
+    moved = [stages.ingest() for _ in range(2)]
+    assert {each["dataset_uri"] for each in moved} == {first["dataset_uri"]}
+    assert ["(1 new)" in each["result"] for each in moved] == [True, False]
+    write_labels(apart, NEWEST, labels_of(NEWEST).assign(delayed="1"))
+    assert stages.ingest()["dataset_uri"] != first["dataset_uri"]
+    assert [each.version for each in versions(settings, "raw")] == [1, 2, 3]
+
+
+def test_changed_source_is_refused_whether_its_labels_came_or_not(apart: Path) -> None:
+    stages.ingest()
+    write_source(apart, NEWEST, rows_of(NEWEST).drop(columns=contract.OUTCOMES).iloc[1:])
+    write_labels(apart, NEWEST)
+    with pytest.raises(SourceChangedError, match=r"flights-2013-07.csv.gz: not what was ingested"):
+        stages.ingest()
+    assert stages.ingest(refresh=True)["result"].endswith("(1 new); labels: 1 unmatched")
+
+
+def test_contradictory_missing_and_unmatched_labels_are_counted(apart: Path, settings: Settings) -> None:
+    labels = labels_of(NEWEST)
+    denied = labels.head(1).assign(delayed={"0": "1", "1": "0"}[labels["delayed"].iat[0]])
+    elsewhere = labels_of("2013-06").head(3)
+    write_labels(apart, NEWEST, pd.concat([labels.iloc[:-5], denied, labels.iloc[[7]], elsewhere]))
+    result = stages.ingest()["result"]
+    assert result.endswith("; labels: 5 missing, 1 contradictory, 3 unmatched")
+    [raw] = versions(settings, "raw")
+    assert label_facts(raw) == [ROWS - 6, 5, 1, 3]
+    assert raw.facts["labels"] == str(apart / "data" / "labels-2013-07.csv")
+    assert storage.read_partition(raw)["delayed"].isna().sum() == 6
+
+
+def test_partly_labelled_month_is_measured_on_what_is_known(apart: Path, settings: Settings) -> None:
+    known = labels_of(NEWEST).iloc[: -ROWS // 20]
+    write_labels(apart, NEWEST, known)
+    trained = stages.train(prepare(), "first")
+    stages.evaluate(trained["run_id"])
+    tracker = tracking.Tracker(settings)
+    assert tracker.metrics(trained["run_id"])["holdout_rows"] == len(known)
+    assert tracker.load_json(trained["run_id"], tracking.EVALUATION_FILE)["unlabelled"] == ROWS - len(known)
+    run = status.find_run(settings, "first")
+    assert run
+    assert (run["rows"], run["unlabelled"]) == (9632, ROWS - len(known))
+
+
+def test_too_few_labels_are_refused_when_they_are_measured_as_well(
+    apart: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_labels(apart, NEWEST, labels_of(NEWEST).head(ROWS // 2))
+    dataset_uri = prepare()
+    with pytest.raises(ContractError, match=r"1,670 of 3,341 rows have a label"):
+        stages.train(dataset_uri, "first")
+    with monkeypatch.context() as patched:
+        patched.setenv(f"{ENV_PREFIX}LABELS__MIN_LABELLED_FRACTION", "0.4")
+        run_id = stages.train(dataset_uri, "first")["run_id"]
+    with pytest.raises(ContractError, match=r"1,670 of 3,341 rows have a label"):
+        stages.evaluate(run_id)
+
+
+def test_month_without_labels_in_the_training_span_is_left_out(apart: Path, settings: Settings) -> None:
+    write_labels(apart, NEWEST)
+    (apart / "data" / "labels-2013-06.csv").unlink()
+    trained = stages.train(prepare(), "first")
+    assert "3,133 rows (3,158 without a label left out) of 2 months 2013-05 to 2013-06" in trained["result"]
+    stages.deploy(stages.evaluate(trained["run_id"])["run_id"])
+    assert "equal in all 6,474 predictions" in stages.reproduce("1")["result"]
+
+
+def test_training_without_any_label_is_refused(apart: Path) -> None:
+    write_labels(apart, NEWEST)
+    for month in ("2013-05", "2013-06"):
+        (apart / "data" / f"labels-{month}.csv").unlink()
+    with pytest.raises(ContractError, match=r"'delayed': only \[\] in 0 rows of training data"):
+        stages.train(prepare(), "first")
+
+
+def test_training_stays_the_delay_behind_and_ingestion_does_not(apart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}LABELS__DELAY_MONTHS", "1")
+    assert stages.ingest()["month"] == "2013-06"
+    assert stages.ingest(labelled=False)["month"] == "2013-07"
+    assert stages.ingest("2013-07")["month"] == "2013-07"
+    assert release() == "1"
+
+
+def test_labels_in_parquet_are_taken_as_well(apart: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}LABELS__URI", "data/labels-{month}.parquet")
+    whole = pd.read_csv(apart / "data" / "labels-2013-06.csv", parse_dates=["scheduled_departure"])
+    whole.to_parquet(apart / "data" / "labels-2013-06.parquet")
+    stages.ingest("2013-06")
+    assert label_facts(versions(settings, "raw", "2013-06")[0]) == [3158, 0, 0, 0]
+
+
+def test_bad_labels_put_their_rows_into_quarantine_also_beside_a_source_that_does_not_parse(
+    apart: Path, settings: Settings
+) -> None:
+    labels = labels_of("2013-06").reset_index(drop=True)
+    labels.loc[3, "delayed"] = "7"
+    labels.loc[5, "delayed"] = "soon"
+    write_labels(apart, "2013-06", labels)
+    source = rows_of("2013-06").drop(columns=contract.OUTCOMES).reset_index(drop=True)
+    source.loc[9, "distance"] = "far"
+    write_source(apart, "2013-06", source)
+    prepare(month="2013-06")
+    [quarantined] = versions(settings, "quarantine", "2013-06")
+    assert [reason.split(": ")[0] for reason in storage.read_partition(quarantined)["reason"]] == [
+        "delayed",
+        "delayed",
+        "distance",
+    ]
+    [clean] = versions(settings, "clean", "2013-06")
+    assert (clean.rows, clean.facts["unlabelled"]) == (3155, 0)
+
+
+def test_labels_that_lack_a_column_or_cannot_be_read_are_named(apart: Path) -> None:
+    path = write_labels(apart, NEWEST, labels_of(NEWEST).drop(columns="flight"))
+    with pytest.raises(ContractError, match=f"{path}: columns missing 'flight'"):
+        stages.ingest()
+    path.write_bytes(b"")
+    with pytest.raises(SourceError, match=f"{path}: empty file"):
+        stages.ingest()
+
+
+def test_outcomes_that_move_between_the_files_are_told_what_to_change(
+    apart: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages.ingest()
+    with monkeypatch.context() as patched:
+        patched.setenv(f"{ENV_PREFIX}LABELS__URI", "")
+        with pytest.raises(ContractError, match=r"flights-2013-05.csv.gz: .*add the outcomes, or name the file"):
+            stages.ingest()
+    write_source(apart, NEWEST, rows_of(NEWEST))
+    with pytest.raises(ContractError, match=r"flights-2013-07.csv.gz: .*take them out of the source, or set that to"):
+        stages.ingest(refresh=True)

@@ -1,0 +1,171 @@
+import re
+from dataclasses import replace
+from html import unescape
+
+import numpy as np
+import pytest
+
+from {{ cookiecutter.__package_name }}.config import Monitoring
+from {{ cookiecutter.__package_name }}.drift import Binning, ColumnDrift, Counted, Profile
+from {{ cookiecutter.__package_name }}.intervals import Estimate
+from {{ cookiecutter.__package_name }}.monitoring import MonthPerformance, Record
+from {{ cookiecutter.__package_name }}.monitoring_report import build_page
+from {{ cookiecutter.__package_name }}.performance import DailyPerformance, Performance
+
+LIMITS = Monitoring(drift_confidence=0.995, max_drifted_fraction=0.5, max_decay=0.01)
+FIGURES = Performance(
+    rows=1200,
+    days=30,
+    rate=0.25,
+    mean_probability=0.2,
+    log_loss=Estimate(0.52, 0.48, 0.56),
+    skill=Estimate(-0.05, -0.08, -0.02),
+    gain=Estimate(0.04, 0.03, 0.06),
+    decay=Estimate(0.03, 0.02, 0.04),
+)
+MEASURED = MonthPerformance("2013-04", "3", "sha", 1200, 34, FIGURES, True, "")
+RECORD = Record(
+    sequence=2,
+    at="2013-06-01T00:00:00+00:00",
+    month="2013-05",
+    champion="3",
+    clean_sha256="cafe",
+    drift=[ColumnDrift("temp", 0.3, 0.1), ColumnDrift("prediction", 0.01, 0.02), ColumnDrift("carrier", 0.0, 0.1)],
+    drift_note="",
+    drift_alarm=False,
+    health=["new categories: carrier: ZZ"],
+    performance=[MEASURED],
+    retrain=True,
+    reason="decay in 2013-04",
+    pipeline_run="scheduled__1",
+    run_id="run7",
+)
+NOTHING_YET = replace(
+    RECORD,
+    champion=None,
+    drift=[],
+    drift_note="there is no champion",
+    drift_alarm=None,
+    health=[],
+    performance=[],
+    retrain=False,
+    reason="no champion yet",
+)
+DAILY = DailyPerformance(["2013-04-01"], [1200], [300], [240.0], [624.0], [48.0])
+COUNTS = {"temp": np.array([[1, 1, 0]]), "prediction": np.array([[1, 1, 0]]), "carrier": np.array([[1, 0, 1]])}
+PROFILE = Profile(["2013-05-01"], COUNTS, [])
+COUNTED = Counted(Binning({"temp": [50.0], "prediction": [0.5]}, {"carrier": ["AA"]}), PROFILE, PROFILE)
+
+
+def table_rows(page: str) -> list[list[str]]:
+    """The cells of every row of every table, as people see them."""
+    rows = re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)
+    return [[text_of(cell) for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL)] for row in rows]
+
+
+def text_of(html: str) -> str:
+    return unescape(re.sub(r"<[^>]+>", "", html))
+
+
+def test_page_says_first_what_was_found_and_decided() -> None:
+    page = text_of(build_page(RECORD, [], {"2013-04": DAILY}, COUNTED, "2013-01 to 2013-03", LIMITS))
+    said = "In 2013-05 monitoring found decay in 2013-04, and asks for a new model: decay in 2013-04."
+    assert page.index(said) < page.index("Performance")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("served by", "version 3"),
+        ("rows, labelled", "1,200"),
+        ("rows, unlabelled", "34"),
+        ("observed share", "0.250"),
+        ("predicted share", "0.200"),
+        ("log loss", "0.520 [0.480, 0.560]"),
+        ("skill", "-0.050 [-0.080, -0.020]"),
+        ("recalibration gain", "0.040 [0.030, 0.060]"),
+        ("decay", "0.030 [0.020, 0.040]"),
+        ("alarm", "yes"),
+    ],
+)
+def test_page_tells_each_measure_of_the_performance_and_what_it_is(name: str, value: str) -> None:
+    page = build_page(RECORD, [], {"2013-04": DAILY}, COUNTED, "2013-01 to 2013-03", LIMITS)
+    row = next(row for row in table_rows(page) if row[0] == name)
+    assert row[1] == value
+    assert row[2]
+
+
+def test_page_has_a_column_for_each_month_that_was_measured() -> None:
+    late = MonthPerformance("2013-03", "2", "sha", 0, 900, None, None, "no row has a label")
+    page = build_page(replace(RECORD, performance=[late, MEASURED]), [], {}, None, "2013-01 to 2013-03", LIMITS)
+    rows = table_rows(page)
+    assert ["", "2013-03", "2013-04", "what it is"] in rows
+    assert [
+        "alarm",
+        "not measured: no row has a label",
+        "yes",
+        "if the whole interval of the decay lies above 0.01",
+    ] in rows
+
+
+def test_page_says_when_a_decay_cannot_be_judged() -> None:
+    unknown = replace(MEASURED, figures=replace(FIGURES, decay=None), is_alarm=False)
+    rows = table_rows(build_page(replace(RECORD, performance=[unknown]), [], {}, None, "", LIMITS))
+    assert next(row for row in rows if row[0] == "decay")[1] == "unknown"
+    assert next(row for row in rows if row[0] == "alarm")[1].startswith("not judged")
+
+
+def test_page_sets_each_column_against_its_threshold() -> None:
+    page = build_page(RECORD, [], {}, COUNTED, "2013-01 to 2013-03", LIMITS)
+    assert ["temp", "0.3000", "0.1000", "3.00", "yes"] in table_rows(page)
+    assert ["carrier", "0.0000", "0.1000", "0.00", "no"] in table_rows(page)
+    text = text_of(page)
+    assert "from those of 2013-01 to 2013-03, which version 3 learned from" in text
+    assert "The predictions did not, and 1 of 2 features did." in text
+    assert "99.5 % of each lie within" in text
+
+
+def test_page_shows_the_month_its_history_and_the_most_drifted_columns() -> None:
+    page = build_page(RECORD, [], {"2013-04": DAILY}, COUNTED, "2013-01 to 2013-03", LIMITS)
+    plots = re.findall(r'<img src="data:image/png;base64,[^"]+" alt="plot: ([^"]+)"', page)
+    assert plots == ["days-2013-04", "months", "columns", "column-1", "column-2", "column-3"]
+
+
+def test_page_shows_what_earlier_months_came_to_when_nothing_is_new() -> None:
+    page = build_page(NOTHING_YET, [RECORD], {}, None, "", LIMITS)
+    assert re.findall(r'alt="plot: ([^"]+)"', page) == ["months"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "In 2013-05 monitoring found nothing alarming, and asks for no new model: no champion yet.",
+        "Nothing to measure",
+        "Not measured: there is no champion.",
+        "Nothing unusual.",
+    ],
+)
+def test_page_of_a_month_without_champion_says_so(said: str) -> None:
+    page = build_page(NOTHING_YET, [], {}, None, "", LIMITS)
+    assert said in text_of(page)
+    assert "<img" not in page
+    assert ["champion", "none"] in table_rows(page)
+
+
+def test_page_tells_where_its_figures_come_from() -> None:
+    rows = table_rows(build_page(RECORD, [], {}, COUNTED, "2013-01 to 2013-03", LIMITS))
+    assert ["champion", "version 3, learned from 2013-01 to 2013-03"] in rows
+    assert ["data, SHA-256", "cafe"] in rows
+    assert ["pipeline run", "scheduled__1"] in rows
+
+
+def test_names_from_the_data_are_only_text() -> None:
+    hostile = "<img src=x>|![y](https://elsewhere/y.png) $\\frac{$ *z*"
+    counts = {name: np.array([[1, 1]]) for name in (hostile, "prediction")}
+    counted = Counted(Binning({hostile: [], "prediction": []}, {}), *[Profile(["2013-05-01"], counts, [])] * 2)
+    columns = [ColumnDrift(hostile, 0.3, 0.1), ColumnDrift("prediction", 0.0, 0.1)]
+    record = replace(RECORD, drift=columns, health=[hostile], reason=hostile, pipeline_run=hostile)
+    page = build_page(record, [], {}, counted, "", LIMITS)
+    assert [hostile, "0.3000", "0.1000", "3.00", "yes"] in table_rows(page)
+    assert f"<li>{hostile}</li>" in unescape(page)
+    assert set(re.findall(r'<img src="(.{5})', page)) == {"data:"}
