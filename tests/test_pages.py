@@ -254,7 +254,7 @@ def test_state_is_a_page_that_loads_nothing_else_and_can_be_written_to_a_file(
     page.on("console", lambda message: complaints.append(message.text))
     page.goto(f"{live.api}/")
     expect(page.get_by_role("heading", name="Champion", exact=True)).to_be_visible()
-    expect(page.locator("body")).to_have_css("max-width", "1080px")  # by the page's own style
+    expect(page.locator("body")).to_have_css("font-size", "15px")  # by the page's own style
     assert [url for url in asked_for if not url.startswith("data:")] == [f"{live.api}/"]
     assert complaints == []
     page.goto(Path(command("make", "report").stdout.strip()).as_uri())
