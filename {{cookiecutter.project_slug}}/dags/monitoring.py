@@ -7,7 +7,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from {{ cookiecutter.__package_name }}.config import PACKAGE
 
-from shared import CLEAN, DEFAULT_ARGS, PROJECT, RETRAIN, emit, month_param, started_by, wait_for_champion
+from shared import CLEAN, DEFAULT_ARGS, PROJECT, RETRAIN, ChampionSettled, emit, month_param, started_by
 
 DOC = """
 Compares a new month with what the champion has learned from, and the predictions that were served with the labels that
@@ -59,7 +59,7 @@ def monitoring() -> None:
         return found
 
     found = monitor()
-    wait_for_champion() >> score() >> found
+    ChampionSettled(task_id="settle") >> score() >> found
     retrain(found)
 
 

@@ -7,7 +7,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from {{ cookiecutter.__package_name }}.config import PACKAGE
 
-from shared import CLEAN, DEFAULT_ARGS, MODEL, PROJECT, SCORES, emit, month_param, wait_for_champion
+from shared import CLEAN, DEFAULT_ARGS, MODEL, PROJECT, SCORES, ChampionSettled, emit, month_param
 
 DOC = """
 Scores a clean month with the champion: a row of probability and decision for each row, in the layer `scores` of the
@@ -46,7 +46,7 @@ def scoring() -> None:
         emit(outlet_events, SCORES, facts)
         return facts
 
-    wait_for_champion() >> score()
+    ChampionSettled(task_id="settle") >> score()
 
 
 scoring()
