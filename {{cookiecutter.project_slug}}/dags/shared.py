@@ -78,7 +78,8 @@ class ChampionSettled(BaseSensorOperator):
 
     def poke(self, context: Any) -> bool:
         """Whether nothing that was asked for waits, and no training is under way."""
-        from {{ cookiecutter.__package_name }} import stages
+        # Not through `stages`, whose imports take seconds, as this is asked every few of them.
+        from {{ cookiecutter.__package_name }}.journal import is_settled
 
         active = context["ti"].get_dr_count(dag_id=f"{PACKAGE}_training", states=["queued", "running"])
-        return active == 0 and stages.is_settled()
+        return active == 0 and is_settled(settings)

@@ -69,13 +69,6 @@ def monitor(pipeline_run: str, month: str | None = None, *, by: str | None = Non
     }
 
 
-def is_settled() -> bool:
-    """Whether nothing that monitoring has asked for still waits to be taken up."""
-    settings = load_settings()
-    asked = monitoring.last_asked(monitoring.read_records(settings))
-    return asked is None or monitoring.find_claimant(settings, asked) is not None
-
-
 def claim_retraining(month: str, pipeline_run: str) -> Facts | None:
     """Take up what monitoring asked for in a month: the newest month to learn from, and why.
 
