@@ -1,4 +1,4 @@
-"""What the DAGs share: the assets that connect them, and how their tasks are retried."""
+"""What the DAGs share: the assets that connect them, how their tasks are retried, and who is told when they fail."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,6 +7,8 @@ from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRu
 
 from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
 from {{ cookiecutter.__package_name }}.errors import PipelineError
+
+from notifications import task_failed
 
 PROJECT = "{{ cookiecutter.project_slug }}"
 RAW = Asset(name=f"{PACKAGE}_raw", uri=f"x-{PROJECT}://raw")
@@ -25,6 +27,7 @@ DEFAULT_ARGS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=10),
     "retry_policy": RETRIES,
     "execution_timeout": timedelta(minutes=load_settings().schedule.task_timeout_minutes),
+    "on_failure_callback": task_failed,
 }
 
 

@@ -8,6 +8,7 @@ from airflow.sdk import CronPartitionTimetable, Param, dag, task
 from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
 
 from approval import ReleaseApproval
+from notifications import deployed, run_failed
 from shared import CLEAN, DEFAULT_ARGS, MODEL, PROJECT, RAW, emit, month_param
 
 DOC = """
@@ -59,6 +60,7 @@ last_month = settings.source.last_month
     doc_md=DOC,
     tags=[PROJECT, "training"],
     default_args=DEFAULT_ARGS,
+    on_failure_callback=run_failed,
 )
 def training() -> None:
     """A task a stage; see `DOC`."""
@@ -93,7 +95,7 @@ def training() -> None:
 
         return stages.evaluate(trained["run_id"])
 
-    @task(outlets=[MODEL])
+    @task(outlets=[MODEL], on_success_callback=deployed)
     def deploy(approved: dict[str, Any], *, params: dict[str, Any], dag_run: Any, outlet_events: Any) -> dict[str, Any]:
         from {{ cookiecutter.__package_name }} import stages
 
