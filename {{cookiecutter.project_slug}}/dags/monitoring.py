@@ -7,6 +7,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from {{ cookiecutter.__package_name }}.config import PACKAGE
 
+from notifications import retrained, run_failed
 from shared import CLEAN, DEFAULT_ARGS, PROJECT, RETRAIN, ChampionSettled, emit, month_param, started_by
 
 DOC = """
@@ -31,6 +32,7 @@ runs.
     doc_md=DOC,
     tags=[PROJECT, "monitoring"],
     default_args=DEFAULT_ARGS,
+    on_failure_callback=run_failed,
 )
 def monitoring() -> None:
     """A task a step; see `DOC`."""
@@ -51,7 +53,7 @@ def monitoring() -> None:
 
         return stages.monitor(run_id, params["month"] or dag_run.partition_key, by=started_by(dag_run))
 
-    @task(outlets=[RETRAIN])
+    @task(outlets=[RETRAIN], on_success_callback=retrained)
     def retrain(found: dict[str, Any], *, outlet_events: Any) -> dict[str, Any]:
         if not found["retrain"]:
             raise AirflowSkipException(found["result"])

@@ -7,6 +7,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from {{ cookiecutter.__package_name }}.config import PACKAGE
 
+from notifications import run_failed
 from shared import CLEAN, DEFAULT_ARGS, MODEL, PROJECT, SCORES, ChampionSettled, emit, month_param
 
 DOC = """
@@ -28,6 +29,7 @@ once, whoever asks. While there is no champion, runs that an asset has started a
     doc_md=DOC,
     tags=[PROJECT, "scoring"],
     default_args=DEFAULT_ARGS,
+    on_failure_callback=run_failed,
 )
 def scoring() -> None:
     """Wait, and score; see `DOC`."""

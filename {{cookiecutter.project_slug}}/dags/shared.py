@@ -1,4 +1,4 @@
-"""What the DAGs share: the assets that connect them, how their tasks are retried, and what they wait for."""
+"""What the DAGs share: the assets between them, how tasks are retried, who is told, and what they wait for."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,6 +7,8 @@ from airflow.sdk import Asset, BaseSensorOperator, ExceptionRetryPolicy, Param, 
 
 from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
 from {{ cookiecutter.__package_name }}.errors import PipelineError
+
+from notifications import task_failed
 
 settings = load_settings()
 PROJECT = "{{ cookiecutter.project_slug }}"
@@ -27,6 +29,7 @@ DEFAULT_ARGS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=10),
     "retry_policy": RETRIES,
     "execution_timeout": timedelta(minutes=settings.schedule.task_timeout_minutes),
+    "on_failure_callback": task_failed,
 }
 
 REFRESH = Param(
