@@ -44,7 +44,7 @@ def dag(project: Path) -> DAG:
 
 @pytest.fixture
 def run(dag: DAG, webhook: Inbox, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a DAG of one task, whose stage fails; returns the task's state and number of tries."""
+    """Run a DAG whose last stage fails; returns that task's state and number of tries."""
 
     def run_and_fail(error: Exception) -> tuple[str, int]:
         def fail(_month: str | None) -> None:
@@ -52,8 +52,8 @@ def run(dag: DAG, webhook: Inbox, monkeypatch: pytest.MonkeyPatch) -> Run:
 
         monkeypatch.setattr(stages, "score", fail)
         dag.get_task("score").retry_delay = timedelta(0)
-        [task] = dag.test(logical_date=None, run_conf={"month": "2013-07"}).get_task_instances()
-        return task.state, task.try_number
+        tasks = dag.test(logical_date=None, run_conf={"month": "2013-07"}).get_task_instances()
+        return next((task.state, task.try_number) for task in tasks if task.task_id == "score")
 
     return run_and_fail
 
