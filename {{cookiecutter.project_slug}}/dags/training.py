@@ -28,9 +28,7 @@ one retraining: a second run for it is skipped.
 """
 
 PARAMS: dict[str, Any] = {
-    "month": month_param(
-        "Newest month", "the month that is held out. Empty: the run's partition, else the last month there is."
-    ),
+    "month": month_param("Newest month", "the month that is held out. Empty: the newest whose labels are known."),
     "refresh": REFRESH,
     "reason": Param(
         None,
