@@ -76,4 +76,4 @@ def test_months_wait_for_the_champion_of_their_time(bag: DagBag) -> None:
         settle = bag.dags[f"{PACKAGE}_{name}"].get_task("settle")
         assert settle.upstream_task_ids == set()
         assert settle.mode == "reschedule"  # which keeps no worker while it waits
-    assert bag.dags[f"{PACKAGE}_monitoring"].get_task("settle").downstream_task_ids == {"score"}
+    assert bag.dags[f"{PACKAGE}_monitoring"].get_task("settle").downstream_task_ids == {"monitor"}
