@@ -242,6 +242,26 @@ def test_example_of_the_api_page_works_without_the_internet(browser: Browser, li
     assert "static" not in fetch(f"{live.api}/metrics")  # a label for each name that somebody asks for would never end
 
 
+def test_state_is_a_page_that_loads_nothing_else_and_can_be_written_to_a_file(
+    browser: Browser,
+    live: Stack,
+    command: Command,
+) -> None:
+    page = new_page(browser)
+    asked_for: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: asked_for.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.goto(f"{live.api}/")
+    expect(page.get_by_role("heading", name="Champion", exact=True)).to_be_visible()
+    expect(page.locator("body")).to_have_css("max-width", "1080px")  # by the page's own style
+    assert [url for url in asked_for if not url.startswith("data:")] == [f"{live.api}/"]
+    assert complaints == []
+    page.goto(Path(command("make", "report").stdout.strip()).as_uri())
+    expect(page.get_by_role("heading", name="Champion", exact=True)).to_be_visible()
+    page.context.close()
+
+
 def test_release_is_taken_back_and_the_old_predictions_are_back(
     browser: Browser,
     live: Stack,

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -275,6 +276,20 @@ def status(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def report(
+    to: Annotated[Path | None, typer.Option(help="File to write.", show_default="var/report.html")] = None,
+) -> None:
+    """Write the state as one HTML page: champion, figures over time, drift, decisions, releases, runs and data."""
+    from . import state_report
+    from .config import load_settings
+
+    settings = load_settings()
+    file = to or settings.home / "var" / "report.html"
+    state_report.write_report(settings, file)
+    print(file)
+
+
+@app.command()
 def up() -> None:
     """Start Airflow, MLflow and the prediction API in the background, and wait until they are healthy."""
     from .config import load_settings
@@ -320,8 +335,7 @@ def trigger(month: Month = None, refresh: Refresh = False, reason: Reason = "") 
     settings, console = load_settings(), new_console()
     conf = {"month": month, "refresh": refresh, "reason": reason}
     run_id, state = live.trigger(AirflowApi(settings), console, conf)
-    server = settings.local_mlflow_url if settings.is_mlflow_local else ""
-    if summary := status.find_run(settings, run_id, server):
+    if summary := status.find_run(settings, run_id, settings.mlflow_url):
         print_run(console, summary)
     if state != "success":
         raise StackError(f"run {run_id}: {state}")

@@ -351,6 +351,11 @@ class Settings(BaseSettings):
         return self.stack.url("mlflow")
 
     @property
+    def mlflow_url(self) -> str:
+        """Where people see runs and models: on the server of `make up`, or on the team's."""
+        return self.local_mlflow_url if self.is_mlflow_local else self.tracking_uri
+
+    @property
     def _configured_tracking_uri(self) -> str:
         return os.environ.get("MLFLOW_TRACKING_URI") or self.tracking.uri
 

@@ -163,5 +163,6 @@ def _mark_versions(axes: Axes, served: list[tuple[int, str]]) -> None:
     before = ""
     for at, version in served:
         if version != before:
-            axes.text(at, 0.97, f"v{version}", transform=axes.get_xaxis_transform(), ha="center", va="top", fontsize=9)
+            label = to_label(f"v{version}")
+            axes.text(at, 0.97, label, transform=axes.get_xaxis_transform(), ha="center", va="top", fontsize=9)
         before = version

@@ -1,5 +1,6 @@
 """What people read, in Markdown, written from the facts of a run and nothing else."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def count_rows(rows: int, unlabelled: int) -> str:
     """Rows that were learned from or measured, and those that could not be."""
     return f"{rows:,} rows" + (f" ({unlabelled:,} without a label left out)" if unlabelled else "")
+
+
+def without_secrets(text: str) -> str:
+    """A text whose addresses name no user and no password, for everyone to read."""
+    return re.sub(r"://[^\s/:@]*(:[^\s@]*)?@", "://", text)
 
 
 def checks_table(checks: Iterable[Check]) -> str:

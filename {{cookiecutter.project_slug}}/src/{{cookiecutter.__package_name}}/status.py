@@ -1,18 +1,76 @@
 """The state of the project and of one run, as plain data."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from . import releases, storage
+from . import monitoring, releases, storage
 from .config import Settings
-from .tracking import VERDICT_FILE, WARNINGS_FILE, Tracker, Version
+from .deployment import LedgerEntry
+from .monitoring import Record
+from .tracking import CHAMPION, VERDICT_FILE, WARNINGS_FILE, TrackedRun, Tracker, Version
+
+LATEST_RECORDS = 12
+LATEST_RUNS = 12
+
+
+@dataclass(frozen=True)
+class State:
+    """What there is to tell of a project; reading it changes nothing.
+
+    Attributes
+    ----------
+    at : when it was read
+    about : what `read_status` tells
+    registry_champion : version that the registry's alias names, which should be the ledger's
+    records : of monitoring, the oldest first
+    claims : which pipeline run acts on what a record has asked for, by the number of each of the latest that has
+    acting : those of these runs that MLflow knows, by name
+    runs : the latest ones of training, the newest first
+    links : what shows a run, by its id
+    """
+
+    at: datetime
+    about: dict[str, Any]
+    registry_champion: str | None
+    ledger: list[LedgerEntry]
+    records: list[Record]
+    claims: dict[int, str | None]
+    acting: dict[str, TrackedRun]
+    runs: list[TrackedRun]
+    links: dict[str, str]
+
+
+def read_state(settings: Settings) -> State:
+    """Everything that the page of the state tells."""
+    tracker, monitor = Tracker(settings), Tracker(settings, settings.monitoring_experiment)
+    runs = tracker.latest_runs(LATEST_RUNS)  # first, as it says it best where MLflow does not answer
+    records, ledger = monitoring.read_records(settings), releases.read_ledger(settings)
+    about, alias = _read(settings, tracker, ledger), tracker.find_alias(CHAMPION)
+    latest = records[-LATEST_RECORDS:]
+    claims = {each.sequence: monitoring.find_claimant(settings, each) for each in latest if each.retrain}
+    ids = [each.run_id for each in runs] + ([about["champion"]["run_id"]] if about["champion"] else [])
+    return State(
+        at=datetime.now(UTC),
+        about=about,
+        registry_champion=alias.version if alias else None,
+        ledger=ledger,
+        records=records,
+        claims=claims,
+        acting={name: run for name in claims.values() if name and (run := tracker.describe_run(name))},
+        runs=runs,
+        links={each: tracker.link_to(each, settings.mlflow_url) for each in ids}
+        | {each.run_id: monitor.link_to(each.run_id, settings.mlflow_url) for each in latest},
+    )
 
 
 def read_status(settings: Settings) -> dict[str, Any]:
     """Champion, previous version, ledger and data; the keys are documented in the README and stable."""
     tracker = Tracker(settings)
-    ledger = releases.settle(settings, tracker)
+    return _read(settings, tracker, releases.settle(settings, tracker))
+
+
+def _read(settings: Settings, tracker: Tracker, ledger: list[LedgerEntry]) -> dict[str, Any]:
     champion = releases.find_champion(tracker, ledger)
     previous = tracker.get_version(ledger[-1].from_version) if ledger and ledger[-1].from_version else None
     return {
@@ -21,7 +79,14 @@ def read_status(settings: Settings) -> dict[str, Any]:
         "previous": _describe(tracker, previous, None),
         "ledger": [asdict(entry) for entry in ledger],
         "partitions": [
-            {"month": newest.month, "version": newest.version, "rows": newest.rows, "sha256": newest.sha256}
+            {
+                "month": newest.month,
+                "version": newest.version,
+                "rows": newest.rows,
+                "unlabelled": newest.facts.get("unlabelled", 0),
+                "quarantined": newest.facts["quarantined"],
+                "sha256": newest.sha256,
+            }
             for month in storage.list_months(settings.storage_uri, "clean")
             for newest in storage.find_partitions(settings.storage_uri, "clean", month)[-1:]
         ],
@@ -72,6 +137,7 @@ def _describe(tracker: Tracker, version: Version | None, since: str | None) -> d
         "version": version.version,
         "run_id": version.run_id,
         "model_uri": version.model_uri,
+        "months": version.tags.get("months"),
         "holdout_month": version.tags.get("holdout_month"),
         "data_digest": version.tags.get("data_digest"),
         "code_commit": version.tags.get("code_commit"),

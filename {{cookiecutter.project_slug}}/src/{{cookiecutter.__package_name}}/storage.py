@@ -294,6 +294,16 @@ def local_copy(uri: str) -> Iterator[Path]:
         yield target
 
 
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a local file; whoever reads meanwhile sees all of the old one or all of the new one."""
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def file_sha256(path: Path) -> str:
     """Hex digest of a local file's bytes."""
     with path.open("rb") as file:

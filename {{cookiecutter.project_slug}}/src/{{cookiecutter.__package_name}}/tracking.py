@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -84,6 +85,18 @@ class Version:
     tags: dict[str, str]
 
 
+@dataclass(frozen=True)
+class TrackedRun:
+    """A run with what is noted of it."""
+
+    run_id: str
+    name: str
+    started_at: str
+    status: str
+    tags: dict[str, str]
+    metrics: dict[str, float]
+
+
 class Tracker:
     """One experiment and one registered model, at one tracking server.
 
@@ -105,16 +118,8 @@ class Tracker:
     @cached_property
     def experiment_id(self) -> str:
         name = self._experiment
-        try:
-            found = self._client.get_experiment_by_name(name)
-        except MlflowException as error:
-            if "API request to" not in error.message:
-                raise
-            raise ConnectionError(
-                f"MLflow does not answer at {self._settings.tracking_uri}; start it, or change MLFLOW_TRACKING_URI"
-            ) from error
-        if found:
-            return str(found.experiment_id)
+        if found := self._find_experiment():
+            return found
         # A file store keeps artifacts relative to the working folder unless it is told where.
         is_local = self._settings.tracking_uri.startswith("sqlite:")
         location = (self._settings.home / "var" / "mlflow" / "artifacts").as_uri() if is_local else None
@@ -122,9 +127,20 @@ class Tracker:
             return str(self._client.create_experiment(name, artifact_location=location))
         except MlflowException:
             # Another process may have been first.
-            if found := self._client.get_experiment_by_name(name):
-                return str(found.experiment_id)
+            if found := self._find_experiment():
+                return found
             raise
+
+    def _find_experiment(self) -> str | None:
+        try:
+            found = self._client.get_experiment_by_name(self._experiment)
+        except MlflowException as error:
+            if "API request to" not in error.message:
+                raise
+            raise ConnectionError(
+                f"MLflow does not answer at {self._settings.tracking_uri}; start it, or change MLFLOW_TRACKING_URI"
+            ) from error
+        return str(found.experiment_id) if found else None
 
     # Runs
 
@@ -153,6 +169,19 @@ class Tracker:
         quote = '"' if "'" in pipeline_run else "'"
         found = self._client.search_runs([self.experiment_id], f"tags.{PIPELINE_RUN} = {quote}{pipeline_run}{quote}")
         return sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))
+
+    def latest_runs(self, count: int) -> list[TrackedRun]:
+        """So many runs at most, the newest first."""
+        if (experiment := self._find_experiment()) is None:
+            return []
+        order = ["attributes.start_time DESC"]
+        found = self._client.search_runs([experiment], max_results=count, order_by=order)
+        return [_describe(run) for run in found]
+
+    def describe_run(self, pipeline_run: str) -> TrackedRun | None:
+        """What is noted of a pipeline run, if it has an MLflow run."""
+        runs = self._runs_of(pipeline_run)
+        return _describe(runs[0]) if runs else None
 
     @contextmanager
     def working_on(self, run_id: str) -> Iterator[None]:
@@ -354,6 +383,17 @@ class Tracker:
 
     def move_alias(self, alias: str, version: str) -> None:
         self._client.set_registered_model_alias(self._settings.tracking.model_name, alias, version)
+
+
+def _describe(run: Run) -> TrackedRun:
+    return TrackedRun(
+        run_id=run.info.run_id,
+        name=run.info.run_name or "",
+        started_at=datetime.fromtimestamp(run.info.start_time / 1000, UTC).isoformat(timespec="seconds"),
+        status=run.info.status,
+        tags=dict(run.data.tags),
+        metrics=dict(run.data.metrics),
+    )
 
 
 def _column_spec(name: str) -> ColSpec:

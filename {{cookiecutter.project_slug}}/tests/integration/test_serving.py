@@ -3,15 +3,11 @@
 import asyncio
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -20,83 +16,15 @@ import pandas as pd
 import pytest
 
 from {{ cookiecutter.__package_name }} import contract, releases, tracking, training
-from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, PACKAGE, load_settings
+from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, load_settings
 from {{ cookiecutter.__package_name }}.serving import create_app
 from {{ cookiecutter.__package_name }}.serving.champion import ChampionFollower
 from {{ cookiecutter.__package_name }}.serving.metrics import ApiMetrics
 
 from conftest import enter_project
+from servers import Load, Server, free_port, metric, running, serving, wait_for
 
 JSON = {"Content-Type": "application/json"}
-
-
-@dataclass
-class Server:
-    """A running process that answers at `url`."""
-
-    url: str
-    process: subprocess.Popen
-    log: Path
-
-    def stop(self) -> None:
-        os.killpg(self.process.pid, signal.SIGTERM)  # MLflow's server is a child of the command that we start
-        self.process.wait(timeout=40)
-
-
-@contextmanager
-def running(command: list[str], path: str, folder: Path, **environment: str) -> Iterator[Server]:
-    """Start a server on a free port, wait until `path` answers, and stop it in the end."""
-    port = free_port()
-    log = folder / f"server-{port}.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command, "--port", str(port), "--host", "127.0.0.1"],
-            env={**os.environ, **environment, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-            start_new_session=True,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    server = Server(f"http://127.0.0.1:{port}", process, log)
-    try:
-        wait_for(lambda: is_up(server, path), log)
-        yield server
-    finally:
-        if process.poll() is None:
-            server.stop()
-
-
-def serving(folder: Path, **environment: str):
-    """The API of the project that the environment names."""
-    command = ["uvicorn", f"{PACKAGE}.serving:create_app", "--factory", "--no-access-log"]
-    quick = {f"{ENV_PREFIX}SERVING__CHAMPION_POLL_S": "0.2"}
-    return running(command, "/ready", folder, **quick, **environment)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def is_up(server: Server, path: str) -> bool:
-    if server.process.poll() is not None:
-        raise RuntimeError(f"the server ended: {server.log.read_text()}")
-    try:
-        return httpx.get(server.url + path).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def wait_for(is_so: Callable[[], bool], log: Path, seconds: float = 90) -> None:
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until, f"in vain: {log.read_text()}"
-        time.sleep(0.05)
-
-
-def metric(server: Server, name: str) -> float:
-    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
-    return float(next(line.split()[-1] for line in lines if line.startswith(f"{name} ")))
 
 
 @pytest.fixture(scope="module")
@@ -210,33 +138,6 @@ def test_api_and_mlflow_and_the_pipeline_predict_the_same(api: Server, sample: p
     assert len(expected) == len(by_mlflow) > 10
     for served in ([each["probability"] for each in together], [each["probability"] for each in alone], by_mlflow):
         np.testing.assert_allclose(served, expected, rtol=0, atol=1e-9)
-
-
-class Load:
-    """Requests without a pause from several threads; every answer is kept."""
-
-    def __init__(self, server: Server, rows: list[dict], threads: int = 4) -> None:
-        self.answers: list[tuple[int, str, float]] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(server, rows[0])) for _ in range(threads)]
-
-    def _ask(self, server: Server, row: dict) -> None:
-        with httpx.Client(timeout=30) as client:
-            while not self._stop.is_set():
-                answer = client.post(f"{server.url}/predict", json=row)
-                found = answer.json()
-                probability = found["predictions"][0]["probability"] if answer.status_code == 200 else -1.0
-                self.answers.append((answer.status_code, found.get("model_version", ""), probability))
-
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
 
 def test_champion_changes_under_load_without_a_failed_or_mixed_answer(released: Path, sample: pd.DataFrame) -> None:
@@ -366,6 +267,6 @@ def test_api_keeps_its_own_specification(released: Path, tmp_path: Path) -> None
             check=False,
         )
         assert shown.returncode == 0, shown.stdout
-        assert "5 selected / 5 total" in shown.stdout
+        assert "6 selected / 6 total" in shown.stdout
         assert metric(server, "api_rows_total") > 50
     assert "Traceback" not in server.log.read_text()

@@ -60,7 +60,7 @@ COUNTED = Counted(Binning({"temp": [50.0], "prediction": [0.5]}, {"carrier": ["A
 def table_rows(page: str) -> list[list[str]]:
     """The cells of every row of every table, as people see them."""
     rows = re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)
-    return [[text_of(cell) for cell in re.findall(r"<t[dh]>(.*?)</t[dh]>", row, re.DOTALL)] for row in rows]
+    return [[text_of(cell) for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL)] for row in rows]
 
 
 def text_of(html: str) -> str:

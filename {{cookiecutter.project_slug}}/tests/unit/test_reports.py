@@ -13,6 +13,7 @@ from {{ cookiecutter.__package_name }}.reports import (
     model_card,
     table,
     validation_report,
+    without_secrets,
 )
 from {{ cookiecutter.__package_name }}.validation import MonthFacts
 
@@ -83,3 +84,17 @@ def test_approval_request_of_the_first_release_names_no_champion() -> None:
     first = replace(REPORT, metrics={"log_loss": Estimate(0.5, 0.4, 0.6)})
     assert "champion:" not in approval_request(first, [], [], None, {})
     assert "minus the champion's" not in approval_request(first, [], [], None, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no answer from http://ada:secret@here:5000/a", "no answer from http://here:5000/a"),
+        ("postgresql+psycopg2://ada:se/cr:et@here/db", "postgresql+psycopg2://here/db"),
+        ("https://token@here/a", "https://here/a"),
+        ("s3://bucket/month@v1", "s3://bucket/month@v1"),
+        ("sqlite:////home/ada@work/mlflow.db", "sqlite:////home/ada@work/mlflow.db"),
+    ],
+)
+def test_addresses_are_shown_without_user_and_password(text: str, shown: str) -> None:
+    assert without_secrets(text) == shown

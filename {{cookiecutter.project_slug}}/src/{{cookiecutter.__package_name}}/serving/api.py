@@ -38,6 +38,7 @@ from ..config import PACKAGE, Settings, load_settings
 from .batching import MicroBatcher
 from .champion import ChampionFollower, Served
 from .metrics import ApiMetrics
+from .page import StatePage, add_page
 from .payload import Answer, Problem, Refusal, RequestReader, Row, Rows, check_categories
 from .prediction_log import Answered, PredictionLog
 
@@ -55,8 +56,6 @@ The fields of a row, with their units and what is allowed in them, are under `Ro
 prediction is a `Problem`, which names the field.
 """
 NO_MODEL: dict[int | str, dict[str, Any]] = {503: {"model": Problem, "description": "No model is loaded yet"}}
-
-
 JSON = {"Content-Type": "application/json"}
 
 
@@ -179,6 +178,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(Exception, _answer_failure)
     _add_routes(app, api)
+    add_page(app, StatePage(api.settings, api.follower, api.metrics))
     _describe_rows(app, api.reader)
     return app
 

@@ -7,7 +7,6 @@ last good one lies in `var/serving`, for a restart while the registry is away.
 
 import json
 import logging
-import os
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from sklearn.pipeline import Pipeline
 from .. import releases, training
 from ..config import Settings
 from ..errors import PipelineError, ReleaseError
-from ..storage import file_sha256
+from ..storage import file_sha256, replace_file
 from ..tracking import CHAMPION, Tracker, Version, read_model
 from .metrics import ApiMetrics
 
@@ -176,8 +175,8 @@ def save_copy(folder: Path, file: Path, facts: dict[str, Any]) -> None:
     """Keep a model and its facts; whoever reads meanwhile sees the old copy or the new one."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{file_sha256(file)}.skops"
-    _replace(folder / name, file.read_bytes())
-    _replace(folder / FACTS_FILE, json.dumps({**facts, "file": name}).encode())
+    replace_file(folder / name, file.read_bytes())
+    replace_file(folder / FACTS_FILE, json.dumps({**facts, "file": name}).encode())
     for other in folder.glob("*.skops"):
         if other.name != name:
             other.unlink(missing_ok=True)
@@ -196,12 +195,3 @@ def read_copy(folder: Path) -> tuple[Path, dict[str, Any]]:
     if file_sha256(file) != file.stem:
         raise ReleaseError(f"{file}: damaged: its SHA-256 is not its name")
     return file, facts
-
-
-def _replace(file: Path, content: bytes) -> None:
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)

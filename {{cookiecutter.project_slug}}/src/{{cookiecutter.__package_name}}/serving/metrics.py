@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+PAGE_S = (0.25, 0.5, 1, 2.5, 5, 10, 30)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -35,6 +36,7 @@ class ApiMetrics:
             "api_log_dropped_rows", "Predictions that were answered but not logged", registry=registry
         )
         self.log_failures = Counter("api_log_write_failures", "Attempts to write that failed", registry=registry)
+        self.page = Histogram("api_page_seconds", "Time to build the page at /", buckets=PAGE_S, registry=registry)
         self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def count_answer(self, path: str, status: int, seconds: float) -> None:

@@ -256,6 +256,7 @@ def _print_addresses(settings: Settings, console: Console, new_passwords: dict[s
     console.print(f"            passwords are kept in {passwords_file(settings)}", soft_wrap=True)
     console.print(f"[bold]MLflow[/]      {mlflow}", soft_wrap=True)
     console.print(f"[bold]Predictions[/] {stack.url('api')}/docs")
+    console.print(f"[bold]State[/]       {stack.url('api')}/")
     if stack.host not in {"127.0.0.1", "localhost", "::1"}:
         console.print(
             f"[bold red]Open to the network[/] on {stack.host}, without encryption; MLflow and the API ask for no "
