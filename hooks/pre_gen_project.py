@@ -59,7 +59,8 @@ DEPENDENCIES = frozenset(
     """
     a2wsgi aiobotocore aiohappyeyeballs aiohttp aioitertools aiosignal aiosmtplib aiosqlite airflow alembic
     annotated_doc annotated_types anyio apache_airflow apache_airflow_core apache_airflow_providers_common_compat
-    apache_airflow_providers_common_io apache_airflow_providers_common_sql apache_airflow_providers_smtp
+    apache_airflow_providers_common_io apache_airflow_providers_common_sql apache_airflow_providers_slack
+    apache_airflow_providers_smtp
     apache_airflow_providers_standard apache_airflow_task_sdk argcomplete arrow asgiref ast_serialize attr attrs
     babel blinker botocore cachetools cadwyn certifi cffi charset_normalizer click cloudpickle colorama colorlog
     contourpy cron_descriptor croniter cryptography cycler daemon databricks databricks_sdk dateutil deprecated dill
@@ -79,8 +80,8 @@ DEPENDENCIES = frozenset(
     pydantic_extra_types pydantic_settings pygments pygtrie pyjwt pylab pyparsing pyrate_limiter pytest pytest_xdist
     python_daemon python_dateutil python_dotenv python_multipart python_slugify pywin32 pyyaml pyyaml_ft referencing
     requests rich rich_argparse rich_toolkit rpds rpds_py ruff s3fs schemathesis scikit_learn scipy setproctitle
-    shellingham six sklearn skops slugify smmap sniffio sortedcontainers sqlalchemy sqlparse starlette structlog
-    supervisor svcs tabulate tenacity termcolor text_unidecode threadpoolctl tomlkit tools trove_classifiers
+    shellingham six sklearn skops slack slack_sdk slugify smmap sniffio sortedcontainers sqlalchemy sqlparse starlette
+    structlog supervisor svcs tabulate tenacity termcolor text_unidecode threadpoolctl tomlkit tools trove_classifiers
     typeguard typer typing_extensions typing_inspect typing_inspection tzdata universal_pathlib upath urllib3 uuid6
     uvicorn uvloop waitress watchfiles wcwidth websockets werkzeug wirerope wrapt xdist yaml yarl zipp
     """.split()

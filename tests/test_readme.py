@@ -27,6 +27,13 @@ PROJECT = {
     "make up": "test_up_again_changes_nothing_and_prints_no_password",
     "make trigger": "test_models_are_the_same_through_the_server_and_from_the_file",
     "make status": "test_status_tells_each_process",
+    "make year": "test_each_month_is_lived_through_and_told",
+    ".venv/bin/flight-delays year --policy frozen --policy retraining.every_months=1,training.window_months=3": (
+        "test_challenger_that_forgot_the_winter_is_refused"
+    ),
+    ".venv/bin/flight-delays simulate-drift 2013-05 --column delayed --flip 0.4": (
+        "test_month_that_arrives_changed_shows_its_alarms"
+    ),
     "make down": "test_down_and_up_do_the_right_thing_after_supervisord_was_killed",
     ".venv/bin/flight-delays run": "test_plain_run_gives_the_model_and_figures_of_the_dag_run",
     ".venv/bin/flight-delays --help": "test_every_command_of_the_project_explains_itself",
@@ -34,7 +41,7 @@ PROJECT = {
     ".venv/bin/pip install --require-hashes -r requirements.lock": "test_lock_installs_with_plain_pip",
     ".venv/bin/pip install --no-deps --no-build-isolation -e .": "test_lock_installs_with_plain_pip",
     "AIRFLOW_HOME=$PWD/var/airflow AIRFLOW_CONFIG=$PWD/airflow.cfg PROJECT_HOME=$PWD "
-    ".venv/bin/airflow backfill create --dag-id flight_delays_training "
+    ".venv/bin/airflow backfill create --dag-id flight_delays_ingestion "
     "--from-date 2013-02-01 --to-date 2013-12-01 --max-active-runs 1": (
         "test_backfill_runs_each_month_once_and_in_order"
     ),

@@ -7,6 +7,7 @@ from airflow.sdk import CronPartitionTimetable, dag, task
 
 from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
 
+from notifications import run_failed
 from shared import CLEAN, DEFAULT_ARGS, PROJECT, RAW, REFRESH, emit, month_param, started_by
 
 DOC = """
@@ -37,6 +38,7 @@ last_month = settings.source.last_month
     doc_md=DOC,
     tags=[PROJECT, "ingestion"],
     default_args=DEFAULT_ARGS,
+    on_failure_callback=run_failed,
 )
 def ingestion() -> None:
     """Two tasks; see `DOC`."""

@@ -1,5 +1,6 @@
 """From a new clean month to the decision whether a new model is wanted: when; the work is in `stages`."""
 
+from contextlib import suppress
 from typing import Any
 
 from airflow.sdk import PartitionedAssetTimetable, dag, task
@@ -7,15 +8,16 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from {{ cookiecutter.__package_name }}.config import PACKAGE
 
-from shared import CLEAN, DEFAULT_ARGS, PROJECT, RETRAIN, emit, month_param, started_by, wait_for_champion
+from notifications import retrained, run_failed
+from shared import CLEAN, DEFAULT_ARGS, PROJECT, RETRAIN, ChampionSettled, emit, month_param, started_by
 
 DOC = """
 Compares a new month with what the champion has learned from, and the predictions that were served with the labels that
 have arrived since. The report is in MLflow.
 
-**settle** waits until the model that the month before has asked for is trained → **score** makes sure that the month
-has predictions → **monitor** measures drift, decay and the health of the data → **retrain** asks for a new model, if
-the policy under `[retraining]` says so; else it is skipped.
+**settle** waits until the model that the month before has asked for is trained → **monitor** makes sure that the month
+has predictions, and measures drift, decay and the health of the data → **retrain** asks for a new model, if the policy
+under `[retraining]` says so; else it is skipped.
 
 A month is monitored once for each state of its data and labels, and one cause has one retraining, however often this
 runs.
@@ -31,27 +33,22 @@ runs.
     doc_md=DOC,
     tags=[PROJECT, "monitoring"],
     default_args=DEFAULT_ARGS,
+    on_failure_callback=run_failed,
 )
 def monitoring() -> None:
     """A task a step; see `DOC`."""
 
     @task
-    def score(*, params: dict[str, Any], dag_run: Any) -> None:
+    def monitor(*, run_id: str, params: dict[str, Any], dag_run: Any) -> dict[str, Any]:
         from {{ cookiecutter.__package_name }} import stages
         from {{ cookiecutter.__package_name }}.errors import NoChampionError
 
-        try:
-            stages.score(params["month"] or dag_run.partition_key)
-        except NoChampionError as error:
-            raise AirflowSkipException(str(error)) from None
+        month = params["month"] or dag_run.partition_key
+        with suppress(NoChampionError):
+            stages.score(month)  # found, if the DAG that scores was first
+        return stages.monitor(run_id, month, by=started_by(dag_run))
 
-    @task(trigger_rule="none_failed")
-    def monitor(*, run_id: str, params: dict[str, Any], dag_run: Any) -> dict[str, Any]:
-        from {{ cookiecutter.__package_name }} import stages
-
-        return stages.monitor(run_id, params["month"] or dag_run.partition_key, by=started_by(dag_run))
-
-    @task(outlets=[RETRAIN])
+    @task(outlets=[RETRAIN], on_success_callback=retrained)
     def retrain(found: dict[str, Any], *, outlet_events: Any) -> dict[str, Any]:
         if not found["retrain"]:
             raise AirflowSkipException(found["result"])
@@ -59,7 +56,7 @@ def monitoring() -> None:
         return found
 
     found = monitor()
-    wait_for_champion() >> score() >> found
+    ChampionSettled(task_id="settle") >> found
     retrain(found)
 
 

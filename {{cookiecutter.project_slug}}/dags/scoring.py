@@ -7,7 +7,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from {{ cookiecutter.__package_name }}.config import PACKAGE
 
-from shared import CLEAN, DEFAULT_ARGS, MODEL, PROJECT, SCORES, emit, month_param, wait_for_champion
+from notifications import run_failed
+from shared import CLEAN, DEFAULT_ARGS, MODEL, PROJECT, SCORES, ChampionSettled, emit, month_param
 
 DOC = """
 Scores a clean month with the champion: a row of probability and decision for each row, in the layer `scores` of the
@@ -28,6 +29,7 @@ once, whoever asks. While there is no champion, runs that an asset has started a
     doc_md=DOC,
     tags=[PROJECT, "scoring"],
     default_args=DEFAULT_ARGS,
+    on_failure_callback=run_failed,
 )
 def scoring() -> None:
     """Wait, and score; see `DOC`."""
@@ -46,7 +48,7 @@ def scoring() -> None:
         emit(outlet_events, SCORES, facts)
         return facts
 
-    wait_for_champion() >> score()
+    ChampionSettled(task_id="settle") >> score()
 
 
 scoring()

@@ -1,12 +1,14 @@
-"""What the DAGs share: the assets that connect them, and how their tasks are retried."""
+"""What the DAGs share: the assets between them, how tasks are retried, who is told, and what they wait for."""
 
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRule, task
+from airflow.sdk import Asset, BaseSensorOperator, ExceptionRetryPolicy, Param, RetryAction, RetryRule
 
 from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
 from {{ cookiecutter.__package_name }}.errors import PipelineError
+
+from notifications import task_failed
 
 settings = load_settings()
 PROJECT = "{{ cookiecutter.project_slug }}"
@@ -27,6 +29,7 @@ DEFAULT_ARGS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=10),
     "retry_policy": RETRIES,
     "execution_timeout": timedelta(minutes=settings.schedule.task_timeout_minutes),
+    "on_failure_callback": task_failed,
 }
 
 REFRESH = Param(
@@ -61,18 +64,25 @@ def started_by(dag_run: Any) -> str | None:
     return dag_run.triggering_user_name or f"airflow ({dag_run.run_type})"
 
 
-@task.sensor(
-    task_id="settle",
-    mode="reschedule",
-    poke_interval=3,
-    # A training run that waits for a person may take that long.
-    timeout=timedelta(hours=settings.gates.approval_timeout_hours) + DEFAULT_ARGS["execution_timeout"],
-)
-def wait_for_champion(*, ti: Any) -> bool:
-    """Wait for the model that an earlier month has asked for, so that each month meets the champion of its time.
+class ChampionSettled(BaseSensorOperator):
+    """Waits for the model that an earlier month has asked for, so that each month meets the champion of its time.
 
     Months come one by one, and then this waits for nothing; in a backfill they come at once.
     """
-    from {{ cookiecutter.__package_name }} import stages
 
-    return stages.is_settled() and ti.get_dr_count(dag_id=f"{PACKAGE}_training", states=["queued", "running"]) == 0
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            mode="reschedule",
+            poke_interval=3,
+            # A training run that waits for a person may take that long.
+            timeout=timedelta(hours=settings.gates.approval_timeout_hours) + DEFAULT_ARGS["execution_timeout"],
+            **options,
+        )
+
+    def poke(self, context: Any) -> bool:
+        """Whether nothing that was asked for waits, and no training is under way."""
+        # Not through `stages`, whose imports take seconds, as this is asked every few of them.
+        from {{ cookiecutter.__package_name }}.journal import is_settled
+
+        active = context["ti"].get_dr_count(dag_id=f"{PACKAGE}_training", states=["queued", "running"])
+        return active == 0 and is_settled(settings)

@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
 
 from approval import ReleaseApproval
+from notifications import deployed, run_failed
 from shared import DEFAULT_ARGS, MODEL, PROJECT, REFRESH, RETRAIN, emit, month_param, started_by
 
 DOC = """
@@ -27,9 +28,7 @@ one retraining: a second run for it is skipped.
 """
 
 PARAMS: dict[str, Any] = {
-    "month": month_param(
-        "Newest month", "the month that is held out. Empty: the run's partition, else the last month there is."
-    ),
+    "month": month_param("Newest month", "the month that is held out. Empty: the newest whose labels are known."),
     "refresh": REFRESH,
     "reason": Param(
         None,
@@ -51,6 +50,7 @@ settings = load_settings()
     doc_md=DOC,
     tags=[PROJECT, "training"],
     default_args=DEFAULT_ARGS,
+    on_failure_callback=run_failed,
 )
 def training() -> None:
     """A task a stage; see `DOC`."""
@@ -84,7 +84,7 @@ def training() -> None:
 
         return stages.evaluate(trained["run_id"])
 
-    @task(outlets=[MODEL])
+    @task(outlets=[MODEL], on_success_callback=deployed)
     def deploy(approved: dict[str, Any], *, dag_run: Any, outlet_events: Any) -> dict[str, Any]:
         from {{ cookiecutter.__package_name }} import stages
 

@@ -2,7 +2,7 @@ import gzip
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, HOME_VARIABLE, Settings, load_settings
+
+from inbox import Inbox, serving
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
@@ -81,6 +83,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_mlflow_database
     enter_project(tmp_path, monkeypatch)
     fill_project(tmp_path, new_mlflow_database)
     return tmp_path
+
+
+@pytest.fixture
+def webhook(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
+    """The webhook that the project's notifications go to."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with serving(Inbox()) as inbox:
+        monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__WEBHOOK_URL", f"http://{inbox.address}/hook")
+        yield inbox
 
 
 def enter_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,9 +41,9 @@ Verbose = Annotated[bool, typer.Option(help="Show all that is logged.")]
 def _configure(verbose: Verbose = False) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, stream=sys.stderr)
     if not verbose:
-        stages = logging.getLogger(f"{__package__}.stages")
-        stages.addHandler(logging.NullHandler())  # without one, Python would print its errors as well
-        stages.propagate = False
+        from .console import hide_stages
+
+        hide_stages()
 
 
 @app.command()
@@ -172,7 +172,7 @@ def year(
         console.print(f"  {file}", soft_wrap=True)
 
 
-@app.command()
+@app.command("simulate-drift")
 def simulate_drift(
     month: Annotated[str, typer.Argument(help="Month that arrives changed, as YYYY-MM.")],
     column: Annotated[str, typer.Option(help="Of the contract; the target, to change the labels.")],

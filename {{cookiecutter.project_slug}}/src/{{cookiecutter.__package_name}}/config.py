@@ -8,17 +8,20 @@ import hashlib
 import json
 import os
 import tomllib
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from croniter import croniter
 from dotenv import load_dotenv
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -33,6 +36,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Score = Annotated[float, Field(ge=0, le=1)]
 ApprovalMode = Literal["never", "always", "on_warning"]
 Window = Annotated[str, Field(pattern=r"^(never|\d{1,2} of \d{1,2})$")]
+Event = Literal["failure", "refusal", "retraining", "deployment"]
+Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -203,6 +208,27 @@ class Serving(Section):
     log_predictions: bool = True
 
 
+class Notifications(Section):
+    """Who is told when something has happened; the connections are Airflow's."""
+
+    events: list[Event] = list(get_args(Event))
+    webhook_url: SecretStr = SecretStr("")
+    slack_connection: str = ""
+    email_to: list[Address] = []
+    smtp_connection: str = "smtp_default"
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_url(cls, value: SecretStr) -> SecretStr:
+        if url := value.get_secret_value():
+            with suppress(ValueError):  # of a port that is none
+                parts = urlsplit(url)
+                if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+                    return value
+            raise ValueError("not a URL such as https://hooks.example.com/abc")
+        return value
+
+
 class Stack(Section):
     """Where `make up` listens."""
 
@@ -261,6 +287,7 @@ class Settings(BaseSettings):
     monitoring: Monitoring = Monitoring()
     retraining: Retraining = Retraining()
     serving: Serving = Serving()
+    notifications: Notifications = Notifications()
     stack: Stack = Stack()
     tracking: Tracking = Tracking()
 
@@ -371,6 +398,8 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(home=home, **overrides)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(detail) for detail in error.errors())) from None
+    except SettingsError as error:
+        raise ConfigError(_explain_list(error)) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{home / 'pipeline.toml'}: not valid TOML: {error}") from None
 
@@ -405,6 +434,18 @@ def _keys_of(section: str) -> list[str]:
     return list(kind.model_fields) if kind else []
 
 
+def _explain_list(error: SettingsError) -> str:
+    """A list in the environment that is no JSON; the error tells its text, and not where it stands."""
+    text = getattr(error.__cause__, "doc", None)
+    names = [name for name, value in os.environ.items() if name.startswith(ENV_PREFIX) and value == text]
+    return f'environment variable {", ".join(names)} = {text!r}: a list is written as ["one", "two"]'
+
+
+def _is_secret(section: str, key: str) -> bool:
+    kind = _sections().get(section)
+    return kind is not None and key in kind.model_fields and kind.model_fields[key].annotation is SecretStr
+
+
 def _explain(detail: Any) -> str:
     """One line for one mistake: where, what is wrong, what it holds, what is allowed."""
     section, *keys = (str(part) for part in detail["loc"]) if detail["loc"] else ("pipeline",)
@@ -417,4 +458,5 @@ def _explain(detail: Any) -> str:
     if detail["type"] == "missing":
         return f"{origin}: {where}: missing"
     message = detail["msg"].removeprefix("Value error, ")
-    return f"{origin}: {where} = {detail['input']!r}: {message}"
+    holds = "..." if keys and _is_secret(section, keys[0]) else repr(detail["input"])
+    return f"{origin}: {where} = {holds}: {message}"

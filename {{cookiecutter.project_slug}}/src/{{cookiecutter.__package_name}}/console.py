@@ -70,6 +70,13 @@ def show_stages(console: Console) -> None:
     logger.addHandler(StageLines(console))
 
 
+def hide_stages() -> None:
+    """Let the stages of this process be silent; Python would print their errors by itself."""
+    logger = logging.getLogger(f"{__package__}.stages")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+
+
 def new_console(descriptor: int = 1) -> Console:
     """A console on a file descriptor; by default standard output."""
     # A program that reads tables wants a row on a line.

@@ -159,8 +159,14 @@ def choose_binning(sample: pd.DataFrame) -> Binning:
     for name in names:
         if name not in texts:
             values = sample[name].dropna().to_numpy("float64")
-            edges[name] = np.unique(np.quantile(values, steps)).tolist() if len(values) else []
+            edges[name] = _choose_edges(np.quantile(values, steps)) if len(values) else []
     return Binning(edges, {name: sample[name].value_counts().index[:MAX_CATEGORIES].tolist() for name in texts})
+
+
+def _choose_edges(quantiles: np.ndarray) -> list[float]:
+    """The quantiles; of a value that most rows have, one edge on either side, so that it has a bin of its own."""
+    values, repeats = np.unique(quantiles, return_counts=True)
+    return np.unique([*values, *np.nextafter(values[repeats > 1], np.inf)]).tolist()
 
 
 def take_sample(frames: Iterable[pd.DataFrame], rows: int) -> pd.DataFrame:

@@ -36,16 +36,16 @@ def newest_labelled(month: str, delay_months: int) -> str:
 
 
 def choose_months(
-    source: Source, month: str | None, window_months: int, today: date, delay_months: int = 0, least: int = 2
+    source: Source, month: str | None, window_months: int, today: date, delay_months: int = 0, *, to_train: bool = True
 ) -> list[str]:
     """The months of one run: up to `month`, and no further back than the window.
 
     Parameters
     ----------
-    month : the newest month, which will be held out; None: the last that there can be
-    window_months : how many months to train on, before the one held out; 0: all
-    delay_months : how far, if no `month` is given, to stay behind the last one
-    least : so many months are needed: one to learn from and one to hold out, where a model is trained
+    month : the newest month; None: the last that there can be, or to train the last whose labels are known
+    window_months : how many months to train on, before the newest, which is held out; 0: all
+    delay_months : how many months labels take
+    to_train : if not, one month is enough, and the window reaches back to all whose labels may have come since
 
     Raises
     ------
@@ -53,17 +53,19 @@ def choose_months(
         If `month` is no month, lies outside the source, or leaves nothing to train on.
     """
     newest = source.last_month or last_complete_month(today)
-    by_default = f" (the newest whose labels are known, by [labels] delay_months = {delay_months})"
-    why = by_default if delay_months and not month else ""
-    month = month or newest_labelled(newest, delay_months)
+    why = ""
+    if not month and to_train and delay_months:
+        why = f" (the newest whose labels are known, by [labels] delay_months = {delay_months})"
+    month = month or newest_labelled(newest, delay_months if to_train else 0)
     if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
         raise SourceError(f"month {month!r}: not a month; write it as {newest}")
     if not source.first_month <= month <= newest:
         raise SourceError(f"month {month}{why}: outside the source, which has {source.first_month} to {newest}")
     months = months_between(source.first_month, month)
-    if len(months) < least:
+    if to_train and len(months) < 2:
         raise SourceError(f"month {month}{why}: the first of the source; there is no month before it to train on")
-    return months[-(window_months + 1) :] if window_months else months
+    wanted = window_months + 1 + (0 if to_train else delay_months)
+    return months[-wanted:] if window_months else months
 
 
 class ValueNotParsedError(Exception):

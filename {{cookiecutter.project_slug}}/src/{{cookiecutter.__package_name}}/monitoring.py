@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from . import releases, storage
+from . import journal, releases, storage
 from .config import Settings
 from .drift import ColumnDrift
 from .errors import ReleaseError
@@ -78,7 +78,7 @@ class Record:
 
 def read_records(settings: Settings) -> list[Record]:
     """All records of the registry in use, the oldest first."""
-    entries = storage.read_journal(settings.storage_uri, _journal(settings))
+    entries = journal.read_entries(settings.storage_uri, journal.of_monitoring(settings))
     return TypeAdapter(list[Record]).validate_python(entries)
 
 
@@ -92,7 +92,7 @@ def append(settings: Settings, record: Record) -> Record:
     """Write the next record, or find the one that another process has written of the same rows meanwhile."""
     while True:
         try:
-            storage.append_journal(settings.storage_uri, _journal(settings), record.sequence, asdict(record))
+            journal.append_entry(settings.storage_uri, journal.of_monitoring(settings), record.sequence, asdict(record))
             return record
         except FileExistsError:
             other = read_records(settings)[-1]
@@ -141,22 +141,15 @@ def claim(settings: Settings, month: str, pipeline_run: str) -> Record | None:
     The record; None if nothing was asked for, or another run acts on it.
     """
     asked = last_asked([each for each in read_records(settings) if each.month == month])
-    if asked and storage.claim(settings.storage_uri, _claim(settings, asked), pipeline_run) == pipeline_run:
-        return asked
-    return None
+    if asked is None:
+        return None
+    owner = journal.claim(settings.storage_uri, journal.claim_of(settings, asked.sequence), pipeline_run)
+    return asked if owner == pipeline_run else None
 
 
 def find_claimant(settings: Settings, record: Record) -> str | None:
     """The run that acts on a record."""
-    return storage.find_owner(settings.storage_uri, _claim(settings, record))
-
-
-def _claim(settings: Settings, record: Record) -> str:
-    return f"{_journal(settings)}/{record.sequence:06d}"
-
-
-def _journal(settings: Settings) -> str:
-    return f"monitoring/{settings.registry}"
+    return journal.find_owner(settings.storage_uri, journal.claim_of(settings, record.sequence))
 
 
 def to_json(record: Record) -> dict[str, Any]:

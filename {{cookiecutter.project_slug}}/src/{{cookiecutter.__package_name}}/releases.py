@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from . import contract, deployment, storage, training
+from . import contract, deployment, journal, training
 from .config import Settings
 from .deployment import LedgerEntry
 from .errors import QualityGateError, ReleaseError
@@ -51,12 +51,12 @@ def settle(settings: Settings, tracker: Tracker) -> list[LedgerEntry]:
 
 
 def _is_newest(settings: Settings, entry: LedgerEntry) -> bool:
-    return not storage.has_journal_entry(settings.storage_uri, _ledger(settings), entry.sequence + 1)
+    return not journal.has_entry(settings.storage_uri, _ledger(settings), entry.sequence + 1)
 
 
 def read_ledger(settings: Settings) -> list[LedgerEntry]:
     """All releases of the registry in use, the oldest first."""
-    return [LedgerEntry(**entry) for entry in storage.read_journal(settings.storage_uri, _ledger(settings))]
+    return [LedgerEntry(**entry) for entry in journal.read_entries(settings.storage_uri, _ledger(settings))]
 
 
 def _ledger(settings: Settings) -> str:
@@ -127,7 +127,7 @@ def record(settings: Settings, ledger: list[LedgerEntry], entry: LedgerEntry) ->
     """
     assert entry.sequence == len(ledger) + 1
     try:
-        storage.append_journal(settings.storage_uri, _ledger(settings), entry.sequence, asdict(entry))
+        journal.append_entry(settings.storage_uri, _ledger(settings), entry.sequence, asdict(entry))
     except FileExistsError:
         written = deployment.find_entry(read_ledger(settings), entry.run_id)
         if written and entry.action == "deploy":

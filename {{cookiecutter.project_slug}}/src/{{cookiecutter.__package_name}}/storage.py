@@ -5,8 +5,6 @@
     <storage>/<layer>/<month>/v<version>/<first digits of its SHA-256>.parquet
                                          manifest.json
     <storage>/datasets/<first digits of its digest>.json
-    <storage>/ledger/<registry>/<number>.json       a journal: so is <storage>/monitoring/<registry>
-    <storage>/claims/<name>.json
     <storage>/predictions/date=<YYYY-MM-DD>/<name>.parquet
 
 A partition exists when its manifest does, and the manifest is written last, whole, and never over another:
@@ -16,7 +14,6 @@ disk and on an object store alike.
 
 import hashlib
 import json
-import os
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -33,6 +30,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from .errors import PartitionError
+from .journal import create
 
 Layer = Literal["raw", "clean", "quarantine", "scores"]
 
@@ -129,7 +127,7 @@ class PartitionWriter:
             partition = Partition(version=version, uri=f"{self.folder}/v{version}", **made)
             _upload(self._local, f"{partition.uri}/{partition.file}")
             try:
-                _create(f"{partition.uri}/manifest.json", _dump(partition))
+                create(f"{partition.uri}/manifest.json", _dump(partition))
                 return partition
             except FileExistsError:
                 continue  # somebody else took this version number
@@ -221,7 +219,7 @@ def save_dataset(storage_uri: str, partitions: list[Partition]) -> Dataset:
     dataset = Dataset(f"{storage_uri}/datasets/{digest[:16]}.json", digest, partitions)
     if not exists(dataset.uri):
         with suppress(FileExistsError):  # another task may just have recorded the same partitions
-            _create(dataset.uri, _dump([[each.layer, each.month, each.version] for each in partitions]))
+            create(dataset.uri, _dump([[each.layer, each.month, each.version] for each in partitions]))
     return dataset
 
 
@@ -259,52 +257,6 @@ def _dump(content: Any) -> bytes:
     if isinstance(content, Partition):
         content = {name: value for name, value in asdict(content).items() if name != "uri"}
     return json.dumps(content, indent=1).encode()
-
-
-def read_journal(storage_uri: str, journal: str) -> list[dict[str, Any]]:
-    """Every entry of a journal, the oldest first."""
-    fs, path = fsspec.core.url_to_fs(f"{storage_uri}/{journal}")
-    fs.invalidate_cache(path)
-    return [json.loads(fs.cat_file(entry)) for entry in sorted(fs.glob(f"{path}/*.json"))]
-
-
-def has_journal_entry(storage_uri: str, journal: str, sequence: int) -> bool:
-    """Whether a journal has an entry of that number."""
-    fs, path = fsspec.core.url_to_fs(_journal_entry(storage_uri, journal, sequence))
-    fs.invalidate_cache(path.rsplit("/", 1)[0])
-    return bool(fs.exists(path))
-
-
-def append_journal(storage_uri: str, journal: str, sequence: int, entry: dict[str, Any]) -> None:
-    """Write the entry with that number, which is the moment that what it says becomes true.
-
-    Raises
-    ------
-    FileExistsError
-        If somebody else has taken the number meanwhile.
-    """
-    _create(_journal_entry(storage_uri, journal, sequence), _dump(entry))
-
-
-def _journal_entry(storage_uri: str, journal: str, sequence: int) -> str:
-    return f"{storage_uri}/{journal}/{sequence:06d}.json"
-
-
-def claim(storage_uri: str, name: str, owner: str) -> str:
-    """Take something that only one may have; returns who has it, which may be another."""
-    uri = f"{storage_uri}/claims/{name}.json"
-    with suppress(FileExistsError):
-        _create(uri, _dump({"owner": owner}))
-    return find_owner(storage_uri, name) or owner
-
-
-def find_owner(storage_uri: str, name: str) -> str | None:
-    """Who has claimed something, if anybody has."""
-    fs, path = fsspec.core.url_to_fs(f"{storage_uri}/claims/{name}.json")
-    try:
-        return str(json.loads(fs.cat_file(path))["owner"])
-    except FileNotFoundError:
-        return None
 
 
 def save_predictions(storage_uri: str, day: str, name: str, rows: pa.Table) -> None:
@@ -386,18 +338,3 @@ def _upload(local: Path, uri: str) -> None:
             temporary.unlink(missing_ok=True)  # half of it, where the disk is full
     else:
         fs.put_file(str(local), path)
-
-
-def _create(uri: str, content: bytes) -> None:
-    """Write a small file whole, or raise FileExistsError if there is one: never both, never half of it."""
-    fs, path = fsspec.core.url_to_fs(uri)
-    fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-    if not isinstance(fs, LocalFileSystem):
-        fs.pipe_file(path, content, mode="create")
-        return
-    temporary = Path(f"{path}.{uuid.uuid4().hex}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.link(temporary, path)  # unlike a rename, a link fails where the name is taken
-    finally:
-        temporary.unlink(missing_ok=True)

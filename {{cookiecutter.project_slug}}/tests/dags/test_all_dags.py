@@ -1,14 +1,16 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import CronPartitionTimetable
 
 from {{ cookiecutter.__package_name }}.config import PACKAGE
 
 PROJECT = Path(__file__).resolve().parents[2]
-DAGS = ["scoring", "training"]
+DAGS = ["ingestion", "monitoring", "scoring", "training"]
 
 
 def test_every_file_can_be_parsed(bag: DagBag) -> None:
@@ -31,3 +33,47 @@ def test_parsing_imports_nothing_heavy(name: str) -> None:
     imported = set(printed.splitlines()[-1].split())
     assert PACKAGE in imported
     assert not imported & heavy
+
+
+def test_each_dag_starts_the_next_by_its_assets(bag: DagBag) -> None:
+    """A new month is brought in by the calendar; all that follows, follows from assets."""
+    makers: dict[str, str] = {}
+    for name in DAGS:
+        for task in bag.dags[f"{PACKAGE}_{name}"].tasks:
+            makers |= {asset.name.removeprefix(f"{PACKAGE}_"): name for asset in task.outlets}
+    assert makers == {
+        "raw": "ingestion",
+        "clean": "ingestion",
+        "scores": "scoring",
+        "retrain": "monitoring",
+        "model": "training",
+    }
+    wanted = {
+        name: set(re.findall(rf"'{PACKAGE}_(\w+)'", str(bag.dags[f"{PACKAGE}_{name}"].timetable.asset_condition)))
+        for name in ("monitoring", "scoring", "training")
+    }
+    assert wanted == {"monitoring": {"clean"}, "scoring": {"clean", "model"}, "training": {"retrain"}}
+    assert isinstance(bag.dags[f"{PACKAGE}_ingestion"].timetable, CronPartitionTimetable)
+
+
+@pytest.mark.parametrize("name", DAGS)
+def test_every_task_is_retried_and_every_form_explains_itself(bag: DagBag, name: str) -> None:
+    dag = bag.dags[f"{PACKAGE}_{name}"]
+    assert dag.max_active_runs == 1
+    assert dag.doc_md
+    assert dag.tags
+    for task in dag.tasks:
+        assert task.retries >= 1
+        assert task.retry_exponential_backoff
+    for each in dag.params:
+        param = dag.params.get_param(each)
+        assert param.schema["title"]
+        assert param.description
+
+
+def test_months_wait_for_the_champion_of_their_time(bag: DagBag) -> None:
+    for name in ("scoring", "monitoring"):
+        settle = bag.dags[f"{PACKAGE}_{name}"].get_task("settle")
+        assert settle.upstream_task_ids == set()
+        assert settle.mode == "reschedule"  # which keeps no worker while it waits
+    assert bag.dags[f"{PACKAGE}_monitoring"].get_task("settle").downstream_task_ids == {"monitor"}

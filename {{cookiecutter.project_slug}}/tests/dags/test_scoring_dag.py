@@ -13,23 +13,11 @@ def scoring(bag: DagBag):
 
 
 def test_a_clean_month_or_a_model_starts_it(scoring) -> None:
-    # A plain asset schedule would never start: the events of the training DAG carry their month as a partition.
+    # A plain asset schedule would never start: the events carry their month as a partition.
     assert isinstance(scoring.timetable, PartitionedAssetTimetable)
     condition = scoring.timetable.asset_condition
     assert type(condition).__name__ == "AssetAny"
     assert {asset.name for asset in condition.objects} == {f"{PACKAGE}_clean", f"{PACKAGE}_model"}
-
-
-def test_assets_are_those_of_the_training_dag(scoring, bag: DagBag) -> None:
-    made = {asset for task in bag.dags[f"{PACKAGE}_training"].tasks for asset in task.outlets}
-    assert {(asset.name, asset.uri) for asset in scoring.timetable.asset_condition.objects} <= {
-        (asset.name, asset.uri) for asset in made
-    }
-
-
-def test_scores_are_an_asset(scoring) -> None:
-    [score] = scoring.tasks
-    assert [asset.name for asset in score.outlets] == [f"{PACKAGE}_scores"]
 
 
 def test_only_a_month_is_taken_by_the_form(scoring) -> None:
@@ -39,17 +27,9 @@ def test_only_a_month_is_taken_by_the_form(scoring) -> None:
 
 
 def test_task_is_retried_unless_a_person_has_to_act(scoring) -> None:
-    [score] = scoring.tasks
+    score = scoring.get_task("score")
     assert score.retries >= 1
     assert score.retry_exponential_backoff
     assert score.execution_timeout
     assert score.retry_policy.evaluate(PartitionError("damaged"), 1, 3).action == RetryAction.FAIL
     assert score.retry_policy.evaluate(ConnectionError("dropped"), 1, 3).action != RetryAction.FAIL
-
-
-def test_trigger_form_explains_itself(scoring) -> None:
-    assert scoring.doc_md
-    assert scoring.tags
-    month = scoring.params.get_param("month")
-    assert month.schema["title"]
-    assert month.description

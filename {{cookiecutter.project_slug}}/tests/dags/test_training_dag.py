@@ -41,24 +41,6 @@ def test_what_a_person_has_to_resolve_is_not_retried(training) -> None:
     assert policy.evaluate(ConnectionError("dropped"), 1, 3).action != RetryAction.FAIL
 
 
-def test_raw_clean_and_model_are_assets(training) -> None:
-    outlets = {task.task_id: [asset.name for asset in task.outlets] for task in training.tasks if task.outlets}
-    assert outlets == {
-        "ingest": [f"{PACKAGE}_raw"],
-        "validate": [f"{PACKAGE}_clean"],
-        "deploy": [f"{PACKAGE}_model"],
-    }
-
-
-def test_trigger_form_explains_itself(training) -> None:
-    assert training.doc_md
-    assert training.tags
-    for name in training.params:
-        param = training.params.get_param(name)
-        assert param.schema["title"]
-        assert param.description
-
-
 @pytest.mark.parametrize("month", ["2013-06", None])
 def test_month_of_the_form_is_taken(training, month: str | None) -> None:
     assert training.params.get_param("month").resolve(month) == month

@@ -14,10 +14,10 @@ ROUNDS = [
         "deploy": ["after tracking.Tracker.register", "before tracking.Tracker.end_run"],
     },
     {
-        "ingest": ["before storage._create"],  # a month's file is there, its manifest is not
+        "ingest": ["before journal.create"],  # a month's file is there, its manifest is not
         "validate": ["before tracking.Tracker.log_text"],
         "train": ["after tracking.Tracker.save_model"],
-        "deploy": ["after storage.append_journal", "after tracking.Tracker.move_alias"],  # the aliases are behind
+        "deploy": ["after journal.append_entry", "after tracking.Tracker.move_alias"],  # the aliases are behind
     },
 ]
 

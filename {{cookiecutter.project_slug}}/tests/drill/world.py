@@ -17,6 +17,7 @@ import httpx
 import psutil
 
 from {{ cookiecutter.__package_name }} import (
+    journal,
     releases,
     storage,
 )
@@ -124,7 +125,7 @@ class World:
 
     def ledger(self) -> list[dict[str, Any]]:
         """All releases, the oldest first."""
-        return storage.read_journal(self.settings.storage_uri, f"ledger/{self.settings.registry}")
+        return journal.read_entries(self.settings.storage_uri, f"ledger/{self.settings.registry}")
 
     def tracker(self) -> Tracker:
         return Tracker(self.settings)

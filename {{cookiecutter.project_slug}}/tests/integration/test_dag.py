@@ -12,6 +12,8 @@ from airflow.utils.db import initdb
 from {{ cookiecutter.__package_name }} import stages, status, storage, tracking, training
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, PACKAGE, Settings
 
+from inbox import Inbox
+
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -25,9 +27,14 @@ def dag(project: Path) -> Iterator[DAG]:
     yield DagBag(PROJECT / "dags" / "training.py").dags[f"{PACKAGE}_training"]
 
 
-def test_dag_run_is_one_mlflow_run_and_equals_the_plain_run(project: Path, settings: Settings, dag: DAG) -> None:
+def test_dag_run_is_one_mlflow_run_and_equals_the_plain_run(
+    project: Path, settings: Settings, dag: DAG, webhook: Inbox
+) -> None:
     run = dag.test(logical_date=None, run_conf={"reason": "a test"})
     assert run.state == "success"
+    [told] = webhook.messages
+    assert (told["event"], told["task_id"], told["run_id"]) == ("deployment", "deploy", run.run_id)
+    assert told["text"] == "version 1 is the champion"
     tracker = tracking.Tracker(settings)
     of_dag = status.find_run(settings, run.run_id)
     assert of_dag
@@ -57,7 +64,9 @@ def test_dag_run_is_one_mlflow_run_and_equals_the_plain_run(project: Path, setti
     np.testing.assert_array_equal(first, second)
 
 
-def test_refused_model_fails_the_dag_run_at_once(project: Path, settings: Settings, dag: DAG, monkeypatch) -> None:
+def test_refused_model_fails_the_dag_run_at_once(
+    project: Path, settings: Settings, dag: DAG, webhook: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}GATES__MIN_ROC_AUC", "0.84")
     run = dag.test(logical_date=None)
     assert run.state == "failed"
@@ -69,6 +78,9 @@ def test_refused_model_fails_the_dag_run_at_once(project: Path, settings: Settin
     summary = status.find_run(settings, run.run_id)
     assert summary
     assert summary["verdict"] == "refused"
+    [told] = webhook.messages
+    assert (told["event"], told["task_id"]) == ("refusal", "evaluate")
+    assert told["text"].startswith("the model is refused, the champion stays: ")
 
 
 def test_month_of_the_trigger_form_is_the_one_held_out(project: Path, settings: Settings, dag: DAG) -> None:

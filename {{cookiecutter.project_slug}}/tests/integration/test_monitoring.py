@@ -4,6 +4,7 @@ import mlflow
 import pytest
 
 from {{ cookiecutter.__package_name }} import (
+    journal,
     monitoring,
     releases,
     scoring,
@@ -101,7 +102,7 @@ def test_what_was_asked_for_is_asked_until_one_run_takes_it_up_and_never_by_two(
         asked = stages.monitor(f"monitoring {month}", month)
     assert asked["retrain"]
     assert stages.monitor("after a crash before the event went out", "2013-06")["retrain"]
-    assert not stages.is_settled()
+    assert not journal.is_settled(load_settings())
     assert stages.claim_retraining("2013-06", "first") == {
         "month": "2013-06",
         "reason": "monitoring of 2013-06: no champion yet",
@@ -109,7 +110,7 @@ def test_what_was_asked_for_is_asked_until_one_run_takes_it_up_and_never_by_two(
     assert stages.claim_retraining("2013-06", "second") is None
     assert stages.claim_retraining("2013-06", "first") is not None  # a retry of its task
     assert stages.claim_retraining("2013-05", "first") is None  # nothing was asked for
-    assert stages.is_settled()
+    assert journal.is_settled(load_settings())
     assert not stages.monitor("once more", "2013-06")["retrain"]
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from {{ cookiecutter.__package_name }} import (
     contract,
+    journal,
     releases,
     stages,
     status,
@@ -162,7 +163,7 @@ def test_release_that_was_overtaken_is_refused(project: Path, settings: Settings
 
     def overtake(settings: Settings, ledger: list[LedgerEntry], entry: LedgerEntry) -> LedgerEntry:
         others = asdict(replace(entry, run_id="other", to_version="other"))
-        storage.append_journal(settings.storage_uri, f"ledger/{settings.registry}", 1, others)
+        journal.append_entry(settings.storage_uri, f"ledger/{settings.registry}", 1, others)
         return record(settings, ledger, entry)
 
     monkeypatch.setattr(releases, "record", overtake)

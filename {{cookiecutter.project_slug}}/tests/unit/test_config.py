@@ -69,6 +69,29 @@ def test_mistake_in_the_environment_is_named(project: Path, monkeypatch: pytest.
         load_settings()
 
 
+def test_list_in_the_environment_that_is_no_list_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    variable = f"{ENV_PREFIX}NOTIFICATIONS__EMAIL_TO"
+    monkeypatch.setenv(variable, "ada@example.com")
+    with pytest.raises(ConfigError, match=rf"^environment variable {variable} = 'ada@example.com': a list is written"):
+        load_settings()
+    monkeypatch.setenv(variable, '["ada@example.com"]')
+    assert load_settings().notifications.email_to == ["ada@example.com"]
+
+
+@pytest.mark.parametrize("url", ["hooks.example.com/s3cret", "ftp://h/s3cret", "https:///s3cret", "http://h:s3cret/"])
+def test_webhook_that_is_no_url_is_refused_and_never_shown(project: Path, monkeypatch, url: str) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__WEBHOOK_URL", url)
+    with pytest.raises(ConfigError, match=r"\[notifications\] webhook_url = \.\.\.: not a URL") as refused:
+        load_settings()
+    assert "s3cret" not in str(refused.value)
+
+
+def test_webhook_is_not_shown_with_the_settings(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__WEBHOOK_URL", "https://user:s3cret@hooks.example.com/s3cret")
+    settings = load_settings()
+    assert "s3cret" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
 def test_unknown_variable_with_our_prefix_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}MODEL__MAX_ITERS", "3")
     with pytest.raises(ConfigError, match=f"{ENV_PREFIX}MODEL__MAX_ITERS: no such setting; allowed: .*MAX_ITER"):

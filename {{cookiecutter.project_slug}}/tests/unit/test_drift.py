@@ -39,6 +39,13 @@ def test_values_are_counted_between_edges_and_nulls_apart() -> None:
     assert (binning.size("temp"), binning.size("carrier")) == (4, 3)
 
 
+def test_value_that_most_rows_have_is_told_from_larger_ones() -> None:
+    binning = drift.choose_binning(pd.DataFrame({"precip": [0.0] * 95 + [0.5] * 5}))
+    codes = binning.encode("precip", pd.Series([0.0, 0.01, 0.5, None]))
+    assert len(set(codes.tolist())) == 3
+    assert codes[1] == codes[2]
+
+
 def test_counts_do_not_depend_on_how_rows_are_batched() -> None:
     rows = frame(MONTH)
     binning = drift.choose_binning(rows)

@@ -59,6 +59,12 @@ def test_months_end_the_delay_before_the_last_unless_one_is_named() -> None:
     assert choose_months(SOURCE, "2013-12", 1, TODAY, delay_months=2) == ["2013-11", "2013-12"]
 
 
+def test_months_that_are_not_to_train_on_end_with_the_last_and_reach_back_to_the_labels_that_may_have_come() -> None:
+    assert choose_months(SOURCE, None, 1, TODAY, 2, to_train=False) == ["2013-09", "2013-10", "2013-11", "2013-12"]
+    assert choose_months(SOURCE, "2013-01", 1, TODAY, 2, to_train=False) == ["2013-01"]
+    assert len(choose_months(SOURCE, None, 0, TODAY, 2, to_train=False)) == 12
+
+
 @pytest.mark.parametrize(("delay_months", "message"), [(11, "the first of the source"), (12, "outside the source")])
 def test_delay_that_leaves_nothing_is_named(delay_months: int, message: str) -> None:
     with pytest.raises(SourceError, match=rf"newest whose labels are known, .*{delay_months}\): {message}"):

@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.__package_name }} import storage
+from {{ cookiecutter.__package_name }} import journal, storage
 from {{ cookiecutter.__package_name }}.errors import PartitionError
 from {{ cookiecutter.__package_name }}.storage import Partition
 
@@ -61,7 +61,7 @@ def test_data_without_a_manifest_is_no_partition(tmp_path: Path) -> None:
 
 
 def test_writers_that_race_for_a_version_both_succeed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    create, rivals = storage._create, [2]
+    create, rivals = storage.create, [2]
 
     def create_second(uri: str, content: bytes) -> None:
         if rivals:
@@ -69,7 +69,7 @@ def test_writers_that_race_for_a_version_both_succeed(tmp_path: Path, monkeypatc
             put(tmp_path, [put_rival], source_sha256="rival")
         create(uri, content)
 
-    monkeypatch.setattr(storage, "_create", create_second)
+    monkeypatch.setattr(storage, "create", create_second)
     assert put(tmp_path, [1]).version == 2
     assert [each.version for each in storage.find_partitions(str(tmp_path), "raw", "2013-05")] == [1, 2]
 
@@ -126,10 +126,10 @@ def test_unknown_dataset_is_named(tmp_path: Path) -> None:
 
 
 def test_number_of_a_journal_is_taken_once(tmp_path: Path) -> None:
-    storage.append_journal(str(tmp_path), "model@local", 1, {"to": "1"})
+    journal.append_entry(str(tmp_path), "model@local", 1, {"to": "1"})
     with pytest.raises(FileExistsError):
-        storage.append_journal(str(tmp_path), "model@local", 1, {"to": "2"})
-    assert storage.read_journal(str(tmp_path), "model@local") == [{"to": "1"}]
+        journal.append_entry(str(tmp_path), "model@local", 1, {"to": "2"})
+    assert journal.read_entries(str(tmp_path), "model@local") == [{"to": "1"}]
 
 
 def test_every_store_that_fsspec_knows_will_do(rows) -> None:
@@ -139,14 +139,14 @@ def test_every_store_that_fsspec_knows_will_do(rows) -> None:
         partition = writer.publish(source="here", source_sha256="s", contract_version="c")
     dataset = storage.save_dataset(root, [partition])
     pd.testing.assert_frame_equal(storage.read_dataset(storage.load_dataset(dataset.uri)), rows(2))
-    storage.append_journal(root, "model@local", 1, {})
+    journal.append_entry(root, "model@local", 1, {})
     with pytest.raises(FileExistsError):
-        storage.append_journal(root, "model@local", 1, {})
+        journal.append_entry(root, "model@local", 1, {})
 
 
 def test_what_only_one_may_have_stays_with_the_first(tmp_path: Path) -> None:
-    assert storage.find_owner(str(tmp_path), "retraining/1") is None
-    assert storage.claim(str(tmp_path), "retraining/1", "first") == "first"
-    assert storage.claim(str(tmp_path), "retraining/1", "second") == "first"
-    assert storage.claim(str(tmp_path), "retraining/1", "first") == "first"
-    assert storage.find_owner(str(tmp_path), "retraining/1") == "first"
+    assert journal.find_owner(str(tmp_path), "retraining/1") is None
+    assert journal.claim(str(tmp_path), "retraining/1", "first") == "first"
+    assert journal.claim(str(tmp_path), "retraining/1", "second") == "first"
+    assert journal.claim(str(tmp_path), "retraining/1", "first") == "first"
+    assert journal.find_owner(str(tmp_path), "retraining/1") == "first"

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..config import load_settings
+from ..console import hide_stages
 from ..errors import ContractError, NoChampionError, QualityGateError, ReleaseError
 from .perturbation import Perturbation, perturb_month
 from .policies import Policy
@@ -79,6 +80,7 @@ def replay_all(
 
 
 def _replay_one(home: Path, folder: Path, policy: Policy, months: list[str]) -> None:
+    hide_stages()
     make_twin(home, folder)
     enter_twin(folder, policy.overrides)
     replay(months, policy.change)

@@ -32,7 +32,7 @@ def enter_twin(folder: Path, overrides: Mapping[str, str]) -> Settings:
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     os.environ[HOME_VARIABLE] = str(folder)
     # Where the team's settings name a shared storage or server, the twin still keeps to itself, and asks nobody.
-    own = {"storage.uri": "var/data", "tracking.uri": "", "gates.approval": "never", "notifications.webhook_url": ""}
+    own = {"storage.uri": "var/data", "tracking.uri": "", "gates.approval": "never", "notifications.events": "[]"}
     for name, value in {**own, **overrides}.items():
         os.environ[to_variable(name)] = value
     return load_settings()

@@ -7,7 +7,7 @@ at any point: what it had finished is found, not made twice.
 from .common import newest_clean
 from .data import ingest, validate
 from .model import evaluate, train
-from .monitoring import claim_retraining, is_settled, monitor
+from .monitoring import claim_retraining, monitor
 from .release import approve, deploy, record_answer, reproduce, rollback
 from .scores import score
 
@@ -17,7 +17,6 @@ __all__ = [
     "deploy",
     "evaluate",
     "ingest",
-    "is_settled",
     "monitor",
     "newest_clean",
     "record_answer",

@@ -22,14 +22,13 @@ def ingest(month: str | None = None, *, refresh: bool = False, labelled: bool = 
     ----------
     month : the newest month
     refresh : take a source that changed as a new version of its month; labels that changed are taken anyway
-    labelled : to train: where no `month` is given, end with the newest whose labels are known, so that it can be held
-        out, and want one more to learn from. If not, end with the newest of all, which may be the only one
+    labelled : the months are to train on: without a `month`, end with the newest whose labels are known, which can be
+        held out; if not, with the newest of all, and bring in all whose labels may have come since
     """
     settings = load_settings()
     contract.select_features(settings.training.features)  # fail now rather than after the download
-    delay_months, least = (settings.labels.delay_months, 2) if labelled else (0, 1)
-    window = settings.training.window_months
-    months = ingestion.choose_months(settings.source, month, window, _today(), delay_months, least)
+    window_months, delay_months = settings.training.window_months, settings.labels.delay_months
+    months = ingestion.choose_months(settings.source, month, window_months, _today(), delay_months, to_train=labelled)
     present = {each: len(storage.find_partitions(settings.storage_uri, "raw", each)) for each in months}
     partitions = [ingest_month(settings, each, refresh) for each in months]
     dataset = storage.save_dataset(settings.storage_uri, partitions)

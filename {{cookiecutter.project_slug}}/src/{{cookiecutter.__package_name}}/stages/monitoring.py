@@ -69,13 +69,6 @@ def monitor(pipeline_run: str, month: str | None = None, *, by: str | None = Non
     }
 
 
-def is_settled() -> bool:
-    """Whether nothing that monitoring has asked for still waits to be taken up."""
-    settings = load_settings()
-    asked = monitoring.last_asked(monitoring.read_records(settings))
-    return asked is None or monitoring.find_claimant(settings, asked) is not None
-
-
 def claim_retraining(month: str, pipeline_run: str) -> Facts | None:
     """Take up what monitoring asked for in a month: the newest month to learn from, and why.
 
@@ -169,18 +162,17 @@ def _describe(
 ) -> retraining.Situation:
     """What the policy looks at. What was found of a former champion says nothing of this one."""
     version = champion.version if champion else None
-    own = monitoring.latest_performance([*records])
-    own |= {each.month: each for each in measured}
+    latest = monitoring.latest_performance(records) | {each.month: each for each in measured}
+    own = {name: bool(each.is_alarm) for name, each in latest.items() if each.model_version == version}
     is_new = any(each.model_version == version for each in measured)
-    decay = [(each.month, bool(each.is_alarm)) for each in own.values() if each.model_version == version and is_new]
     drifted = {each.month: bool(each.drift_alarm) for each in records if each.champion == version}
     asked = monitoring.last_asked(records)
     return retraining.Situation(
         month=month,
         labelled_months=labelled_months,
         learned_through=releases.learned_through(champion) if champion else None,
-        decay=decay,
-        drift=[*drifted.items(), (month, drift_alarm)] if drift_alarm is not None else [],
+        decay=sorted(own.items()) if is_new else [],
+        drift=sorted({**drifted, month: drift_alarm}.items()) if drift_alarm is not None else [],
         last_asked=asked.month if asked else None,
     )
 

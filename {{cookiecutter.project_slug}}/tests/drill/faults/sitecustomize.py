@@ -20,7 +20,8 @@ ORDERS = Path(os.environ["DRILL_ORDERS"])
 PACKAGE = os.environ["DRILL_PACKAGE"]
 FUNCTIONS = {
     "mlflow.tracking.client": ["MlflowClient.create_model_version"],
-    f"{PACKAGE}.storage": ["PartitionWriter.write", "append_journal", "_create"],
+    f"{PACKAGE}.journal": ["append_entry", "create"],
+    f"{PACKAGE}.storage": ["PartitionWriter.write"],
     f"{PACKAGE}.tracking": [
         "Tracker.end_run",
         "Tracker.log_figure",

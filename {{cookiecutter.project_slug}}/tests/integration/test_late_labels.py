@@ -254,14 +254,24 @@ def test_labels_that_lack_a_column_or_cannot_be_read_are_named(apart: Path) -> N
         stages.ingest()
 
 
-def test_outcomes_that_move_between_the_files_are_told_what_to_change(
-    apart: Path, monkeypatch: pytest.MonkeyPatch
+def test_outcomes_that_are_in_no_file_are_told_what_to_change(apart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages.ingest()
+    monkeypatch.setenv(f"{ENV_PREFIX}LABELS__URI", "")
+    with pytest.raises(ContractError, match=r"flights-2013-05.csv.gz: .*add the outcomes, or name the file"):
+        stages.ingest()
+
+
+def test_outcomes_that_are_in_the_source_as_well_are_told_what_to_change(
+    project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stages.ingest()
-    with monkeypatch.context() as patched:
-        patched.setenv(f"{ENV_PREFIX}LABELS__URI", "")
-        with pytest.raises(ContractError, match=r"flights-2013-05.csv.gz: .*add the outcomes, or name the file"):
-            stages.ingest()
-    write_source(apart, NEWEST, rows_of(NEWEST))
-    with pytest.raises(ContractError, match=r"flights-2013-07.csv.gz: .*take them out of the source, or set that to"):
-        stages.ingest(refresh=True)
+    monkeypatch.setenv(f"{ENV_PREFIX}LABELS__URI", "data/labels-{month}.csv")
+    with pytest.raises(ContractError, match=r"flights-2013-05.csv.gz: .*take them out of the source, or set that to"):
+        stages.ingest()
+
+
+@pytest.mark.usefixtures("apart")
+def test_first_month_is_brought_in_though_there_is_none_to_train_on() -> None:
+    assert stages.ingest("2013-05", labelled=False)["result"].endswith("2013-05, 3,133 rows (1 new)")
+    with pytest.raises(SourceError, match="no month before it to train on"):
+        stages.ingest("2013-05")
