@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,6 +75,8 @@ def main() -> None:
         say("generating a project")
         project = bake(Path(scratch), environment)
         subprocess.run(["make", "setup"], cwd=project, env=environment, check=True)
+        say("year")
+        copy_year(project, environment)
         say("make up")
         with stack(project, {**environment, "FLIGHT_DELAYS_GATES__APPROVAL": "always"}, USER, USUAL_PORTS) as live:
             dag_id, run_id = train_in_airflow(browser, live.airflow, live.token)
@@ -85,6 +88,13 @@ def main() -> None:
             photograph_mlflow(browser, live.mlflow)
             photograph_api(browser, live.api)
         browser.close()
+
+
+def copy_year(project: Path, environment: Mapping[str, str]) -> None:
+    """The picture of the year, as the project draws it; without Airflow, which comes to the same."""
+    command = [project / ".venv" / "bin" / "flight-delays", "year"]
+    subprocess.run(command, cwd=project, env=environment, check=True)
+    shutil.copy(project / "var" / "year" / "year.png", IMAGES)
 
 
 def say(what: str) -> None:
