@@ -94,7 +94,8 @@ def live(home: Path, environment: dict[str, str]) -> Iterator[World]:
             monkeypatch.setenv("MLFLOW_TRACKING_URI", settings.local_mlflow_url)
             months = iter(months_between("2013-02", "2013-12"))
             world = World(settings, AirflowApi(settings), home.parent / "orders", environment, months)
-            world.api._ask("PATCH", f"/api/v2/dags/{PACKAGE}_scoring", {"is_paused": True})
+            for follower in ("scoring", "monitoring"):
+                world.api._ask("PATCH", f"/api/v2/dags/{PACKAGE}_{follower}", {"is_paused": True})
             assert world.run().state == "success"
             yield world
         finally:

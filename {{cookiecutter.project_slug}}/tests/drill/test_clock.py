@@ -3,7 +3,8 @@
 import subprocess
 from datetime import UTC, datetime, timedelta
 
-from {{ cookiecutter.__package_name }}.stack.airflow_api import TRAINING_DAG
+from {{ cookiecutter.__package_name }} import storage
+from {{ cookiecutter.__package_name }}.stack.airflow_api import INGESTION_DAG
 from {{ cookiecutter.__package_name }}.stack.environment import stack_environment
 
 from world import World
@@ -14,16 +15,17 @@ def test_months_and_times_are_those_of_utc_whatever_the_clock_is_set_to(world: W
     started, month = datetime.now(UTC), next(world.months)
     subprocess.run(
         [
-            *(f"{world.settings.home}/.venv/bin/airflow", "backfill", "create", "--dag-id", TRAINING_DAG),
+            *(f"{world.settings.home}/.venv/bin/airflow", "backfill", "create", "--dag-id", INGESTION_DAG),
             *("--from-date", f"{month}-01", "--to-date", f"{month}-01"),
         ],
         env={**world.environment, **stack_environment(world.settings), "TZ": ":/nonexistent"},
         check=True,
     )
-    [backfilled] = [run for run in world.dag_runs() if run["run_type"] == "backfill"]
+    [backfilled] = [run for run in world.dag_runs(INGESTION_DAG) if run["run_type"] == "backfill"]
     assert backfilled["partition_key"] == month
-    run = world.finish(backfilled["dag_run_id"])
-    assert run.state == "success"
+    assert world.finish(backfilled["dag_run_id"], INGESTION_DAG).state == "success"
+    assert storage.list_months(world.settings.storage_uri, "clean")[-1] == month
+    assert world.run(month).state == "success"
     assert world.champion_month() == month
     at = datetime.fromisoformat(world.ledger()[-1]["at"])
     assert at.utcoffset() == timedelta(0)

@@ -61,13 +61,13 @@ class World:
         """Start the training DAG and wait for its end."""
         return self.finish(self.start(month))
 
-    def finish(self, run_id: str) -> Run:
+    def finish(self, run_id: str, dag_id: str = TRAINING_DAG) -> Run:
         """Wait for the end of a run."""
-        wait_until(f"{run_id} has ended", lambda: self.api.run_state(TRAINING_DAG, run_id) in FINISHED)
-        tasks = self.tasks(run_id).values()
+        wait_until(f"{run_id} has ended", lambda: self.api.run_state(dag_id, run_id) in FINISHED)
+        tasks = self.api.task_instances(dag_id, run_id)
         return Run(
             run_id,
-            self.api.run_state(TRAINING_DAG, run_id),
+            self.api.run_state(dag_id, run_id),
             {task["task_id"]: task["try_number"] for task in tasks},
             {task["task_id"]: task["state"] for task in tasks},
         )
@@ -111,9 +111,9 @@ class World:
         """What `make status` says of one process."""
         return next(each for each in processes.read_processes(self.settings) if each["name"] == name)
 
-    def dag_runs(self) -> list[dict[str, Any]]:
-        """All runs of the training DAG, by hand or not."""
-        return self.api._get(f"dags/{TRAINING_DAG}/dagRuns?limit=100")["dag_runs"]
+    def dag_runs(self, dag_id: str = TRAINING_DAG) -> list[dict[str, Any]]:
+        """All runs of a DAG, by hand or not."""
+        return self.api._get(f"dags/{dag_id}/dagRuns?limit=100")["dag_runs"]
 
     def tasks(self, run_id: str) -> dict[str, dict[str, Any]]:
         """The task instances of a run by their names."""
