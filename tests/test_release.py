@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def repository(tmp_path: Path) -> Path:
 
 def release(repository: Path, version: str) -> tuple[int, str]:
     """Exit code of the script and all that it printed."""
-    done = BakedProject(repository, {}).run("python3", "tools/release.py", version)
+    done = BakedProject(repository, {}).run(sys.executable, "tools/release.py", version)
     return done.returncode, done.stdout + done.stderr
 
 
