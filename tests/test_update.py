@@ -120,7 +120,10 @@ def make_it_ours(project: Path) -> None:
     """Edit each file that is the user's, and add files that no template knows."""
     for name in users(project):
         path = project / name
-        append(path / "ours.csv" if path.is_dir() else path, "# ours")
+        if path.is_dir():
+            append(path / "ours.csv", "ours")
+        else:
+            path.write_text("# ours\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
     settings = project / "pipeline.toml"
     text, count = re.subn(r"^seed = \d+", "seed = 7", settings.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert count == 1
