@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check fix bench lock screenshots clean
+.PHONY: help setup demo test test-fast check fix bench lock screenshots release clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -62,6 +62,9 @@ lock: setup ## Take newer versions into both requirements.lock files: the templa
 
 screenshots: setup ## Take the README's pictures anew
 	$(BIN)/python docs/screenshots.py
+
+release: setup ## Commit and tag a release, to be pushed by hand: make release VERSION=1.2.0
+	@$(BIN)/python tools/release.py "$(VERSION)"
 
 clean: ## Remove what these commands have made
 	rm -rf .venv .tools build .mypy_cache .pytest_cache .ruff_cache

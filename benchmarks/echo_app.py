@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI  # type: ignore[import-not-found]
 from flight_delays.serving.payload import Row  # type: ignore[import-not-found]
-from pydantic import ConfigDict, create_model  # type: ignore[import-not-found]
+from pydantic import ConfigDict, create_model
 
 FIELDS: dict[str, Any] = {name: (field.annotation, field) for name, field in Row.model_fields.items()}
 Echo: Any = create_model("Echo", __config__=ConfigDict(extra="forbid"), **FIELDS)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 GITHUB_WORKFLOW = ".github/workflows/ci.yml"
@@ -73,6 +75,12 @@ def git(project: Path, answers: dict[str, str], *arguments: str) -> None:
     )
 
 
+def is_for_comparison(project: Path, answers: dict[str, str]) -> bool:
+    """Whether cruft makes this bake for an update, only to compare it with another and to throw both away."""
+    in_scratch = project.parent.parent == Path(tempfile.gettempdir()).resolve()
+    return "_commit" in answers and in_scratch and bool(re.fullmatch(r"tmp[a-z0-9_]{8}", project.parent.name))
+
+
 def next_steps(project: Path) -> str:
     """The commands to type now."""
     # The hook runs inside the project; only the shell's own variable tells where the user stands.
@@ -90,6 +98,8 @@ def main() -> None:
     answers = json.loads(r"""{{ cookiecutter | tojson }}""")
     project = Path.cwd()
     remove_unwanted(project, answers)
+    if is_for_comparison(project, answers):
+        return
     # A folder's name may not fit the terminal's encoding, and a hook that fails takes the project with it.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     print(f"\nThe project is in {project}.")

@@ -97,6 +97,21 @@ def project(bake: Bake) -> BakedProject:
     return project
 
 
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder, where it has to succeed; what it printed."""
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def commit_all(folder: Path, message: str) -> None:
+    """Commit all that a folder holds, in a repository that is started if there is none."""
+    if not (folder / ".git").exists():
+        git(folder, "init", "--quiet", "--initial-branch", "main")
+    git(folder, "add", "--all")
+    git(folder, "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "--quiet", "--message", message)
+
+
 def tool(name: str) -> str:
     """Path of one of the template's own tools, installed beside the running Python."""
     return str(Path(sys.executable).parent / name)

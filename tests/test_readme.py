@@ -21,6 +21,11 @@ TEMPLATE = {
     "make bench": "by hand, for its figures",
     "make screenshots": "by hand, for its pictures",
     "make lock": "test_resolving_again_changes_no_pin",
+    "make release VERSION=1.2.0": "test_the_template_itself_is_released_once_its_checks_pass",
+    "uvx cruft create <this repository>": "test_a_project_records_its_answers_and_the_version_of_its_template",
+    "uvx cruft check": "test_check_tells_whether_there_is_a_newer_version",
+    "uvx cruft update --skip-apply-ask": "test_update_takes_what_the_template_has_changed_added_and_removed",
+    "git status --short": "test_the_same_line_changed_by_both_is_a_conflict_in_git_with_both_lines_marked",
 }
 PROJECT = {
     "make run": "test_demo_on_a_new_machine_ends_in_a_deployed_model",
@@ -44,6 +49,16 @@ PROJECT = {
     ".venv/bin/airflow backfill create --dag-id flight_delays_ingestion "
     "--from-date 2013-02-01 --to-date 2013-12-01 --max-active-runs 1": (
         "test_backfill_runs_each_month_once_and_in_order"
+    ),
+    "uvx cruft check": "test_check_tells_whether_there_is_a_newer_version",
+    "uvx cruft diff": "test_diff_shows_what_the_team_has_changed_of_what_is_not_its_own",
+    "uvx cruft update --skip-apply-ask": "test_update_takes_what_the_template_has_changed_added_and_removed",
+    "git status --short": "test_the_same_line_changed_by_both_is_a_conflict_in_git_with_both_lines_marked",
+    "git diff HEAD": "test_the_same_line_changed_by_both_is_a_conflict_in_git_with_both_lines_marked",
+    "git reset --hard": "test_the_same_line_changed_by_both_is_a_conflict_in_git_with_both_lines_marked",
+    "git clean -d --force": "test_the_same_line_changed_by_both_is_a_conflict_in_git_with_both_lines_marked",
+    "uvx cruft link <address of the template> --checkout v1.0.0": (
+        "test_a_project_of_plain_cookiecutter_is_linked_by_the_same_answers"
     ),
 }
 

@@ -1,0 +1,422 @@
+"""A project follows the template by cruft, and what is the user's stays as the user left it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from conftest import PROJECT_FOLDER, REPOSITORY, BakedProject, commit_all, git, tool
+
+BEFORE, AFTER = "v1.0.0", "v1.1.0"
+ANSWERS = {
+    "project_name": 'It\'s "late" \\ {again} & <again>',
+    "project_slug": "late",
+    "description": 'Says "late" \\n or not: 🛫 {x}',
+    "author_name": "Zoë O'Hara-Ñandú 🛫",
+    "ci": "GitLab CI",
+}
+PACKAGE = "src/{{cookiecutter.__package_name}}"
+REPLAYED = "\n".join(f"{{{{ cookiecutter.{name} }}}}" for name in ANSWERS)
+
+
+def append(path: Path, line: str) -> None:
+    """Add a line to a file, which is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+
+
+def change_first_line(path: Path, line: str) -> None:
+    """Put another first line into a file."""
+    path.write_text("\n".join([line, *path.read_text(encoding="utf-8").splitlines()[1:]]) + "\n", encoding="utf-8")
+
+
+def users(project: Path) -> list[str]:
+    """What a project, or the template's, declares as the user's."""
+    # The template's file is no TOML before it is rendered, but this table is.
+    table = re.search(r"^\[tool\.cruft\]\n.*?\n\n", (project / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL)
+    assert table
+    return list(tomllib.loads(table[0])["tool"]["cruft"]["skip"])
+
+
+def is_users(name: str, project: Path) -> bool:
+    """Whether a file is declared as the user's, or lies in a folder that is."""
+    return any(name == declared or name.startswith(f"{declared}/") for declared in users(project))
+
+
+def cruft(folder: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    """Run cruft in a folder, with a home that holds no defaults of the user's."""
+    home = os.environ | {"HOME": str(folder.parent)}
+    command = [tool("cruft"), *arguments]
+    return subprocess.run(command, cwd=folder, env=home, input=typed, capture_output=True, text=True, check=False)
+
+
+def create(origin: Path, folder: Path, version: str = BEFORE) -> Path:
+    """Make a project by cruft, of a version of the template; nothing of it is committed."""
+    answers = json.dumps(ANSWERS)
+    done = cruft(folder, "create", str(origin), "--no-input", "--checkout", version, "--extra-context", answers)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "late"
+
+
+def release_the_next(template: Path) -> None:
+    """Change the user's files, some of the others, and a line that a user may change as well; add and remove files."""
+    project = template / PROJECT_FOLDER
+    for name in users(project):
+        path = project / name.replace("{{ cookiecutter.__package_name }}", "{{cookiecutter.__package_name}}")
+        append(path / "new.csv" if path.is_dir() else path, "# of the template")
+    append(project / PACKAGE / "training.py", "# of the template")
+    append(project / "dags" / "shared.py", "# of the template")
+    change_first_line(project / PACKAGE / "errors.py", '"""Errors of the template."""')
+    change_first_line(project / "requirements.lock", "# Locked by the template")
+    append(project / "ANSWERS.txt", REPLAYED)
+    (project / "tests" / "inbox.py").unlink()
+
+
+@pytest.fixture(scope="module")
+def origin(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository of the template with two versions, the newer one on its branch."""
+    origin = tmp_path_factory.mktemp("origin") / "template"
+    shutil.copytree(template, origin)
+    commit_all(origin, "Before")
+    git(origin, "tag", BEFORE)
+    release_the_next(origin)
+    commit_all(origin, "After")
+    git(origin, "tag", AFTER)
+    return origin
+
+
+@pytest.fixture(scope="module")
+def created(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of the version before, as cruft has made it."""
+    return create(origin, tmp_path_factory.mktemp("created"))
+
+
+@pytest.fixture
+def project(created: Path, tmp_path: Path) -> Path:
+    """A copy of that project for one test."""
+    return shutil.copytree(created, tmp_path / "late")
+
+
+class Updated(NamedTuple):
+    """A project after an update, its files before, and what cruft said."""
+
+    path: Path
+    before: dict[str, bytes]
+    check: subprocess.CompletedProcess[str]
+    printed: str
+
+
+def make_it_ours(project: Path) -> None:
+    """Edit each file that is the user's, and add files that no template knows."""
+    for name in users(project):
+        path = project / name
+        if path.is_dir():
+            append(path / "ours.csv", "ours")
+        else:
+            path.write_text("# ours\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    settings = project / "pipeline.toml"
+    text, count = re.subn(r"^seed = \d+", "seed = 7", settings.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert count == 1
+    settings.write_text(text, encoding="utf-8")
+    append(project / "src" / "late" / "ours.py", '"""Ours."""')
+
+
+def files_of(project: Path) -> dict[str, bytes]:
+    """Every file that git tracks in a project, with what is in it."""
+    names = filter(None, git(project, "ls-files", "-z").split("\0"))
+    return {name: (project / name).read_bytes() for name in names if (project / name).exists()}
+
+
+@pytest.fixture(scope="module")
+def updated(created: Path, tmp_path_factory: pytest.TempPathFactory) -> Updated:
+    """The project, after a team has worked on it and taken the newer version."""
+    path = shutil.copytree(created, tmp_path_factory.mktemp("updated") / "late")
+    commit_all(path, "As generated")
+    make_it_ours(path)
+    change_first_line(path / "src" / "late" / "training.py", '"""Our model."""')
+    (path / "dags" / "shared.py").unlink()
+    (path / "data" / "flights-2013-01.csv.gz").unlink()
+    commit_all(path, "Ours")
+    before = files_of(path)
+    check = cruft(path, "check")
+    done = cruft(path, "update", "--skip-apply-ask", "--checkout", AFTER)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Updated(path, before, check, done.stdout + done.stderr)
+
+
+def test_a_project_records_its_answers_and_the_version_of_its_template(created: Path, origin: Path) -> None:
+    recorded = json.loads((created / ".cruft.json").read_text(encoding="utf-8"))
+    assert recorded["template"] == str(origin)
+    assert recorded["checkout"] == BEFORE
+    assert recorded["commit"] == git(origin, "rev-parse", BEFORE).strip()
+    assert ANSWERS.items() <= recorded["context"]["cookiecutter"].items()
+
+
+def test_check_tells_whether_there_is_a_newer_version(updated: Updated) -> None:
+    assert updated.check.returncode == 1
+    assert "out of date" in updated.check.stdout
+    assert cruft(updated.path, "check").returncode == 0
+    assert cruft(updated.path, "check", "--checkout", BEFORE).returncode == 1
+
+
+def test_update_takes_what_the_template_has_changed_added_and_removed(updated: Updated) -> None:
+    errors = (updated.path / "src" / "late" / "errors.py").read_text(encoding="utf-8")
+    assert errors.startswith('"""Errors of the template."""\n')
+    assert not (updated.path / "tests" / "inbox.py").exists()
+    assert (updated.path / "ANSWERS.txt").exists()
+    assert json.loads((updated.path / ".cruft.json").read_text(encoding="utf-8"))["checkout"] == AFTER
+
+
+def test_both_sides_of_a_file_that_both_have_changed_are_kept(updated: Updated) -> None:
+    lines = (updated.path / "src" / "late" / "training.py").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == '"""Our model."""'
+    assert lines[-1] == "# of the template"
+
+
+def test_what_is_the_users_is_the_same_to_the_byte(updated: Updated) -> None:
+    after = {name: (updated.path / name).read_bytes() for name in updated.before if (updated.path / name).exists()}
+    ours = {name for name in updated.before if is_users(name, updated.path)} | {"src/late/ours.py"}
+    assert {"pipeline.toml", "README.md", "src/late/contract.py", "data/ours.csv", "data/MANIFEST.json"} <= ours
+    assert {name for name in ours if after.get(name) != updated.before[name]} == set()
+
+
+def test_what_the_user_has_deleted_does_not_come_back_and_no_data_are_added(updated: Updated) -> None:
+    gone = ["dags/shared.py", "data/flights-2013-01.csv.gz", "data/new.csv"]
+    assert [name for name in gone if (updated.path / name).exists()] == []
+
+
+def test_nothing_is_touched_that_neither_side_knows_of(updated: Updated) -> None:
+    changed = {line.split()[-1] for line in git(updated.path, "status", "--porcelain").splitlines()}
+    assert changed == {
+        ".cruft.json",
+        "ANSWERS.txt",
+        "requirements.lock",
+        "src/late/errors.py",
+        "src/late/training.py",
+        "tests/inbox.py",
+    }
+
+
+def test_an_update_without_a_conflict_shows_none(updated: Updated) -> None:
+    shown = git(updated.path, "status", "--short")
+    assert not re.search(r"^(UU|AA|\?\?)", shown, re.MULTILINE), shown
+    assert [name for name, content in files_of(updated.path).items() if re.search(rb"(?m)^<<<<<<< ", content)] == []
+
+
+def test_an_update_does_not_tell_of_the_projects_that_cruft_makes_only_to_compare_them(updated: Updated) -> None:
+    assert "The project is in" not in updated.printed
+    assert "make run" not in updated.printed
+
+
+def test_answers_are_given_again_as_they_were(updated: Updated) -> None:
+    assert (updated.path / "ANSWERS.txt").read_text(encoding="utf-8").splitlines() == list(ANSWERS.values())
+    recorded = json.loads((updated.path / ".cruft.json").read_text(encoding="utf-8"))["context"]["cookiecutter"]
+    assert ANSWERS.items() <= recorded.items()
+
+
+def change_the_same_line(project: Path, *, before_the_first_commit: bool) -> str:
+    """Change what the next version changes too, with or without a commit of the file as it was; git's short status."""
+    if not before_the_first_commit:
+        commit_all(project, "As generated")
+    change_first_line(project / "src" / "late" / "errors.py", '"""Our errors."""')
+    commit_all(project, "Ours")
+    # It is a success to cruft, whatever happens: hence the look at git's status.
+    done = cruft(project, "update", "--skip-apply-ask")
+    assert done.returncode == 0
+    assert "Good work!" in done.stdout
+    return git(project, "status", "--short")
+
+
+def assert_it_can_be_taken_back(project: Path) -> None:
+    """Undo an update as the README says, which leaves no trace."""
+    git(project, "reset", "--quiet", "--hard")
+    git(project, "clean", "--quiet", "-d", "--force")
+    assert git(project, "status", "--short") == ""
+    assert json.loads((project / ".cruft.json").read_text(encoding="utf-8"))["checkout"] == BEFORE
+    assert (project / "src" / "late" / "errors.py").read_text(encoding="utf-8").startswith('"""Our errors."""\n')
+
+
+def test_the_same_line_changed_by_both_is_a_conflict_in_git_with_both_lines_marked(project: Path) -> None:
+    assert "UU src/late/errors.py\n" in change_the_same_line(project, before_the_first_commit=False)
+    text = (project / "src" / "late" / "errors.py").read_text(encoding="utf-8")
+    assert text.startswith(
+        '<<<<<<< ours\n"""Our errors."""\n=======\n"""Errors of the template."""\n>>>>>>> theirs\n',
+    )
+    assert '+"""Errors of the template."""' in git(project, "diff", "HEAD")
+    assert BakedProject(project, {}).run("git", "commit", "--message", "Not yet").returncode != 0
+    assert_it_can_be_taken_back(project)
+
+
+def test_a_repository_that_never_held_the_file_as_it_was_keeps_its_own_and_shows_what_was_not_taken(
+    project: Path,
+) -> None:
+    """Git merges against what the file was; where it cannot find that, as after a squash, the change lies beside it."""
+    assert "?? src/late/errors.py.rej\n" in change_the_same_line(project, before_the_first_commit=True)
+    assert (project / "src" / "late" / "errors.py").read_text(encoding="utf-8").startswith('"""Our errors."""\n')
+    assert '+"""Errors of the template."""' in (project / "src" / "late" / "errors.py.rej").read_text(encoding="utf-8")
+    assert (project / "ANSWERS.txt").exists()
+    assert_it_can_be_taken_back(project)
+
+
+def test_a_file_that_the_user_changed_and_the_template_removed_stays(project: Path) -> None:
+    commit_all(project, "As generated")
+    append(project / "tests" / "inbox.py", "# ours")
+    commit_all(project, "Ours")
+    done = cruft(project, "update", "--skip-apply-ask")
+    assert "removal patch leaves file contents" in done.stderr
+    assert "tests/inbox.py" in done.stderr
+    assert (project / "tests" / "inbox.py").read_text(encoding="utf-8").endswith("# ours\n")
+
+
+def test_diff_shows_what_the_team_has_changed_of_what_is_not_its_own(project: Path) -> None:
+    make_it_ours(project)
+    assert cruft(project, "diff").stdout == ""
+    append(project / "Makefile", "# ours")
+    diff = cruft(project, "diff", "--exit-code")
+    assert diff.returncode == 1
+    assert re.findall(r"^-# ours$|^diff.*", diff.stdout, re.MULTILINE) == [
+        "diff --git upstream-template-old/Makefile upstream-template-new/Makefile",
+        "-# ours",
+    ]
+
+
+def test_a_lock_in_conflict_is_taken_from_the_commit_to_be_made_anew(project: Path) -> None:
+    commit_all(project, "As generated")
+    change_first_line(project / "requirements.lock", "# Ours")
+    commit_all(project, "Ours")
+    cruft(project, "update", "--skip-apply-ask")
+    assert "UU requirements.lock\n" in git(project, "status", "--short")
+    git(project, "checkout", "--quiet", "HEAD", "--", "requirements.lock")
+    assert "requirements.lock" not in git(project, "status", "--short")
+    assert (project / "requirements.lock").read_text(encoding="utf-8").startswith("# Ours\n")
+
+
+def test_uncommitted_work_is_refused(project: Path) -> None:
+    commit_all(project, "As generated")
+    append(project / "README.md", "# not committed")
+    done = cruft(project, "update", "--skip-apply-ask")
+    assert done.returncode == 1
+    assert "unclean" in done.stdout
+
+
+def test_a_project_of_plain_cookiecutter_is_linked_by_the_same_answers(
+    template: Path, origin: Path, tmp_path: Path
+) -> None:
+    """Cruft asks the eight questions and the commit; right answers leave no difference."""
+    home = {"HOME": str(tmp_path)}
+    made = BakedProject(tmp_path, {}).run(tool("cookiecutter"), str(template), "--no-input", "--default-config", **home)
+    assert made.returncode == 0, made.stderr
+    project = tmp_path / "flight-delays"
+    linked = cruft(project, "link", str(origin), "--checkout", BEFORE, typed="\n" * 9)
+    assert linked.returncode == 0, linked.stdout + linked.stderr
+    assert git(project, "status", "--short") == "?? .cruft.json\n"
+    assert cruft(project, "diff").stdout == ""
+    commit_all(project, "Link it to its template")
+    assert cruft(project, "update", "--skip-apply-ask").returncode == 0
+    assert (project / "ANSWERS.txt").read_text(encoding="utf-8").startswith("Flight Delays\n")
+
+
+def rename_a_question(origin: Path, copy: Path) -> Path:
+    """Make a further version of the template, whose `description` is called `summary`."""
+    git(origin.parent, "clone", "--quiet", str(origin), str(copy))
+    for path in [copy / "cookiecutter.json", *(copy / PROJECT_FOLDER).rglob("*"), *(copy / "hooks").iterdir()]:
+        if path.is_file() and b"description" in path.read_bytes():
+            text = path.read_text(encoding="utf-8").replace("cookiecutter.description", "cookiecutter.summary")
+            path.write_text(text.replace('"description": ', '"summary": '), encoding="utf-8")
+    commit_all(copy, "Rename a question")
+    return copy
+
+
+def test_a_renamed_question_has_to_be_answered_again(project: Path, origin: Path, tmp_path: Path) -> None:
+    """By itself an update takes the default of a question that it does not know: hence the note in the changelog."""
+    commit_all(project, "As generated")
+    renamed = str(rename_a_question(origin, tmp_path / "renamed"))
+    given = json.dumps({"summary": ANSWERS["description"]})
+    for extra, expected in ([], "Predicts two hours ahead"), (["--variables-to-update", given], ANSWERS["description"]):
+        done = cruft(project, "update", "--skip-apply-ask", "--template-path", renamed, *extra)
+        assert done.returncode == 0, done.stdout + done.stderr
+        answers = json.loads((project / ".cruft.json").read_text(encoding="utf-8"))["context"]["cookiecutter"]
+        assert answers["summary"].startswith(expected)
+        git(project, "reset", "--quiet", "--hard")
+
+
+def test_what_is_declared_as_the_users_is_there_and_named_in_the_readme(created: Path) -> None:
+    readme = (created / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("## Updating from the template")[2].partition("\n## ")[0]
+    for name in users(created):
+        assert (created / name).exists(), name
+        assert f"`{Path(name).name}`" in section, name
+
+
+def previous_release(repository: Path) -> str | None:
+    """The newest tag of a version before the present commit, which may be a release itself; None without one."""
+    # In a container the checkout often belongs to another user, which git refuses without this.
+    command = ["git", "-c", "safe.directory=*", "describe", "--tags", "--abbrev=0", "--match", "v[0-9]*", "HEAD^"]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def test_the_release_before_is_found_once_there_is_one(tmp_path: Path) -> None:
+    found = []
+    for tag in (None, "v1.0.0", None, "v1.1.0", None):
+        append(tmp_path / "file", "more")
+        commit_all(tmp_path, "More")
+        if tag:
+            git(tmp_path, "tag", tag)
+        found.append(previous_release(tmp_path))
+    assert found == [None, None, "v1.0.0", "v1.0.0", "v1.1.0"]
+
+
+@pytest.fixture(scope="module")
+def from_the_release_before(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Updated:
+    """A project of the newest release, worked on by a team and updated to what is here."""
+    if (tag := previous_release(REPOSITORY)) is None:
+        pytest.skip("no tag v* before this commit: nothing has been released yet, or this clone was made without tags")
+    origin = tmp_path_factory.mktemp("released") / "template"
+    command = ["git", "-c", "safe.directory=*", "archive", tag]
+    archive = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(origin, filter="data")
+    commit_all(origin, "The release before")
+    git(origin, "tag", tag)
+    git(origin, "rm", "--quiet", "-r", ".")
+    shutil.copytree(template, origin, dirs_exist_ok=True)
+    commit_all(origin, "What is here")
+    path = create(origin, tmp_path_factory.mktemp("of-a-release"), tag)
+    commit_all(path, "As generated")
+    make_it_ours(path)
+    commit_all(path, "Ours")
+    before = files_of(path)
+    check = cruft(path, "check")
+    done = cruft(path, "update", "--skip-apply-ask")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Updated(path, before, check, done.stdout + done.stderr)
+
+
+def test_update_from_the_release_before_keeps_what_is_the_users_and_is_clean(from_the_release_before: Updated) -> None:
+    path = from_the_release_before.path
+    after = files_of(path)
+    kept = {name for name in from_the_release_before.before if is_users(name, path)} | {"src/late/ours.py"}
+    assert {name for name in kept if after.get(name) != from_the_release_before.before[name]} == set()
+    assert not re.search(r"^UU|\.rej$", git(path, "status", "--short"), re.MULTILINE)
+    for arguments in (["check"], ["format", "--check"]):
+        done = BakedProject(path, {}).run(tool("ruff"), *arguments, "--no-cache")
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_update_from_the_release_before_passes_the_unit_tests(from_the_release_before: Updated) -> None:
+    project = BakedProject(from_the_release_before.path, {})
+    for command in (["make", "setup"], ["make", "test", "ARGS=tests/unit"]):
+        done = project.run(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
