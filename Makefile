@@ -52,13 +52,13 @@ fix: setup ## Format, and repair what the linter can
 bench: setup ## Measure what the README claims in figures
 	$(BIN)/python benchmarks/run.py --profile
 
-lock: setup ## Take newer versions into both requirements.lock files: the template's and the project's
+lock: setup ## Take newer versions into the locks: the template's and the project's two
 	$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate \
 	  --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 	rm -rf build/lock
 	$(BAKE) --output-dir build/lock git_init=no
 	$(MAKE) -C build/lock/$(DEFAULT_SLUG) lock UV="$(abspath $(UV))"
-	cp build/lock/$(DEFAULT_SLUG)/requirements.lock "$(PROJECT)/requirements.lock"
+	cp build/lock/$(DEFAULT_SLUG)/requirements.lock build/lock/$(DEFAULT_SLUG)/supply-chain.lock "$(PROJECT)"
 
 screenshots: setup ## Take the README's pictures anew
 	$(BIN)/python docs/screenshots.py
