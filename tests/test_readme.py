@@ -45,6 +45,11 @@ PROJECT = {
     "--from-date 2013-02-01 --to-date 2013-12-01 --max-active-runs 1": (
         "test_backfill_runs_each_month_once_and_in_order"
     ),
+    "make image": "by hand, with Docker",
+    'docker run --rm -v flights-var:/app/var -v "$PWD/data:/app/data:ro" flight-delays flight-delays run': (
+        "by hand, with Docker"
+    ),
+    "docker run --rm -v flights-var:/app/var -p 127.0.0.1:8000:8000 flight-delays-api": "by hand, with Docker",
 }
 
 
@@ -78,7 +83,7 @@ def test_every_command_of_the_project_is_listed_by_make_help(bake: Bake) -> None
     listed = re.findall(r"^  make (\S+)", project.run("make", "help").stdout, re.MULTILINE)
     named = re.findall(r"^\| `make (\w+)`", (project.path / "README.md").read_text(), re.MULTILINE)
     assert set(named) <= set(listed)
-    assert {"run", "test", "check", "fix", "status", "lock"} <= set(listed)
+    assert {"run", "test", "check", "fix", "status", "lock", "audit", "image"} <= set(listed)
 
 
 def test_pictures_links_and_figures_are_there() -> None:
