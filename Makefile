@@ -10,7 +10,7 @@ BIN := .venv/bin
 
 PROJECT := {{cookiecutter.project_slug}}
 DEFAULT_SLUG := flight-delays
-WORKFLOWS := .github/workflows/ci.yml "$(PROJECT)/.github/workflows/ci.yml"
+WORKFLOWS := .github/workflows/ci.yml $(patsubst %,"$(PROJECT)/.github/workflows/%.yml",ci dependencies)
 # Cookiecutter notes the last answers in the home folder, and reads defaults there: give it a home of our own.
 BAKE := HOME="$(CURDIR)/build/home" $(BIN)/cookiecutter . --no-input --default-config --overwrite-if-exists
 
@@ -36,7 +36,7 @@ test-fast: setup ## Lint, and test all that needs no environment or Airflow; und
 	$(BIN)/mypy
 	$(BIN)/pytest -m "not slow"
 
-check: setup ## Lint, type-check, and check the workflow files
+check: setup ## Lint, type-check, and check the workflow files and the Dockerfile
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -44,6 +44,7 @@ check: setup ## Lint, type-check, and check the workflow files
 	$(BIN)/zizmor --offline --no-progress --quiet $(WORKFLOWS)
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci "$(PROJECT)/.gitlab-ci.yml"
+	$(BIN)/hadolint "$(PROJECT)/deploy/Dockerfile"
 
 fix: setup ## Format, and repair what the linter can
 	$(BIN)/ruff check --fix
@@ -52,13 +53,13 @@ fix: setup ## Format, and repair what the linter can
 bench: setup ## Measure what the README claims in figures
 	$(BIN)/python benchmarks/run.py --profile
 
-lock: setup ## Take newer versions into both requirements.lock files: the template's and the project's
+lock: setup ## Take newer versions into the locks: the template's and the project's two
 	$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate \
 	  --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 	rm -rf build/lock
 	$(BAKE) --output-dir build/lock git_init=no
 	$(MAKE) -C build/lock/$(DEFAULT_SLUG) lock UV="$(abspath $(UV))"
-	cp build/lock/$(DEFAULT_SLUG)/requirements.lock "$(PROJECT)/requirements.lock"
+	cp build/lock/$(DEFAULT_SLUG)/requirements.lock build/lock/$(DEFAULT_SLUG)/supply-chain.lock "$(PROJECT)"
 
 screenshots: setup ## Take the README's pictures anew
 	$(BIN)/python docs/screenshots.py

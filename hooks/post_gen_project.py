@@ -12,15 +12,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-GITHUB_WORKFLOW = ".github/workflows/ci.yml"
-GITLAB_PIPELINE = ".gitlab-ci.yml"
+GITHUB = [".github/workflows/ci.yml", ".github/workflows/dependencies.yml"]
+GITLAB = [".gitlab-ci.yml"]
 
 # Files, not folders: a project generated over an existing one keeps what else its folders hold.
 UNWANTED = {
     "ci": {
-        "GitHub Actions": [GITLAB_PIPELINE],
-        "GitLab CI": [GITHUB_WORKFLOW],
-        "none": [GITHUB_WORKFLOW, GITLAB_PIPELINE],
+        "GitHub Actions": GITLAB,
+        "GitLab CI": GITHUB,
+        "none": GITHUB + GITLAB,
     },
 }
 

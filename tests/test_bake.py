@@ -10,6 +10,7 @@ import shutil
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -26,8 +27,9 @@ LICENSES = {
     "Proprietary": "All rights reserved",
 }
 GITHUB = ".github/workflows/ci.yml"
+GITHUB_SCHEDULED = ".github/workflows/dependencies.yml"
 GITLAB = ".gitlab-ci.yml"
-CI = {"GitHub Actions": {GITHUB}, "GitLab CI": {GITLAB}, "none": set[str]()}
+CI = {"GitHub Actions": {GITHUB, GITHUB_SCHEDULED}, "GitLab CI": {GITLAB}, "none": set[str]()}
 
 COMBINATIONS = [
     {"license": license_name, "ci": ci, "git_init": git_init}
@@ -42,7 +44,7 @@ def project(request: pytest.FixtureRequest, bake: Bake) -> BakedProject:
 
 
 def test_the_project_holds_what_was_asked_for_and_no_more(project: BakedProject) -> None:
-    pipelines = {name for name in (GITHUB, GITLAB) if (project.path / name).exists()}
+    pipelines = {name for name in (GITHUB, GITHUB_SCHEDULED, GITLAB) if (project.path / name).exists()}
     assert pipelines == CI[str(project.answers["ci"])]
     assert (project.path / ".github").exists() == (GITHUB in pipelines)
     text = (project.path / "LICENSE").read_text(encoding="utf-8")
@@ -104,8 +106,8 @@ def test_the_workflow_files_pass_their_checkers(project: BakedProject) -> None:
     github = ["actionlint", "-shellcheck=", "-pyflakes="], ["zizmor", "--offline", "--no-progress", "--quiet"]
     commands = []
     if (project.path / GITHUB).exists():
-        commands += [[*command, GITHUB] for command in github]
-        commands += [["check-jsonschema", "--builtin-schema", "vendor.github-workflows", GITHUB]]
+        commands += [[*command, GITHUB, GITHUB_SCHEDULED] for command in github]
+        commands += [["check-jsonschema", "--builtin-schema", "vendor.github-workflows", GITHUB, GITHUB_SCHEDULED]]
     if (project.path / GITLAB).exists():
         commands += [["check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", GITLAB]]
     for name, *arguments in commands:
@@ -113,18 +115,50 @@ def test_the_workflow_files_pass_their_checkers(project: BakedProject) -> None:
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
 
 
-@pytest.mark.parametrize("ci", ["GitHub Actions", "GitLab CI"])
-def test_a_pipeline_runs_make_check_and_make_test_on_every_python(ci: str, bake: Bake) -> None:
-    project = bake(ci=ci)
-    pipeline = yaml.safe_load((project.path / CI[ci].copy().pop()).read_text(encoding="utf-8"))
-    if ci == "GitLab CI":
-        job = pipeline["test"]
-        commands, pythons = job["script"], job["parallel"]["matrix"][0]["PYTHON"]
-    else:
-        job = pipeline["jobs"]["test"]
-        commands, pythons = [step["run"] for step in job["steps"] if "run" in step], job["strategy"]["matrix"]["python"]
-    assert commands == ["make check", "make test"]
-    assert pythons == ["3.11", "3.12", "3.13"]
+TOLD = {
+    "test": ["make check", "make test"],
+    "run": ["make run"],
+    "supply-chain": ["make secrets", "make licences", "make sbom", "make audit"],
+    "image": ["make image"],
+}
+SCHEDULED = {
+    "audit": ["make audit"],
+    "update": ["make lock", "make check", "make test", "make run", "make licences", "make audit"],
+}
+
+
+def made_by(job: dict[str, Any]) -> list[str]:
+    """The commands of make in a job of either vendor."""
+    lines = job.get("script") or [step.get("run", "") for step in job["steps"]]
+    return [line for line in lines if line.startswith("make ")]
+
+
+def test_github_runs_each_check_with_no_more_than_it_needs(bake: Bake) -> None:
+    project = bake()
+    change, scheduled = (yaml.safe_load((project.path / name).read_text()) for name in (GITHUB, GITHUB_SCHEDULED))
+    assert {name: made_by(job) for name, job in change["jobs"].items()} == TOLD
+    assert {name: made_by(job) for name, job in scheduled["jobs"].items()} == SCHEDULED | {"propose": []}
+    assert change["jobs"]["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    for workflow in (change, scheduled):
+        assert workflow["permissions"] == {}
+        assert workflow["concurrency"]
+        for name, job in workflow["jobs"].items():
+            # Who may write runs nothing of what was just fetched.
+            writes = {"actions": "read", "contents": "write", "pull-requests": "write"}
+            assert job["permissions"] == (writes if name == "propose" else {"contents": "read"})
+            assert job["timeout-minutes"] <= 45
+            for step in job["steps"]:
+                assert "uses" not in step or re.search(r"@[0-9a-f]{40}$", step["uses"])
+
+
+def test_gitlab_runs_the_same(bake: Bake) -> None:
+    pipeline = yaml.safe_load((bake(ci="GitLab CI").path / GITLAB).read_text())
+    jobs = {name: made_by(job) for name, job in pipeline.items() if isinstance(job, dict) and "script" in job}
+    jobs["image"] = jobs.pop("build-image")
+    assert jobs == TOLD | SCHEDULED | {"propose": []}
+    assert pipeline["test"]["parallel"]["matrix"][0]["PYTHON"] == ["3.11", "3.12", "3.13"]
+    # The one job that holds a token for writing.
+    assert [name for name, job in pipeline.items() if "UPDATE_TOKEN" in str(job)] == ["propose"]
 
 
 def test_the_first_commit_holds_everything_and_is_the_author_s(bake: Bake) -> None:

@@ -17,26 +17,39 @@ from packaging.utils import canonicalize_name
 
 
 class Locked(NamedTuple):
-    """A pyproject.toml and the lock made from it."""
+    """A lock, and the parts of a pyproject.toml that it was made from."""
 
-    pyproject: Path
     lock: Path
+    pyproject: Path
+    with_project: bool
+    groups: tuple[str, ...]
+
+    def compiled(self) -> list[str]:
+        """Return what `uv pip compile` is given to make it."""
+        groups = [word for group in self.groups for word in ("--group", group)]
+        return [*groups, *(["pyproject.toml"] if self.with_project else [])]
 
 
-@pytest.fixture(scope="module", params=["template", "project"])
+@pytest.fixture(scope="module", params=["template", "project", "supply chain"])
 def locked(request: pytest.FixtureRequest, template: Path, bake: Bake) -> Locked:
-    """The template's own tools, and the generated project."""
+    """The template's own tools, the generated project, and the tools that look at its supply chain."""
     folder = template if request.param == "template" else bake(git_init=False).path
-    return Locked(folder / "pyproject.toml", folder / "requirements.lock")
+    pyproject = folder / "pyproject.toml"
+    return {
+        "template": Locked(folder / "requirements.lock", pyproject, True, ()),
+        "project": Locked(folder / "requirements.lock", pyproject, True, ("dev",)),
+        "supply chain": Locked(folder / "supply-chain.lock", pyproject, False, ("supply-chain",)),
+    }[request.param]
 
 
-def asked_for(pyproject: Path) -> Iterator[Requirement]:
-    """Every direct dependency: of the project, its extras and its groups."""
-    declared = tomllib.loads(pyproject.read_text(encoding="utf-8"))
-    groups = declared.get("dependency-groups", {}).values()
-    extras = declared["project"].get("optional-dependencies", {}).values()
-    for listed in [declared["project"]["dependencies"], *extras, *groups]:
-        yield from (Requirement(text) for text in listed if isinstance(text, str))
+def asked_for(locked: Locked) -> Iterator[Requirement]:
+    """Every direct dependency."""
+    declared = tomllib.loads(locked.pyproject.read_text(encoding="utf-8"))
+    lists = [declared["dependency-groups"][group] for group in locked.groups]
+    if locked.with_project:
+        lists.append(declared["project"]["dependencies"])
+    for listed in lists:
+        yield from (Requirement(text) for text in listed)
 
 
 def entries(lock: Path) -> list[str]:
@@ -52,7 +65,7 @@ def pins(lock: Path) -> set[str]:
 
 def test_every_direct_dependency_is_pinned_to_a_version_that_it_allows(locked: Locked) -> None:
     pinned = [Requirement(pin) for pin in pins(locked.lock)]
-    for wanted in asked_for(locked.pyproject):
+    for wanted in asked_for(locked):
         found = [pin for pin in pinned if canonicalize_name(pin.name) == canonicalize_name(wanted.name)]
         versions = [str(pin.specifier).removeprefix("==") for pin in found]
         assert versions, f"{wanted} is not in the lock: run `make lock`"
@@ -80,10 +93,8 @@ def test_resolving_again_changes_no_pin(locked: Locked, tmp_path: Path, uv: str)
     """Unlike `make lock` this asks for no upgrade, so a pin moves only if pyproject.toml no longer allows it."""
     again = tmp_path / "requirements.lock"
     shutil.copy(locked.lock, again)
-    declared = tomllib.loads(locked.pyproject.read_text(encoding="utf-8"))
-    groups = [part for name in declared.get("dependency-groups", {}) for part in ("--group", name)]
-    command = [uv, "pip", "compile", "--quiet", "--universal", "--no-annotate", *groups, "--output-file", again]
-    command.append("pyproject.toml")
+    command = [uv, "pip", "compile", "--quiet", "--universal", "--no-annotate", "--output-file", str(again)]
+    command += locked.compiled()
     done = subprocess.run(command, cwd=locked.pyproject.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert pins(again) == pins(locked.lock)

@@ -60,6 +60,11 @@ PROJECT = {
     "uvx cruft link <address of the template> --checkout v1.0.0": (
         "test_a_project_of_plain_cookiecutter_is_linked_by_the_same_answers"
     ),
+    "make image": "by hand, with Docker",
+    'docker run --rm -v flights-var:/app/var -v "$PWD/data:/app/data:ro" flight-delays flight-delays run': (
+        "by hand, with Docker"
+    ),
+    "docker run --rm -v flights-var:/app/var -p 127.0.0.1:8000:8000 flight-delays-api": "by hand, with Docker",
 }
 
 
@@ -93,7 +98,7 @@ def test_every_command_of_the_project_is_listed_by_make_help(bake: Bake) -> None
     listed = re.findall(r"^  make (\S+)", project.run("make", "help").stdout, re.MULTILINE)
     named = re.findall(r"^\| `make (\w+)`", (project.path / "README.md").read_text(), re.MULTILINE)
     assert set(named) <= set(listed)
-    assert {"run", "test", "check", "fix", "status", "lock"} <= set(listed)
+    assert {"run", "test", "check", "fix", "status", "lock", "audit", "image"} <= set(listed)
 
 
 def test_pictures_links_and_figures_are_there() -> None:

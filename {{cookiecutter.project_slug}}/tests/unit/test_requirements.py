@@ -1,17 +1,27 @@
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def test_lock_fits_the_project() -> None:
+PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+GROUPS = PYPROJECT["dependency-groups"]
+
+
+@pytest.mark.parametrize(
+    ("lock", "wanted"),
+    [
+        ("requirements.lock", [*PYPROJECT["project"]["dependencies"], *GROUPS["dev"]]),
+        ("supply-chain.lock", GROUPS["supply-chain"]),
+    ],
+)
+def test_lock_fits_the_project(lock: str, wanted: list[str]) -> None:
     """If this fails, run `make lock`."""
-    pyproject = tomllib.loads((PROJECT / "pyproject.toml").read_text())
-    wanted = [*pyproject["project"]["dependencies"], *pyproject["dependency-groups"]["dev"]]
-    lines = (PROJECT / "requirements.lock").read_text().splitlines()
+    lines = (PROJECT / lock).read_text().splitlines()
     locked = [Requirement(line.removesuffix("\\")) for line in lines if "==" in line]
     for requirement in map(Requirement, wanted):
         pins = [pin for pin in locked if canonicalize_name(pin.name) == canonicalize_name(requirement.name)]
