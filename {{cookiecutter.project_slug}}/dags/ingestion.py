@@ -8,7 +8,7 @@ from airflow.sdk import CronPartitionTimetable, dag, task
 from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
 
 from notifications import run_failed
-from shared import CLEAN, DEFAULT_ARGS, PROJECT, RAW, REFRESH, emit, month_param, started_by
+from shared import CLEAN, DEFAULT_ARGS, PROJECT, RAW, REFRESH, emit, hand_over_connection, month_param, started_by
 
 DOC = """
 Brings a month into storage as it is (**ingest**) and sets aside the rows that break the contract (**validate**). Labels
@@ -47,6 +47,7 @@ def ingestion() -> None:
     def ingest(*, params: dict[str, Any], dag_run: Any, outlet_events: Any) -> dict[str, Any]:
         from {{ cookiecutter.__package_name }} import stages
 
+        hand_over_connection()
         month = params["month"] or dag_run.partition_key
         facts = stages.ingest(month, refresh=params["refresh"], labelled=False)
         emit(outlet_events, RAW, facts)

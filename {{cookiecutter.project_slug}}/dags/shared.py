@@ -1,9 +1,20 @@
 """What the DAGs share: the assets between them, how tasks are retried, who is told, and what they wait for."""
 
+import os
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset, BaseSensorOperator, ExceptionRetryPolicy, Param, RetryAction, RetryRule
+from airflow.sdk import (
+    Asset,
+    BaseSensorOperator,
+    Connection,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+)
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
 from {{ cookiecutter.__package_name }}.errors import PipelineError
@@ -55,6 +66,17 @@ def emit(outlet_events: Any, asset: Asset, facts: dict[str, Any]) -> None:
     """
     outlet_events[asset].extra = facts
     outlet_events[asset].add_partitions(facts["month"])
+
+
+def hand_over_connection() -> None:
+    """Show this task's process the source's connection, which Airflow may keep in its database or a secrets backend.
+
+    The stages know nothing of Airflow: they look for it in the environment, as they do on the command line.
+    """
+    source = load_settings().source
+    if source.sql_connection and source.connection_variable not in os.environ:
+        with suppress(AirflowNotFoundException):  # the stage says what is missing
+            os.environ[source.connection_variable] = Connection.get(source.sql_connection).as_json()
 
 
 def started_by(dag_run: Any) -> str | None:

@@ -10,7 +10,7 @@ from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
 
 from approval import ReleaseApproval
 from notifications import deployed, run_failed
-from shared import DEFAULT_ARGS, MODEL, PROJECT, REFRESH, RETRAIN, emit, month_param, started_by
+from shared import DEFAULT_ARGS, MODEL, PROJECT, REFRESH, RETRAIN, emit, hand_over_connection, month_param, started_by
 
 DOC = """
 Trains on all months of the window but the newest, measures the model on that one, and releases it if it passes
@@ -64,6 +64,7 @@ def training() -> None:
             if not (asked := stages.claim_retraining(month, run_id)):
                 raise AirflowSkipException(f"{month}: nobody asked for a new model, or another run trains it")
             month, reason = asked["month"], asked["reason"]
+        hand_over_connection()
         return {**stages.ingest(month, refresh=params["refresh"]), "reason": reason}
 
     @task

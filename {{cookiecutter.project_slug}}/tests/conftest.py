@@ -101,6 +101,8 @@ def enter_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith(ENV_PREFIX) or name in {"MLFLOW_TRACKING_URI", "GIT_COMMIT"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv(f"{ENV_PREFIX}SOURCE__URI", "data/flights-{month}.csv.gz")
+    monkeypatch.setenv(f"{ENV_PREFIX}SOURCE__QUERY", "")
+    monkeypatch.setenv(f"{ENV_PREFIX}SOURCE__SQL_CONNECTION", "")
     monkeypatch.setenv(f"{ENV_PREFIX}STORAGE__URI", "var/data")
     monkeypatch.setenv(f"{ENV_PREFIX}TRACKING__URI", "")
     monkeypatch.setenv(HOME_VARIABLE, str(folder))

@@ -7,6 +7,7 @@ The environment variable of a knob is the package's name, the section and the ke
 import hashlib
 import json
 import os
+import re
 import tomllib
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +32,9 @@ PACKAGE = __name__.split(".")[0]
 ENV_PREFIX = f"{PACKAGE.upper()}_"
 HOME_VARIABLE = f"{ENV_PREFIX}HOME"
 
+# A parameter of a query, as SQLAlchemy finds it: `::` is a cast, and `\\:` is a colon.
+BOUND = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
+
 Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Score = Annotated[float, Field(ge=0, le=1)]
@@ -48,9 +52,11 @@ class Section(BaseModel):
 
 
 class Source(Section):
-    """Where the months come from."""
+    """Where the months come from: files, or a query of a SQL database."""
 
-    uri: str = Field(min_length=1)
+    uri: str = ""
+    query: str = ""
+    sql_connection: str = Field("", pattern=r"^[\w.-]*$", repr=False)
     delimiter: str = Field(",", min_length=1, max_length=1)
     null_values: list[str] = [""]
     first_month: Month
@@ -58,11 +64,29 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _months_in_order(self) -> "Source":
-        if "{month}" not in self.uri:
+        if self.uri and "{month}" not in self.uri:
             raise ValueError(f"uri {self.uri!r} has no {{month}} in it, such as data/flights-{{month}}.csv.gz")
         if self.last_month and self.last_month < self.first_month:
             raise ValueError(f"last_month {self.last_month} comes before first_month {self.first_month}")
         return self
+
+    @model_validator(mode="after")
+    def _is_files_or_a_query(self) -> "Source":
+        if bool(self.uri) == bool(self.query):
+            raise ValueError('exactly one of uri (files) and query (of a SQL database) is wanted; set the other to ""')
+        if bool(self.query) != bool(self.sql_connection):
+            raise ValueError("query and sql_connection belong together: set both for a SQL database, or neither")
+        if self.query and set(BOUND.findall(self.query)) != {"start", "end"}:
+            raise ValueError(
+                "query has to hold :start and :end, and no other parameter, "
+                "as in select * from flights where at >= :start and at < :end"
+            )
+        return self
+
+    @property
+    def connection_variable(self) -> str:
+        """The environment variable that holds the database's URL, or Airflow's JSON of the connection."""
+        return f"AIRFLOW_CONN_{self.sql_connection.upper()}"
 
 
 class Labels(Section):
@@ -443,7 +467,10 @@ def _explain_list(error: SettingsError) -> str:
 
 def _is_secret(section: str, key: str) -> bool:
     kind = _sections().get(section)
-    return kind is not None and key in kind.model_fields and kind.model_fields[key].annotation is SecretStr
+    if kind is None or key not in kind.model_fields:
+        return False
+    field = kind.model_fields[key]
+    return field.annotation is SecretStr or not field.repr  # such as a name, in whose place a secret may be typed
 
 
 def _explain(detail: Any) -> str:
@@ -458,5 +485,7 @@ def _explain(detail: Any) -> str:
     if detail["type"] == "missing":
         return f"{origin}: {where}: missing"
     message = detail["msg"].removeprefix("Value error, ")
-    holds = "..." if keys and _is_secret(section, keys[0]) else repr(detail["input"])
+    if not keys:
+        return f"{origin}: {where}: {message}"
+    holds = "..." if _is_secret(section, keys[0]) else repr(detail["input"])
     return f"{origin}: {where} = {holds}: {message}"

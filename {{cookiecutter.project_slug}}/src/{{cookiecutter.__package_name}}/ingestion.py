@@ -159,11 +159,12 @@ def _read_parquet(path: Path, source: Source, schema: pa.Schema) -> Iterator[pa.
             yield batch.select(schema.names).cast(schema)
 
 
-def check_columns(path: Path, found: list[str], expected: list[str], delimiter: str) -> None:
+def check_columns(path: Path | str, found: list[str], expected: list[str], delimiter: str) -> None:
     """Compare a header with the contract.
 
     Parameters
     ----------
+    path : of the file, or what else it is
     expected : the contract's columns that belong into the file
 
     Raises
@@ -190,7 +191,7 @@ def check_columns(path: Path, found: list[str], expected: list[str], delimiter: 
         if names
     ]
     if complaints:
-        remedy = _explain_outcomes(found, expected) or "mend the file or change contract.py"
+        remedy = _explain_outcomes(found, expected) or "mend the source or change contract.py"
         raise ContractError(f"{path}: columns {'; '.join(complaints)}; {remedy}")
 
 

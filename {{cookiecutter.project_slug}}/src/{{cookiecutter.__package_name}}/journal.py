@@ -16,22 +16,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from .config import Settings
+from .filesystems import open_filesystem
 
 
 def read_entries(storage_uri: str, journal: str) -> list[dict[str, Any]]:
     """Every entry of a journal, the oldest first."""
-    fs, path = fsspec.core.url_to_fs(f"{storage_uri}/{journal}")
+    fs, path = open_filesystem(f"{storage_uri}/{journal}")
     fs.invalidate_cache(path)
     return [json.loads(fs.cat_file(entry)) for entry in sorted(fs.glob(f"{path}/*.json"))]
 
 
 def has_entry(storage_uri: str, journal: str, sequence: int) -> bool:
     """Whether a journal has an entry of that number."""
-    fs, path = fsspec.core.url_to_fs(_entry(storage_uri, journal, sequence))
+    fs, path = open_filesystem(_entry(storage_uri, journal, sequence))
     fs.invalidate_cache(path.rsplit("/", 1)[0])
     return bool(fs.exists(path))
 
@@ -61,7 +61,7 @@ def claim(storage_uri: str, name: str, owner: str) -> str:
 
 def find_owner(storage_uri: str, name: str) -> str | None:
     """Who has claimed something, if anybody has."""
-    fs, path = fsspec.core.url_to_fs(f"{storage_uri}/claims/{name}.json")
+    fs, path = open_filesystem(f"{storage_uri}/claims/{name}.json")
     try:
         return str(json.loads(fs.cat_file(path))["owner"])
     except FileNotFoundError:
@@ -86,7 +86,7 @@ def is_settled(settings: Settings) -> bool:
 
 def create(uri: str, content: bytes) -> None:
     """Write a small file whole, or raise FileExistsError if there is one: never both, never half of it."""
-    fs, path = fsspec.core.url_to_fs(uri)
+    fs, path = open_filesystem(uri)
     fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
     if not isinstance(fs, LocalFileSystem):
         fs.pipe_file(path, content, mode="create")

@@ -23,13 +23,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import fsspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from .errors import PartitionError
+from .filesystems import open_filesystem
 from .journal import create
 
 Layer = Literal["raw", "clean", "quarantine", "scores"]
@@ -156,7 +156,7 @@ def find_partitions(storage_uri: str, layer: Layer, month: str) -> list[Partitio
 
 def find_partitions_in(folder: str) -> list[Partition]:
     """All versions below the folder of one month, the oldest first."""
-    fs, path = fsspec.core.url_to_fs(folder)
+    fs, path = open_filesystem(folder)
     fs.invalidate_cache(path)
     manifests = fs.glob(f"{path}/v*/manifest.json")
     # Where a partition lies is not written into it, so that the whole storage can be moved.
@@ -166,14 +166,14 @@ def find_partitions_in(folder: str) -> list[Partition]:
 
 def remove_partition(partition: Partition) -> None:
     """Remove a version of a month, its manifest first."""
-    fs, path = fsspec.core.url_to_fs(partition.uri)
+    fs, path = open_filesystem(partition.uri)
     fs.rm(f"{path}/manifest.json")
     fs.rm(path, recursive=True)
 
 
 def list_months(storage_uri: str, layer: Layer) -> list[str]:
     """Months that have at least one version, in order of time."""
-    fs, path = fsspec.core.url_to_fs(f"{storage_uri}/{layer}")
+    fs, path = open_filesystem(f"{storage_uri}/{layer}")
     fs.invalidate_cache(path)
     return sorted({manifest.rsplit("/", 3)[1] for manifest in fs.glob(f"{path}/*/v*/manifest.json")})
 
@@ -231,7 +231,7 @@ def load_dataset(uri: str) -> Dataset:
     PartitionError
         If there is none at that URI.
     """
-    fs, path = fsspec.core.url_to_fs(uri)
+    fs, path = open_filesystem(uri)
     try:
         members = json.loads(fs.cat_file(path))
     except FileNotFoundError:
@@ -269,7 +269,7 @@ def save_predictions(storage_uri: str, day: str, name: str, rows: pa.Table) -> N
 
 def exists(uri: str) -> bool:
     """Whether there is a file or folder of that URI."""
-    fs, path = fsspec.core.url_to_fs(uri)
+    fs, path = open_filesystem(uri)
     return bool(fs.exists(path))
 
 
@@ -282,7 +282,7 @@ def local_copy(uri: str) -> Iterator[Path]:
     FileNotFoundError
         If there is no such file.
     """
-    fs, path = fsspec.core.url_to_fs(uri)
+    fs, path = open_filesystem(uri)
     if isinstance(fs, LocalFileSystem):
         if not Path(path).is_file():
             raise FileNotFoundError(path)
@@ -327,7 +327,7 @@ def _verified(partition: Partition) -> Iterator[Path]:
 
 
 def _upload(local: Path, uri: str) -> None:
-    fs, path = fsspec.core.url_to_fs(uri)
+    fs, path = open_filesystem(uri)
     fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
     if isinstance(fs, LocalFileSystem):
         temporary = Path(f"{path}.{uuid.uuid4().hex}.tmp")

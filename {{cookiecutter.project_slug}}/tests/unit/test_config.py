@@ -88,6 +88,37 @@ def test_mistake_in_the_file_is_named(project: Path, monkeypatch, old: str, new:
         load_settings()
 
 
+QUERY = "select * from flights where at::date >= :start and at < :end"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"QUERY": QUERY, "SQL_CONNECTION": "warehouse"}, "exactly one of uri .files. and query"),
+        ({"URI": ""}, "exactly one of uri .files. and query"),
+        ({"URI": "", "QUERY": QUERY}, "query and sql_connection belong together"),
+        ({"SQL_CONNECTION": "warehouse"}, "query and sql_connection belong together"),
+        ({"URI": "", "QUERY": "select 1", "SQL_CONNECTION": "warehouse"}, "query has to hold :start and :end, and"),
+        ({"URI": "", "QUERY": f"{QUERY} and b = :b", "SQL_CONNECTION": "w"}, "query has to hold :start and :end, and"),
+        ({"URI": "flights.csv"}, r"uri 'flights.csv' has no \{month\} in it"),
+        ({"SQL_CONNECTION": "postgresql://ada:s3cret@db/lake"}, r"sql_connection = \.\.\.: .*pattern"),
+    ],
+)
+def test_source_is_files_or_a_query(project: Path, monkeypatch, values: dict[str, str], message: str) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(f"{ENV_PREFIX}SOURCE__{name}", value)
+    with pytest.raises(ConfigError, match=rf"\[source\].*: {message}|\[source\] {message}") as refused:
+        load_settings()
+    assert "s3cret" not in str(refused.value)
+
+
+def test_query_may_have_casts_and_times_in_it(project: Path, monkeypatch) -> None:
+    query = f"{QUERY} and at::time > '08:15' and note <> '\\:b'"
+    for name, value in {"URI": "", "QUERY": query, "SQL_CONNECTION": "warehouse"}.items():
+        monkeypatch.setenv(f"{ENV_PREFIX}SOURCE__{name}", value)
+    assert load_settings().source.query == query
+
+
 def test_mistake_in_the_environment_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}MODEL__MAX_ITER", "many")
     with pytest.raises(ConfigError, match=f"environment variable {ENV_PREFIX}MODEL__MAX_ITER.*integer"):

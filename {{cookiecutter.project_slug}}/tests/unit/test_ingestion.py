@@ -186,7 +186,7 @@ def test_labels_of_which_none_is_known_yet_are_no_mistake(tmp_path: Path, rows) 
     ("columns", "message"),
     [
         ([name for name in contract.LABEL_COLUMNS if name != "delayed"], "labels.csv: columns missing 'delayed'; mend"),
-        ([name for name in contract.LABEL_COLUMNS if name != "flight"], "missing 'flight'; mend the file or change"),
+        ([name for name in contract.LABEL_COLUMNS if name != "flight"], "missing 'flight'; mend the source or change"),
         ([*contract.LABEL_COLUMNS, "temp"], "columns of another file 'temp'; mend"),
     ],
 )

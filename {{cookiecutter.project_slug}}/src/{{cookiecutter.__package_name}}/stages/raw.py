@@ -7,11 +7,26 @@ from pathlib import Path
 
 import pandas as pd
 
-from .. import contract, ingestion, labels, storage
+from .. import contract, ingestion, labels, sql_source, storage
 from ..config import Settings
 from ..errors import SourceChangedError, SourceError
 from ..storage import Partition
 from .common import Facts, under_this_contract
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A month of the source as a local file.
+
+    Attributes
+    ----------
+    uri : where it is from
+    sha256 : of the file's bytes; of the rows, whatever their order, where it is from a database
+    """
+
+    uri: str
+    path: Path
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -28,29 +43,49 @@ def ingest_month(settings: Settings, month: str, refresh: bool) -> Partition:
 
     Labels are expected to change, and make a new version by themselves; a source is not.
     """
-    uri = settings.absolute(settings.source.uri.replace("{month}", month))
     same_contract = under_this_contract(storage.find_partitions(settings.storage_uri, "raw", month))
-    try:
-        with storage.local_copy(uri) as path, _open_labels(settings, month) as label_file:
-            source_sha256 = storage.file_sha256(path)
-            same_source = [each for each in same_contract if each.source_sha256 == source_sha256]
-            if same_contract and not same_source and not refresh:
-                raise SourceChangedError(
-                    f"{uri}: not what was ingested as {same_contract[-1].uri}: its SHA-256 was "
-                    f"{same_contract[-1].source_sha256[:12]}... and is {source_sha256[:12]}...; "
-                    "restore it, or take it as a new version with --refresh (make run ARGS=--refresh)"
-                )
-            if found := _find_raw(same_source, label_file):
-                return found
-            origin: Facts = {"source": uri, "source_sha256": source_sha256, "contract_version": contract.version()}
-            if label_file:
-                origin |= {"labels": label_file.uri, "labels_sha256": label_file.sha256}
-            return _write_raw(settings, month, path, label_file, origin)
-    except FileNotFoundError:
-        raise SourceError(
-            f"{uri}: no such file, wanted for month {month}; "
-            "see [source] uri, first_month and last_month in pipeline.toml"
-        ) from None
+    with _open_source(settings, month) as source, _open_labels(settings, month) as label_file:
+        same_source = [each for each in same_contract if each.source_sha256 == source.sha256]
+        if same_contract and not same_source and not refresh:
+            raise SourceChangedError(
+                f"{source.uri}: not what was ingested as {same_contract[-1].uri}: its SHA-256 was "
+                f"{same_contract[-1].source_sha256[:12]}... and is {source.sha256[:12]}...; "
+                "restore it, or take it as a new version with --refresh (make run ARGS=--refresh)"
+            )
+        if found := _find_raw(same_source, label_file):
+            return found
+        origin: Facts = {
+            "source": source.uri,
+            "source_sha256": source.sha256,
+            "contract_version": contract.version(),
+        }
+        if label_file:
+            origin |= {"labels": label_file.uri, "labels_sha256": label_file.sha256}
+        return _write_raw(settings, month, source.path, label_file, origin)
+
+
+@contextmanager
+def _open_source(settings: Settings, month: str) -> Iterator[SourceFile]:
+    """The month's rows, from its file or by the query."""
+    with ExitStack() as stack:
+        if settings.source.query:
+            fetched = stack.enter_context(sql_source.fetch_month(settings, month, _source_columns(settings)))
+            yield SourceFile(fetched.uri, fetched.path, fetched.sha256)
+            return
+        uri = settings.absolute(settings.source.uri.replace("{month}", month))
+        try:
+            path = stack.enter_context(storage.local_copy(uri))
+        except FileNotFoundError:
+            raise SourceError(
+                f"{uri}: no such file, wanted for month {month}; "
+                "see [source] uri, first_month and last_month in pipeline.toml"
+            ) from None
+        yield SourceFile(uri, path, storage.file_sha256(path))
+
+
+def _source_columns(settings: Settings) -> list[str]:
+    """Those of the contract that the source has; outcomes may come from elsewhere."""
+    return [name for name in contract.DTYPES if not settings.labels.uri or name not in contract.OUTCOMES]
 
 
 @contextmanager
@@ -99,12 +134,8 @@ def _write_rows(
     writer: storage.PartitionWriter, settings: Settings, path: Path, given: pd.DataFrame | None, as_text: bool
 ) -> Facts:
     """All rows of a source, joined with the labels that are given; returns the counts of these, if there are any."""
-    if given is None:
-        for batch in ingestion.read_source(path, settings.source, as_text=as_text):
-            writer.write(batch)
-        return {}
-    month_labels = labels.MonthLabels(given)
-    columns = [name for name in contract.DTYPES if name not in contract.OUTCOMES]
-    for batch in ingestion.read_source(path, settings.source, columns, as_text=as_text):
-        writer.write(month_labels.join(batch))
-    return month_labels.counts()
+    batches = ingestion.read_source(path, settings.source, _source_columns(settings), as_text=as_text)
+    month_labels = None if given is None else labels.MonthLabels(given)
+    for batch in batches:
+        writer.write(month_labels.join(batch) if month_labels else batch)
+    return month_labels.counts() if month_labels else {}
