@@ -27,7 +27,7 @@ demo: setup ## Generate the example project and run its training DAG to a deploy
 	@$(MAKE) --no-print-directory -C build/demo/$(DEFAULT_SLUG) run UV="$(abspath $(UV))"
 
 test: check ## Run everything that CI runs
-	@# In the order of the names, so that the drill, which is one long test, is not the last to start.
+	@# In the order that tests/conftest.py gives them, the longest first.
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-fast: setup ## Lint, and test all that needs no environment or Airflow; under a minute

@@ -92,7 +92,7 @@ def main() -> None:
 
 def copy_year(project: Path, environment: Mapping[str, str]) -> None:
     """The picture of the year, as the project draws it; without Airflow, which comes to the same."""
-    command = [project / ".venv" / "bin" / "flight-delays", "year"]
+    command: list[str | Path] = [project / ".venv" / "bin" / "flight-delays", "year"]
     subprocess.run(command, cwd=project, env=environment, check=True)
     shutil.copy(project / "var" / "year" / "year.png", IMAGES)
 
