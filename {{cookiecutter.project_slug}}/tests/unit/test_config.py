@@ -5,7 +5,6 @@ import pytest
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, HOME_VARIABLE, load_settings
 from {{ cookiecutter.__package_name }}.errors import ConfigError
 
-
 # Not the project's own, which its team changes as it likes.
 SETTINGS = """
 [source]
