@@ -12,7 +12,7 @@ Davison and Hinkley, Bootstrap Methods and their Application, section 8.2.3 (blo
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -22,6 +22,7 @@ import pandas as pd
 from scipy.spatial.distance import jensenshannon
 
 from . import contract
+from .intervals import number_days
 
 PREDICTION = "prediction"
 NUMBER_BINS = 10
@@ -55,8 +56,10 @@ class Binning:
             codes = np.searchsorted(np.asarray(self.edges[name]), numbers, side="right")
             return np.where(np.isnan(numbers), null, codes)
         known = self.categories[name]
-        codes = pd.Index(known).get_indexer(pd.Index(values))
-        return np.where(values.isna(), null, np.where(codes < 0, len(known), codes))
+        # Few values are different: each is looked up once. A null has the number -1, which is the last one.
+        numbers, different = pd.factorize(values)
+        codes = pd.Index(known).get_indexer(different)
+        return np.append(np.where(codes < 0, len(known), codes), null)[numbers]
 
     def labels(self, name: str) -> list[str]:
         """What each bin holds, in words."""
@@ -183,17 +186,17 @@ def count(frames: Iterable[pd.DataFrame], binning: Binning) -> Profile:
 
     Parameters
     ----------
-    frames : each with the time column and those of the binning
+    frames : each with the time column and some of those of the binning; all together, each column of each row once
     """
     counts: defaultdict[str, dict[str, np.ndarray]] = defaultdict(dict)
     seen: dict[str, set[Any]] = {name: set() for name in binning.columns}
     for frame in frames:
-        day_of_row, days = pd.factorize(frame[contract.TIME].dt.strftime("%Y-%m-%d"))
-        for name in binning.columns:
+        day_of_row, days = number_days(frame[contract.TIME])
+        for name in [each for each in binning.columns if each in frame]:
             size = binning.size(name)
             cells = day_of_row * size + binning.encode(name, frame[name])
             table = np.bincount(cells, minlength=len(days) * size).reshape(len(days), size)
-            for day, row in zip(days.tolist(), table, strict=True):
+            for day, row in zip(days, table, strict=True):
                 counts[day][name] = counts[day].get(name, 0) + row
             if len(seen[name]) < 2:
                 seen[name] |= set(frame[name].dropna().unique()[:2].tolist())
@@ -256,11 +259,3 @@ def _shorten(numbers: list[float]) -> list[str]:
         if len(set(texts)) == len(numbers):
             break
     return texts
-
-
-Predict = Callable[[pd.DataFrame], np.ndarray]
-
-
-def with_prediction(frame: pd.DataFrame, predict: Predict) -> pd.DataFrame:
-    """The rows with the model's prediction as one more column."""
-    return frame.assign(**{PREDICTION: predict(frame) if len(frame) else np.empty(0)})

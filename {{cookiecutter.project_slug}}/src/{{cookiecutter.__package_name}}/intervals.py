@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 CHUNK = 100  # resamples at once, to bound the memory
 
@@ -23,6 +24,12 @@ class Estimate:
 
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def number_days(time: pd.Series) -> tuple[np.ndarray, list[str]]:
+    """The number of each row's day, shape (n_rows,), and the dates of the days, in the order in which they come."""
+    numbers, days = pd.factorize(time.to_numpy("datetime64[D]"))
+    return numbers, days.astype("datetime64[D]").astype("str").tolist()  # pandas has no days, and made seconds of them
 
 
 class DayBootstrap:

@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 from .config import Evaluation
 from .evaluation import row_losses
-from .intervals import DayBootstrap, Estimate
+from .intervals import DayBootstrap, Estimate, number_days
 
 LOGIT_BINS = np.arange(-8.0, 8.05, 0.1)
 N_BINS = len(LOGIT_BINS) + 1
@@ -83,15 +83,19 @@ class PerformanceTally:
         logits = np.log(inside / (1 - inside))
         bins = np.searchsorted(LOGIT_BINS, logits, side="right")
         self._logits += np.bincount(bins, logits, minlength=N_BINS)
-        cell = target.astype("int64") * N_BINS + bins
-        losses = row_losses(target, probability)
-        day_of_row, days = pd.factorize(time.dt.strftime("%Y-%m-%d"))
-        for at, day in enumerate(days.tolist()):
-            rows = day_of_row == at
-            counts = np.bincount(cell[rows], minlength=2 * N_BINS).reshape(2, -1)
-            sums = np.array([probability[rows].sum(), losses[rows].sum()])
-            self._counts[day] = self._counts.get(day, 0) + counts
-            self._sums[day] = self._sums.get(day, 0) + sums
+        day_of_row, days = number_days(time)
+        cells = (2 * day_of_row + target.astype("int64")) * N_BINS + bins
+        counts = np.bincount(cells, minlength=len(days) * 2 * N_BINS).reshape(len(days), 2, N_BINS)
+        both = (probability, row_losses(target, probability))
+        sums = np.column_stack([np.bincount(day_of_row, each, minlength=len(days)) for each in both])
+        for at, day in enumerate(days):
+            self._counts[day] = self._counts.get(day, 0) + counts[at]
+            self._sums[day] = self._sums.get(day, 0) + sums[at]
+
+    @property
+    def rows(self) -> int:
+        """How many were added up."""
+        return sum(int(counts.sum()) for counts in self._counts.values())
 
     def daily(self) -> DailyPerformance:
         """What was added up.

@@ -1,4 +1,6 @@
 import re
+import shutil
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -24,6 +26,11 @@ JULY = "2013-07"
 
 def records() -> list[Record]:
     return monitoring.read_records(load_settings())
+
+
+def forget_records() -> None:
+    """Let the project be as it was before it monitored anything."""
+    shutil.rmtree(Path(load_settings().storage_uri) / "monitoring")
 
 
 def replace_july(kind: Kind, column: str, amount: float) -> None:
@@ -83,6 +90,29 @@ def test_drift_is_measured_for_each_feature_and_the_prediction() -> None:
     assert {each.column for each in last.drift} == features | {"prediction"}
     assert last.drift_note == ""
     assert records()[0].drift_note == "there is no champion"
+
+
+@pytest.mark.usefixtures("monitored")
+def test_predictions_that_were_written_are_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("predicted again")
+
+    july = records()[-1]
+    forget_records()
+    monkeypatch.setattr(scoring, "score", refuse)
+    stages.monitor("again", JULY)
+    assert records()[-1].drift == july.drift
+
+
+@pytest.mark.usefixtures("monitored")
+def test_drift_is_measured_as_well_where_nothing_was_written() -> None:
+    july = records()[-1]
+    forget_records()
+    [written] = storage.find_partitions(load_settings().storage_uri, "scores", JULY)
+    storage.remove_partition(written)
+    stages.monitor("again", JULY)
+    assert records()[-1].drift == july.drift
+    assert records()[-1].performance == []
 
 
 @pytest.mark.usefixtures("monitored")
@@ -207,6 +237,7 @@ def test_record_and_figures_are_in_mlflow() -> None:
 
 @pytest.mark.usefixtures("monitored")
 def test_page_of_the_month_is_in_mlflow_with_its_plots() -> None:
+    Tracker(load_settings())  # or else the run is looked for where the test before has been
     page = mlflow.artifacts.load_text(f"runs:/{records()[-1].run_id}/report.html")
     assert "In 2013-07 monitoring found" in page
     assert "from those of 2013-05 to 2013-06, which version 1 learned from" in page

@@ -56,6 +56,16 @@ def test_counts_do_not_depend_on_how_rows_are_batched() -> None:
     assert whole.counts["temp"].sum(axis=1).tolist() == [DAY_ROWS] * 30
 
 
+def test_predictions_may_come_after_the_features_and_in_another_order() -> None:
+    rows = frame(MONTH)
+    binning = drift.choose_binning(rows)
+    together = drift.count([rows], binning)
+    predictions = rows[["scheduled_departure", "prediction"]].iloc[::-1]
+    apart = drift.count([rows.drop(columns="prediction"), predictions], binning)
+    assert apart.days == together.days
+    assert all(np.array_equal(apart.counts[name], together.counts[name]) for name in binning.columns)
+
+
 def test_month_with_weather_of_its_own_is_no_drift() -> None:
     assert not any(each.drifted for each in measured(frame(MONTH, seed=2)).values())
 

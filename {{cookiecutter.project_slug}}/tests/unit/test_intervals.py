@@ -1,8 +1,9 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from {{ cookiecutter.__package_name }}.intervals import DayBootstrap
+from {{ cookiecutter.__package_name }}.intervals import DayBootstrap, number_days
 
 
 @pytest.fixture
@@ -54,3 +55,9 @@ def test_calibration_error_of_a_constant_forecast() -> None:
     assert DayBootstrap(np.arange(4), 100, 0.95, seed=0).calibration_error(
         target, np.full(4, 0.5), n_bins=2
     ).value == pytest.approx(0.25)
+
+
+def test_days_are_numbered_as_they_come_whatever_the_hour() -> None:
+    time = pd.Series(pd.to_datetime(["2013-05-02 23:59:59", "2013-05-01 00:00:00", "2013-05-02 00:00:00"]))
+    numbers, days = number_days(time)
+    assert (numbers.tolist(), days) == ([0, 1, 0], ["2013-05-02", "2013-05-01"])

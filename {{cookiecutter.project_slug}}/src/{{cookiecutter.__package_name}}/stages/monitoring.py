@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 
-import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter
 from sklearn.pipeline import Pipeline
@@ -17,7 +16,6 @@ from .. import (
     performance,
     releases,
     retraining,
-    scoring,
     storage,
     training,
     validation,
@@ -26,11 +24,13 @@ from ..config import Settings, load_settings
 from ..drift import Binning, Counted, Findings, Profile
 from ..errors import PipelineError
 from ..monitoring import MonthPerformance, Record
-from ..performance import Batch, DailyPerformance
+from ..performance import DailyPerformance
 from ..storage import Partition
 from ..tracking import PERFORMANCE_FILE, PROFILE_FILE, Tracker, Version
 from ..validation import MonthFacts
 from .common import Facts, newest_clean, now, run_tags, stage
+from .scores import find_scores, score_batches
+from .served import join_labels
 
 RECORD_FILE = "record.json"
 REPORT_FILE = "report.html"
@@ -181,73 +181,32 @@ def _measure_performance(
     settings: Settings, tracker: Tracker, clean: Partition, served: Partition
 ) -> tuple[MonthPerformance, DailyPerformance | None]:
     """Figures of the month, and of each of its days as far as there are labels."""
-    labels = _read_labels(clean)
-    counted, batches = _count_labelled(_join(served, labels))
+    tally = performance.PerformanceTally()
+    for batch in join_labels(served, clean):
+        tally.add(*batch)
     daily, figures, note = None, None, ""
     try:
-        daily = performance.tally(batches)
-        if counted["labelled"] < settings.labels.min_labelled_fraction * served.rows:
-            note = f"only {counted['labelled']:,} of {served.rows:,} rows have a label"
+        daily = tally.daily()
+        if tally.rows < settings.labels.min_labelled_fraction * served.rows:
+            note = f"only {tally.rows:,} of {served.rows:,} rows have a label"
         else:
             version = tracker.get_version(served.facts["model_version"])
             then = tracker.find_json(version.run_id, PERFORMANCE_FILE, None)
             at_release = TypeAdapter(DailyPerformance).validate_python(then) if then else None
             figures = performance.measure(daily, at_release, settings.evaluation, settings.training.seed)
     except ValueError as error:
-        note = str(error) if counted["labelled"] else "no row has a label"
+        note = str(error) if tally.rows else "no row has a label"
     found = MonthPerformance(
         month=clean.month,
         model_version=served.facts["model_version"],
         clean_sha256=clean.sha256,
-        labelled=counted["labelled"],
-        unlabelled=served.rows - counted["labelled"],
+        labelled=tally.rows,
+        unlabelled=served.rows - tally.rows,
         figures=figures,
         is_alarm=performance.is_alarm(figures, settings.monitoring.max_decay) if figures else None,
         note=note,
     )
     return found, daily
-
-
-Labels = tuple[np.ndarray, np.ndarray]
-
-
-def _read_labels(clean: Partition) -> Labels:
-    """Hashes of the keys, in order, and the labels; 16 bytes a row, however many columns the key has."""
-    parts = [
-        (_hash(frame), frame[contract.TARGET].to_numpy("float64"))
-        for frame in storage.read_batches(clean, [*scoring.KEY, contract.TARGET])
-    ]
-    keys, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
-    order = np.argsort(keys)
-    return keys[order], labels[order]
-
-
-def _join(served: Partition, labels: Labels) -> Iterator[Batch]:
-    """Time, label and probability of the served rows, batch by batch; the label is NaN where there is none."""
-    keys, values = labels
-    for frame in storage.read_batches(served, [*scoring.KEY, "probability"]):
-        wanted = _hash(frame)
-        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        found = np.where(keys[at] == wanted, values[at], np.nan) if len(keys) else np.full(len(frame), np.nan)
-        yield frame[contract.TIME], found, frame["probability"].to_numpy()
-
-
-def _count_labelled(batches: Iterator[Batch]) -> tuple[dict[str, int], Iterator[Batch]]:
-    """The rows with a label; how many there were stands in the dict once all are read."""
-    counted = {"labelled": 0}
-
-    def only_labelled() -> Iterator[Batch]:
-        for time, target, probability in batches:
-            known = ~np.isnan(target)
-            counted["labelled"] += int(known.sum())
-            if known.any():
-                yield time[known], target[known], probability[known]
-
-    return counted, only_labelled()
-
-
-def _hash(frame: pd.DataFrame) -> np.ndarray:
-    return pd.util.hash_pandas_object(frame[scoring.KEY], index=False).to_numpy()
 
 
 def _measure_drift(settings: Settings, tracker: Tracker, champion: Version | None, clean: Partition) -> Findings:
@@ -258,8 +217,7 @@ def _measure_drift(settings: Settings, tracker: Tracker, champion: Version | Non
     try:
         model = releases.load_version(tracker, champion)
         binning, reference = _find_reference(settings, tracker, champion, model)
-        names = list(dict.fromkeys([contract.TIME, *model.feature_names_in_]))
-        month = drift.count(_predicted(storage.read_batches(clean, names), model), binning)
+        month = drift.count(_read_columns(settings, champion, model, [clean]), binning)
         columns = drift.measure(reference, month, settings.monitoring.drift_confidence)
     except (ValueError, PipelineError) as error:
         return Findings([], str(error))
@@ -274,22 +232,31 @@ def _find_reference(
     if kept := tracker.find_json(champion.run_id, PROFILE_FILE, None):
         return Binning(**kept["binning"]), Profile.from_json(kept["profile"])
     dataset = storage.load_dataset(champion.tags["dataset_uri"])
-    names = list(dict.fromkeys([contract.TIME, *model.feature_names_in_]))
-
-    def read() -> Iterator[pd.DataFrame]:
-        for partition in dataset.partitions:
-            yield from storage.read_batches(partition, names)
-
-    sample = drift.take_sample(read(), dataset.rows)
-    binning = drift.choose_binning(next(_predicted(iter([sample]), model)))
-    profile = drift.count(_predicted(read(), model), binning)
+    sample = drift.take_sample(_read_features(model, dataset.partitions), dataset.rows)
+    binning = drift.choose_binning(sample.assign(**{drift.PREDICTION: training.predict(model, sample)}))
+    profile = drift.count(_read_columns(settings, champion, model, dataset.partitions), binning)
     tracker.log_json(champion.run_id, {"binning": asdict(binning), "profile": profile.to_json()}, PROFILE_FILE)
     return binning, profile
 
 
-def _predicted(frames: Iterator[pd.DataFrame], model: Pipeline) -> Iterator[pd.DataFrame]:
-    for frame in frames:
-        yield drift.with_prediction(frame, lambda rows: training.predict(model, rows))
+def _read_features(model: Pipeline, months: list[Partition]) -> Iterator[pd.DataFrame]:
+    names = list(dict.fromkeys([contract.TIME, *model.feature_names_in_]))
+    for month in months:
+        yield from storage.read_batches(month, names)
+
+
+def _read_columns(
+    settings: Settings, champion: Version, model: Pipeline, months: list[Partition]
+) -> Iterator[pd.DataFrame]:
+    """The features of all rows, then the champion's predictions; those that it has made already are found."""
+    yield from _read_features(model, months)
+    for month in months:
+        if scores := find_scores(settings, month, champion):
+            frames = storage.read_batches(scores, [contract.TIME, "probability"])
+        else:
+            frames = score_batches(settings, month, champion, model)
+        for frame in frames:
+            yield frame[[contract.TIME, "probability"]].rename(columns={"probability": drift.PREDICTION})
 
 
 def _check_health(settings: Settings, clean: Partition, constant: list[str]) -> list[str]:

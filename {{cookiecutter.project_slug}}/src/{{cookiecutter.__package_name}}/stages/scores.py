@@ -1,5 +1,8 @@
 """Score: a clean month by the champion."""
 
+from collections.abc import Iterator
+
+import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from .. import releases, scoring, storage
@@ -27,7 +30,7 @@ def score(month: str | None = None) -> Facts:
     if champion is None:
         raise NoChampionError("no champion yet to score with; `make run` trains and releases the first")
     clean = newest_clean(settings, month)
-    scores, found = _find_scores(settings, clean, champion), "found"
+    scores, found = find_scores(settings, clean, champion), "found"
     if scores is None:
         scores, found = _write_scores(settings, clean, champion, releases.load_version(tracker, champion)), "scored"
     positive = scores.facts["positive"]
@@ -41,7 +44,8 @@ def score(month: str | None = None) -> Facts:
     }
 
 
-def _find_scores(settings: Settings, clean: Partition, champion: Version) -> Partition | None:
+def find_scores(settings: Settings, clean: Partition, champion: Version) -> Partition | None:
+    """The scores of these very rows by the champion, if they have been written."""
     wanted = _score_facts(settings, champion)
     for scores in storage.find_partitions(settings.storage_uri, "scores", clean.month):
         if scores.source_sha256 == clean.sha256 and wanted.items() <= scores.facts.items():
@@ -49,12 +53,17 @@ def _find_scores(settings: Settings, clean: Partition, champion: Version) -> Par
     return None
 
 
+def score_batches(settings: Settings, clean: Partition, champion: Version, model: Pipeline) -> Iterator[pd.DataFrame]:
+    """What the champion says of each row, batch by batch."""
+    batches = storage.read_batches(clean, scoring.columns(model), scoring.CHUNK_ROWS)
+    threshold, threads = settings.serving.decision_threshold, settings.training.threads
+    return scoring.score_batches(batches, model, champion.version, threshold, threads)
+
+
 def _write_scores(settings: Settings, clean: Partition, champion: Version, model: Pipeline) -> Partition:
     positive = 0
     with storage.new_partition(settings.storage_uri, "scores", clean.month) as writer:
-        batches = storage.read_batches(clean, scoring.columns(model), scoring.CHUNK_ROWS)
-        threshold, threads = settings.serving.decision_threshold, settings.training.threads
-        for scores in scoring.score_batches(batches, model, champion.version, threshold, threads):
+        for scores in score_batches(settings, clean, champion, model):
             positive += int(scores["decision"].sum())
             writer.write(scores)
         return writer.publish(
