@@ -47,10 +47,10 @@ TEMPLATE_MARK = re.compile(r"\{[%#{]")
 # The invisible marks that reorder a line on screen, so that it reads as something that it is not.
 BIDI_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
-# Folders of the project, and commands that its own would hide.
+# Folders of the project, scripts that its tests import, and commands that its own would hide.
 OWN_NAMES = frozenset(
-    "benchmarks build config conftest dags data deploy dist docs git make models notebooks pip plugins project python "
-    "scripts src test tests uv var".split()
+    "audit benchmarks build config conftest dags data deploy dist docs find_secrets git licences make models notebooks "
+    "pip plugins project python scripts src test tests uv var".split()
 )
 
 # What is importable or installed in the project's environment, by package and by distribution name.
