@@ -34,7 +34,7 @@ test-fast: setup ## Lint, and test all that needs no environment or Airflow; und
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n auto -m "not slow"
 
 check: setup ## Lint, type-check, and check the workflow files and the Dockerfile
 	$(BIN)/ruff check
