@@ -99,12 +99,21 @@ def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
     return bake_project
 
 
-@pytest.fixture(scope="module")
-def project(bake: Bake) -> BakedProject:
-    """A project of its own for each test file, with its environment."""
+@pytest.fixture(scope="session")
+def installed(bake: Bake) -> BakedProject:
+    """A project with its environment, whose compiled files cost more than all else of a project."""
     project = bake()
     assert project.run("make", "setup").returncode == 0
     return project
+
+
+@pytest.fixture(scope="module")
+def project(installed: BakedProject) -> BakedProject:
+    """A project for each test file: as it was generated, with its environment and nothing else."""
+    for command in ("reset --quiet --hard", "clean --quiet -xdff --exclude=/.venv --exclude=/.tools"):
+        done = installed.run("git", *command.split())
+        assert done.returncode == 0, done.stderr
+    return installed
 
 
 def git(folder: Path, *arguments: str) -> str:

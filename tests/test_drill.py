@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Bake
+from conftest import BakedProject
 
 pytestmark = pytest.mark.slow
 
 
-def test_drill_ends_with_everything_whole(bake: Bake) -> None:
-    project = bake()
+def test_drill_ends_with_everything_whole(project: BakedProject) -> None:
     done = project.run("make", "drill")
     assert done.returncode == 0, done.stdout + done.stderr
     assert project.run("git", "status", "--porcelain").stdout == ""

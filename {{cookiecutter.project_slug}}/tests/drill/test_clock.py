@@ -3,16 +3,16 @@
 import subprocess
 from datetime import UTC, datetime, timedelta
 
-from {{ cookiecutter.__package_name }} import storage
 from {{ cookiecutter.__package_name }}.stack.airflow_api import INGESTION_DAG
 from {{ cookiecutter.__package_name }}.stack.environment import stack_environment
 
-from world import World
+from world import World, wait_until
 
 
 def test_months_and_times_are_those_of_utc_whatever_the_clock_is_set_to(world: World) -> None:
+    """From the partition of a backfill to the release that monitoring has asked for."""
     assert world.environment["TZ"] == "America/New_York"
-    started, month = datetime.now(UTC), next(world.months)
+    started, month, before = datetime.now(UTC), next(world.months), len(world.ledger())
     subprocess.run(
         [
             *(f"{world.settings.home}/.venv/bin/airflow", "backfill", "create", "--dag-id", INGESTION_DAG),
@@ -23,10 +23,13 @@ def test_months_and_times_are_those_of_utc_whatever_the_clock_is_set_to(world: W
     )
     [backfilled] = [run for run in world.dag_runs(INGESTION_DAG) if run["run_type"] == "backfill"]
     assert backfilled["partition_key"] == month
-    assert world.finish(backfilled["dag_run_id"], INGESTION_DAG).state == "success"
-    assert storage.list_months(world.settings.storage_uri, "clean")[-1] == month
-    assert world.run(month).state == "success"
+    world.wait_for_end(INGESTION_DAG, backfilled["dag_run_id"])
+    wait_until("the month has led to a release", lambda: len(world.ledger()) > before)
+    [asked] = [run for run in world.dag_runs() if run["run_type"] == "asset_triggered"]
+    assert asked["partition_key"] == month
+    assert world.finish(asked["dag_run_id"]).state == "success"
     assert world.champion_month() == month
-    at = datetime.fromisoformat(world.ledger()[-1]["at"])
-    assert at.utcoffset() == timedelta(0)
-    assert started - timedelta(seconds=1) <= at <= datetime.now(UTC)
+    for moment in (world.partition("clean", month).created_at, world.ledger()[-1]["at"]):
+        at = datetime.fromisoformat(moment)
+        assert at.utcoffset() == timedelta(0)
+        assert started - timedelta(seconds=1) <= at <= datetime.now(UTC)

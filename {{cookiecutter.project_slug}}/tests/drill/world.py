@@ -61,13 +61,13 @@ class World:
         """Start the training DAG and wait for its end."""
         return self.finish(self.start(month))
 
-    def finish(self, run_id: str, dag_id: str = TRAINING_DAG) -> Run:
+    def finish(self, run_id: str) -> Run:
         """Wait for the end of a run."""
-        wait_until(f"{run_id} has ended", lambda: self.api.run_state(dag_id, run_id) in FINISHED)
-        tasks = self.api.task_instances(dag_id, run_id)
+        self.wait_for_end(TRAINING_DAG, run_id)
+        tasks = self.tasks(run_id).values()
         return Run(
             run_id,
-            self.api.run_state(dag_id, run_id),
+            self.api.run_state(TRAINING_DAG, run_id),
             {task["task_id"]: task["try_number"] for task in tasks},
             {task["task_id"]: task["state"] for task in tasks},
         )
@@ -147,6 +147,10 @@ class World:
             return bool(re.search(pattern, json.dumps(tries)))
 
         wait_until(f"{task} has logged {pattern!r}", logged)
+
+    def wait_for_end(self, dag_id: str, run_id: str) -> None:
+        """Wait for the end of a run of any DAG."""
+        wait_until(f"{run_id} has ended", lambda: self.api.run_state(dag_id, run_id) in FINISHED)
 
     def wait_for_mlflow(self) -> None:
         """Wait until the MLflow server answers."""
