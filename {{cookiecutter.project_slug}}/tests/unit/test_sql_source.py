@@ -16,7 +16,7 @@ from {{ cookiecutter.__package_name }} import contract, sql_source
 from {{ cookiecutter.__package_name }}.config import Settings, Source, load_settings
 from {{ cookiecutter.__package_name }}.errors import ConfigError, ContractError, PipelineError, SourceError
 from {{ cookiecutter.__package_name }}.ingestion import read_source
-from {{ cookiecutter.__package_name }}.sql_source import describe, fetch_month, read_connection, to_text
+from {{ cookiecutter.__package_name }}.sql_source import describe, fetch_month, read_connection, redact, to_text
 
 QUERY = "select * from flights where scheduled_departure >= :start and scheduled_departure < :end"
 COLUMNS = list(contract.DTYPES)
@@ -169,6 +169,13 @@ def test_manifest_is_told_the_database_and_the_query_and_no_secret(settings: Set
     assert uri == (
         "postgresql://ada@db:5432/lake#query-sha256=822ae07d4783158bc1912bb623e5107cc9002d519e1143a9c200ed6ee18b6d0f"
     )
+
+
+def test_secrets_are_taken_out_of_what_a_driver_says(settings: Settings, monkeypatch) -> None:
+    monkeypatch.setenv(VARIABLE, "postgresql://ada:p%40ss@db/lake?sslpassword=s3cret&sslmode=require")
+    url = read_connection(settings.source, settings.home)
+    said = 'no "p@ss", "s3cret" or "require" in the conninfo of ada'
+    assert redact(said, url) == 'no "***", "***" or "require" in the conninfo of ada'
 
 
 @pytest.mark.parametrize(
