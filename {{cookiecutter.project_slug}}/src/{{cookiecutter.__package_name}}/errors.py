@@ -5,7 +5,7 @@
     PipelineError              one sentence: what is wrong, where, and what to do
     ├── ConfigError            a key of pipeline.toml or an environment variable
     ├── ContractError          columns or rows that break the data contract
-    ├── SourceError            a source file that is missing, empty or unreadable
+    ├── SourceError            a source that is missing, empty or unreadable
     │   └── SourceChangedError it is not what it was when the month was ingested
     ├── PartitionError         a stored partition that is missing or damaged
     ├── QualityGateError       a model that may not be released
@@ -31,11 +31,11 @@ class ContractError(PipelineError):
 
 
 class SourceError(PipelineError):
-    """A source file cannot be read as what the contract describes."""
+    """A source, file or query, cannot be read as what the contract describes."""
 
 
 class SourceChangedError(SourceError):
-    """A source file differs from the one that was ingested."""
+    """A source differs from the one that was ingested."""
 
 
 class PartitionError(PipelineError):

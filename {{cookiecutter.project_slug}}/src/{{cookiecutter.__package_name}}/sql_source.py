@@ -95,7 +95,7 @@ def fetch_month(settings: Settings, month: str, columns: list[str]) -> Iterator[
         except DBAPIError as error:
             raise _explain(error, url, f"{uri}, month {month}", settings.source) from None
         except SQLAlchemyError as error:
-            raise SourceError(f"{uri}: {_redact(str(error), url)}; see [source] query in pipeline.toml") from None
+            raise SourceError(f"{uri}: {redact(str(error), url)}; see [source] query in pipeline.toml") from None
         yield Fetched(uri, path, sha256)
 
 
@@ -195,8 +195,10 @@ def _spool(engine: Engine, query: str, month: str, columns: list[str], path: Pat
             file.write_batch(pa.record_batch(arrays, schema=schema))
     if not digests:
         raise SourceError(f"{uri}: no rows from {start} to before {end}; see [source] query in pipeline.toml")
-    ordered = np.sort(np.frombuffer(digests, "S32"))
-    return hashlib.sha256(repr(columns).encode() + ordered.tobytes()).hexdigest()
+    np.frombuffer(digests, "S32").sort()  # in place
+    whole = hashlib.sha256(repr(columns).encode())
+    whole.update(digests)
+    return whole.hexdigest()
 
 
 def _following(month: str) -> str:
@@ -217,14 +219,15 @@ def to_text(value: Any) -> str | None:
 
 
 def _explain(error: DBAPIError, url: URL, where: str, source: Source) -> Exception:
-    said = _redact(" ".join(str(error.orig).split()), url)
+    said = redact(" ".join(str(error.orig).split()), url)
     may_pass = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
     if may_pass and not FINAL.search(said):
         return ConnectionError(f"{where}: {said}")
     return SourceError(f"{where}: {said}; see [source] query in pipeline.toml, and {source.connection_variable}")
 
 
-def _redact(message: str, url: URL) -> str:
+def redact(message: str, url: URL) -> str:
+    """What a driver says, without the secrets that it may quote."""
     options = [str(value) for name, value in url.query.items() if SECRET.search(name)]
     for secret in filter(None, [str(url.password or ""), *options]):
         message = message.replace(secret, "***")

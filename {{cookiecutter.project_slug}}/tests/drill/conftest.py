@@ -26,6 +26,8 @@ NOT_COPIED = {".git", ".tools", ".venv", "var"}
 # What makes a run short, and no gate that a drill is not about gets in its way.
 KNOBS = {
     "SOURCE__URI": "data/flights-{month}.csv.gz",
+    "SOURCE__QUERY": "",
+    "SOURCE__SQL_CONNECTION": "",
     "SOURCE__FIRST_MONTH": "2013-01",
     "SOURCE__LAST_MONTH": "2013-12",
     "STORAGE__URI": "storage",

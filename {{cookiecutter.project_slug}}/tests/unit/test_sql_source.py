@@ -25,6 +25,7 @@ from {{ cookiecutter.__package_name }}.sql_source import (
     describe,
     fetch_month,
     read_connection,
+    redact,
     to_text,
 )
 
@@ -179,6 +180,13 @@ def test_manifest_is_told_the_database_and_the_query_and_no_secret(settings: Set
     assert uri == (
         "postgresql://ada@db:5432/lake#query-sha256=822ae07d4783158bc1912bb623e5107cc9002d519e1143a9c200ed6ee18b6d0f"
     )
+
+
+def test_secrets_are_taken_out_of_what_a_driver_says(settings: Settings, monkeypatch) -> None:
+    monkeypatch.setenv(VARIABLE, "postgresql://ada:p%40ss@db/lake?sslpassword=s3cret&sslmode=require")
+    url = read_connection(settings.source, settings.home)
+    said = 'no "p@ss", "s3cret" or "require" in the conninfo of ada'
+    assert redact(said, url) == 'no "***", "***" or "require" in the conninfo of ada'
 
 
 @pytest.mark.parametrize(
