@@ -48,7 +48,7 @@ def scoring() -> None:
         emit(outlet_events, SCORES, facts)
         return facts
 
-    ChampionSettled(task_id="settle") >> score()
+    ChampionSettled(task_id="settle", after_monitoring=True) >> score()
 
 
 scoring()

@@ -1,6 +1,6 @@
 """What the DAGs share: the assets between them, how tasks are retried, who is told, and what they wait for."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from airflow.sdk import Asset, BaseSensorOperator, ExceptionRetryPolicy, Param, RetryAction, RetryRule
@@ -61,16 +61,21 @@ def started_by(dag_run: Any) -> str | None:
     """The person or the mechanism behind a run; None, in a local test run, for the user of this computer."""
     if dag_run.triggering_user_name == "dag_test":
         return None
-    return dag_run.triggering_user_name or f"airflow ({dag_run.run_type})"
+    return dag_run.triggering_user_name or f"airflow ({dag_run.run_type.value})"
 
 
 class ChampionSettled(BaseSensorOperator):
     """Waits for the model that an earlier month has asked for, so that each month meets the champion of its time.
 
     Months come one by one, and then this waits for nothing; in a backfill they come at once.
+
+    Parameters
+    ----------
+    after_monitoring : wait as well while monitoring is on its way to the month before, which may ask for a model yet;
+        monitoring itself takes month after month anyway
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, after_monitoring: bool = False, **options: Any) -> None:
         super().__init__(
             mode="reschedule",
             poke_interval=3,
@@ -78,11 +83,23 @@ class ChampionSettled(BaseSensorOperator):
             timeout=timedelta(hours=settings.gates.approval_timeout_hours) + DEFAULT_ARGS["execution_timeout"],
             **options,
         )
+        self.after_monitoring = after_monitoring
 
     def poke(self, context: Any) -> bool:
-        """Whether nothing that was asked for waits, and no training is under way."""
+        """Whether nothing is asked for or may be, and no training is under way."""
         # Not through `stages`, whose imports take seconds, as this is asked every few of them.
-        from {{ cookiecutter.__package_name }}.journal import is_settled
+        from {{ cookiecutter.__package_name }}.journal import has_monitored, is_settled
 
-        active = context["ti"].get_dr_count(dag_id=f"{PACKAGE}_training", states=["queued", "running"])
-        return active == 0 and is_settled(settings)
+        def is_active(name: str) -> bool:
+            return bool(context["ti"].get_dr_count(dag_id=f"{PACKAGE}_{name}", states=["queued", "running"]))
+
+        # In this order: what is asked for is on record before monitoring ends, and taken up before a training does.
+        month = context["dag_run"].partition_key
+        if self.after_monitoring and month and is_active("monitoring") and not has_monitored(settings, before(month)):
+            return False
+        return is_settled(settings) and not is_active("training")
+
+
+def before(month: str) -> str:
+    """The month before a month."""
+    return f"{date.fromisoformat(f'{month}-01') - timedelta(days=1):%Y-%m}"

@@ -78,6 +78,11 @@ def claim_of(settings: Settings, sequence: int) -> str:
     return f"{of_monitoring(settings)}/{sequence:06d}"
 
 
+def has_monitored(settings: Settings, month: str) -> bool:
+    """Whether a month, or a later one, has been monitored."""
+    return any(each["month"] >= month for each in read_entries(settings.storage_uri, of_monitoring(settings)))
+
+
 def is_settled(settings: Settings) -> bool:
     """Whether nothing that monitoring has asked for still waits to be taken up."""
     asked = [each for each in read_entries(settings.storage_uri, of_monitoring(settings)) if each["retrain"]]

@@ -77,3 +77,8 @@ def test_months_wait_for_the_champion_of_their_time(bag: DagBag) -> None:
         assert settle.upstream_task_ids == set()
         assert settle.mode == "reschedule"  # which keeps no worker while it waits
     assert bag.dags[f"{PACKAGE}_monitoring"].get_task("settle").downstream_task_ids == {"monitor"}
+
+
+def test_only_scoring_waits_for_monitoring_which_would_wait_for_itself(bag: DagBag) -> None:
+    for name, waits in (("scoring", True), ("monitoring", False)):
+        assert bag.dags[f"{PACKAGE}_{name}"].get_task("settle").after_monitoring is waits

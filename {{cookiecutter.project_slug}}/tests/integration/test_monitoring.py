@@ -115,6 +115,12 @@ def test_what_was_asked_for_is_asked_until_one_run_takes_it_up_and_never_by_two(
 
 
 @pytest.mark.usefixtures("monitored")
+def test_month_has_been_monitored_once_it_or_a_later_one_is_on_record() -> None:
+    settings = load_settings()  # on record are May to July
+    assert [journal.has_monitored(settings, month) for month in ("2013-04", JULY, "2013-08")] == [True, True, False]
+
+
+@pytest.mark.usefixtures("monitored")
 def test_two_that_record_the_same_month_at_once_leave_one_record() -> None:
     settings, last = load_settings(), records()[-1]
     other = Record(**{**vars(last), "pipeline_run": "other"})
