@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
-from airflow.sdk import PartitionedAssetTimetable, dag, task
+from airflow.sdk import BaseOperatorLink, PartitionedAssetTimetable, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from {{ cookiecutter.__package_name }}.config import PACKAGE
@@ -22,6 +22,17 @@ under `[retraining]` says so; else it is skipped.
 A month is monitored once for each state of its data and labels, and one cause has one retraining, however often this
 runs.
 """
+
+
+class ReportLink(BaseOperatorLink):
+    """A button on the page of a task that leads to its report; none where MLflow is a file, which has no pages."""
+
+    name = "Report in MLflow"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Asked for at the end of the task, in its own process; Airflow keeps the answer."""
+        found = ti_key.xcom_pull(task_ids=operator.task_id)
+        return found["report"] if found and found["report"].startswith("http") else ""
 
 
 @dag(
@@ -56,6 +67,7 @@ def monitoring() -> None:
         return found
 
     found = monitor()
+    found.operator.operator_extra_links = [ReportLink()]
     ChampionSettled(task_id="settle") >> found
     retrain(found)
 

@@ -242,12 +242,16 @@ class Tracker:
         found = {each.path for each in self._client.list_artifacts(run_id)}
         return self.load_json(run_id, file) if file in found else default
 
-    def link_to(self, run_id: str, server: str = "") -> str:
-        """Address of the run's page on the `server`, or where runs are tracked; with none there, where they are."""
+    def link_to(self, run_id: str, server: str = "", file: str = "") -> str:
+        """Address of the run's page, or of one of its files, on the `server`, or where runs are tracked.
+
+        Where there is no server, in words where the run is.
+        """
         uri = server or self._settings.tracking_uri
         if not uri.startswith("http"):
             return f"run {run_id} at {uri}"
-        return f"{uri}/#/experiments/{self.experiment_id}/runs/{run_id}?workflowType=machine_learning"
+        page = f"{run_id}/artifacts/{file}" if file else run_id
+        return f"{uri}/#/experiments/{self.experiment_id}/runs/{page}?workflowType=machine_learning"
 
     def log_figure(self, run_id: str, figure: "Figure", file: str) -> None:
         self._client.log_figure(run_id, figure, file)

@@ -61,7 +61,7 @@ def monitor(pipeline_run: str, month: str | None = None, *, by: str | None = Non
     return {
         "month": found.month,
         "run_id": found.run_id,
-        "report": Tracker(settings, settings.monitoring_experiment).link_to(found.run_id),
+        "report": Tracker(settings, settings.monitoring_experiment).link_to(found.run_id, file=REPORT_FILE),
         "alarms": found.alarms,
         "retrain": found.retrain and monitoring.find_claimant(settings, found) is None,
         "reason": found.reason,
