@@ -129,7 +129,7 @@ def train_month(browser: Browser, url: str, dag_id: str, month: str, token: str)
     """One run, from its trigger to its end, with a yes in between; returns its id."""
     say(f"training in Airflow, {month}")
     dag_url = f"{url}/api/v2/dags/{dag_id}"
-    run_id = fetch(f"{dag_url}/dagRuns", {"logical_date": None, "partition_key": month}, token)["dag_run_id"]
+    run_id = fetch(f"{dag_url}/dagRuns", {"logical_date": None, "conf": {"month": month}}, token)["dag_run_id"]
 
     def end_state() -> str | None:
         state: str = fetch(f"{dag_url}/dagRuns/{quote(run_id)}", token=token)["state"]

@@ -1,198 +1,272 @@
-"""The DAGs under a live scheduler: by partition, by backfill, by asset, and by the form."""
+"""The DAGs under a live scheduler: by backfill, by asset, and by the form. The tests build on each other."""
 
 from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import urllib.error
-import urllib.parse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import BakedProject
+from live_airflow import (
+    INGESTION,
+    MONITORING,
+    SCORING,
+    TRAINING,
+    LiveAirflow,
+    history,
+    journal,
+    mlflow_runs,
+    partitions,
+    wait_until_quiet,
+)
 from live_project import fetch, stack, wait_until
 
 pytestmark = pytest.mark.slow
 
-DAG = "flight_delays_training"
-SCORING = "flight_delays_scoring"
-FINISHED = {"success", "failed"}
+MONTHS = ["2013-01", "2013-02", "2013-03", "2013-04", "2013-05"]
+# With these a first model is wanted in February, and another one in April.
+KNOBS = {
+    "FLIGHT_DELAYS_MODEL__MAX_ITER": "20",
+    "FLIGHT_DELAYS_RETRAINING__FIRST_AFTER_MONTHS": "2",
+    "FLIGHT_DELAYS_RETRAINING__EVERY_MONTHS": "2",
+}
+FIRST = "monitoring of 2013-02: no champion yet"
+SECOND = "monitoring of 2013-04: the champion learned from nothing after 2013-02, 2 months ago"
+ONE_BY_ONE = """
+import sys
+from pathlib import Path
 
+from flight_delays.replay import loop, twin
 
-@dataclass(frozen=True)
-class LiveAirflow:
-    """A project whose Airflow is up, with all its DAGs unpaused."""
-
-    project: BakedProject
-    environment: dict[str, str]
-    url: str
-    token: str
-
-    def get(self, path: str) -> Any:
-        """What the REST API says of a path below /api/v2."""
-        return fetch(f"{self.url}/api/v2/{path}", token=self.token)
-
-    def trigger(self, dag: str = DAG, **body: object) -> Any:
-        """Start a DAG as the form does."""
-        return fetch(f"{self.url}/api/v2/dags/{dag}/dagRuns", {"logical_date": None, **body}, self.token)
-
-    def emit(self, **body: object) -> Any:
-        """Make an asset event as an outside system does."""
-        return fetch(f"{self.url}/api/v2/assets/events", body, self.token)
-
-    def runs(self, dag: str = DAG) -> list[dict[str, Any]]:
-        """All runs of a DAG, the oldest first."""
-        runs: list[dict[str, Any]] = self.get(f"dags/{dag}/dagRuns?order_by=id")["dag_runs"]
-        return runs
-
-    def finished_runs(self, count: int, dag: str = DAG) -> list[dict[str, Any]]:
-        """Wait until so many runs of a DAG have ended."""
-
-        def ended() -> list[dict[str, Any]] | None:
-            runs = self.runs(dag)
-            return runs if len(runs) == count and all(run["state"] in FINISHED for run in runs) else None
-
-        found: list[dict[str, Any]] = wait_until(f"{count} runs have ended", ended, timeout_s=300)
-        return found
-
-    def score_states(self) -> list[tuple[str, str]]:
-        """Partition and state of the task of each scoring run that an asset has started, the oldest first."""
-        states = []
-        for run in self.runs(SCORING):
-            if run["run_type"] == "asset_triggered":
-                run_id = urllib.parse.quote(run["dag_run_id"])
-                task = self.get(f"dags/{SCORING}/dagRuns/{run_id}/taskInstances/score")
-                states.append((run["partition_key"], task["state"]))
-        return states
-
-    def scores(self) -> list[tuple[str, str]]:
-        """Month and model version of each partition of scores."""
-        found = (self.project.path / "var" / "data" / "scores").glob("*/*/manifest.json")
-        manifests = [json.loads(path.read_text()) for path in found]
-        return sorted((manifest["month"], manifest["facts"]["model_version"]) for manifest in manifests)
-
-    def status(self) -> dict[str, Any]:
-        """The project's own account of its state."""
-        done = self.project.run(".venv/bin/flight-delays", "status", "--json", **self.environment)
-        assert done.returncode == 0, done.stderr
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
+twin.make_twin(Path.cwd(), Path("var/twin").absolute())
+twin.enter_twin(Path("var/twin").absolute(), {})
+loop.replay(sys.argv[1:])
+"""
 
 
 @pytest.fixture(scope="module")
 def airflow(project: BakedProject) -> Iterator[LiveAirflow]:
-    with stack(project.path, {**os.environ, "FLIGHT_DELAYS_MODEL__MAX_ITER": "40"}, "tester") as up:
-        live = LiveAirflow(project, up.environment, up.airflow, up.token)
-        wait_until("the DAGs are known", lambda: {DAG, SCORING} <= {dag["dag_id"] for dag in live.get("dags")["dags"]})
+    with stack(project.path, {**os.environ, **KNOBS}, "tester") as up:
+        live, dags = LiveAirflow(project, up), {INGESTION, SCORING, MONITORING, TRAINING}
+        wait_until("the DAGs are known", lambda: dags <= {dag["dag_id"] for dag in live.get("dags")["dags"]})
         yield live
 
 
-def test_clean_month_is_not_scored_while_there_is_no_champion(airflow: LiveAirflow) -> None:
-    clean = airflow.get("assets?name_pattern=flight_delays_clean")["assets"][0]["id"]
-    airflow.emit(asset_id=clean, partition_key="2013-01")
-    assert airflow.finished_runs(1, SCORING)[0]["state"] == "success"  # which is a run without a failure
-    assert airflow.score_states() == [("2013-01", "skipped")]
-    assert airflow.scores() == []
-
-
-def test_backfill_runs_each_month_once_and_in_order(airflow: LiveAirflow) -> None:
-    assert airflow.runs() == []  # the schedule ends with the source, so unpausing starts nothing
-    home = {
-        "AIRFLOW_HOME": str(airflow.project.path / "var" / "airflow"),
-        "AIRFLOW_CONFIG": str(airflow.project.path / "airflow.cfg"),
-        "PROJECT_HOME": str(airflow.project.path),
-    }
-    command = ["backfill", "create", "--dag-id", DAG, "--from-date", "2013-02-01", "--to-date", "2013-03-01"]
-    command += ["--max-active-runs", "1"]  # in order: each month is judged against the champion of the month before
-    done = airflow.project.run(".venv/bin/airflow", *command, **airflow.environment, **home)
+@pytest.fixture(scope="module")
+def backfilled(airflow: LiveAirflow) -> LiveAirflow:
+    """Five months that came at once, with all that follows from them; in a twin they have come one by one."""
+    span = ["--from-date", f"{MONTHS[0]}-01", "--to-date", f"{MONTHS[-1]}-01", "--max-active-runs", "1"]
+    airflow.command("backfill", "create", "--dag-id", INGESTION, *span)
+    done = airflow.project.run(".venv/bin/python", "-c", ONE_BY_ONE, *MONTHS, **KNOBS)
     assert done.returncode == 0, done.stderr
-    runs = airflow.finished_runs(2)
-    assert [(run["partition_key"], run["state"]) for run in runs] == [("2013-02", "success"), ("2013-03", "success")]
-    status = airflow.status()
-    assert status["champion"]["holdout_month"] == "2013-03"
+    wait_until_quiet(airflow, lambda: len(journal(airflow.project.path, "monitoring")) == len(MONTHS))
+    return airflow
+
+
+def test_nothing_runs_unless_it_is_asked_for(airflow: LiveAirflow) -> None:
+    """The schedule ends with the source, so unpausing starts nothing."""
+    assert [airflow.runs(dag) for dag in (INGESTION, SCORING, MONITORING, TRAINING)] == [[]] * 4
+
+
+def test_backfill_runs_each_month_once_and_in_order(backfilled: LiveAirflow) -> None:
+    runs = backfilled.runs(INGESTION)
+    assert [(run["partition_key"], run["state"]) for run in runs] == [(month, "success") for month in MONTHS]
+    assert all(earlier["end_date"] <= later["start_date"] for earlier, later in pairwise(runs))
+
+
+def test_backfill_comes_to_what_one_month_after_the_other_comes_to(backfilled: LiveAirflow) -> None:
+    """The same bytes, releases and findings, served by the same champions."""
+    home = backfilled.project.path
+    at_once, one_by_one = history(home), history(home / "var" / "twin")
+    assert [(each["holdout_month"], each["reason"]) for each in one_by_one["releases"]] == [
+        ("2013-02", FIRST),
+        ("2013-04", SECOND),
+    ]
+    assert [each["champion"] for each in one_by_one["monitoring"]] == [None, None, "1", "1", "2"]
+    assert at_once == one_by_one
+
+
+def test_champion_is_judged_against_the_one_before(backfilled: LiveAirflow) -> None:
+    status = backfilled.status()
+    assert [each["month"] for each in status["partitions"]] == MONTHS
+    assert status["champion"]["holdout_month"] == "2013-04"
     assert status["previous"]["holdout_month"] == "2013-02"
+    runs = backfilled.runs(TRAINING)
+    assert [(run["partition_key"], run["state"]) for run in runs] == [("2013-02", "success"), ("2013-04", "success")]
     assert [entry["pipeline_run"] for entry in status["ledger"]] == [run["dag_run_id"] for run in runs]
-    assert [each["month"] for each in status["partitions"]] == ["2013-01", "2013-02", "2013-03"]
+    tags = mlflow_runs(backfilled.project.path)
+    assert tags[status["champion"]["run_id"]]["compared_with"] == status["previous"]["version"]
 
 
-def test_new_months_and_new_champions_have_been_scored(airflow: LiveAirflow) -> None:
-    """Each run of the training DAG starts scoring twice: after `validate` and after `deploy`."""
-    airflow.finished_runs(5, SCORING)
-    partitions = [partition for partition, _ in airflow.score_states()[1:]]
-    assert partitions == ["2013-02", "2013-02", "2013-03", "2013-03"]
-    assert {state for _, state in airflow.score_states()} == {"skipped", "success"}
-    scores = airflow.scores()
-    assert {("2013-02", "1"), ("2013-03", "2")} <= set(scores)
-    assert len(scores) == len(set(scores))
+def test_each_event_starts_what_waits_for_it(backfilled: LiveAirflow) -> None:
+    started = {
+        (event["name"].removeprefix("flight_delays_"), event["partition_key"]): sorted(
+            run["dag_id"] for run in event["created_dagruns"]
+        )
+        for event in backfilled.events()
+        if event["created_dagruns"]
+    }
+    new_months = {("clean", month): [MONITORING, SCORING] for month in MONTHS}
+    wanted = {("retrain", month): [TRAINING] for month in ("2013-02", "2013-04")}
+    # A new champion is first asked for the newest month, which in a backfill may have come already.
+    new_champions = {key: [SCORING] for key in started if key[0] == "model"}
+    assert len([event for event in backfilled.events() if event["name"] == "flight_delays_model"]) == 2
+    assert started == new_months | wanted | new_champions
 
 
-def test_run_by_the_form_without_a_logical_date(airflow: LiveAirflow) -> None:
-    before = len(airflow.runs())
-    airflow.trigger(conf={"month": "2013-07", "reason": "asked for"})
-    last = airflow.finished_runs(before + 1)[-1]
+def test_new_months_and_new_champions_have_been_scored(backfilled: LiveAirflow) -> None:
+    states = backfilled.task_states(SCORING, "score")
+    assert {partition for partition, _ in states} == set(MONTHS)
+    assert {state for _, state in states} == {"skipped", "success"}
+    assert states[0] == ("2013-01", "skipped")  # there is no champion yet
+    found = scores(backfilled)
+    assert {("2013-03", "1"), ("2013-04", "1"), ("2013-05", "2")} <= set(found)
+    assert ("2013-05", "1") not in found  # that of April's end was waited for
+    assert len(found) == len(set(found))
+
+
+def scores(airflow: LiveAirflow) -> list[tuple[str, str]]:
+    """Month and model version of each partition of scores."""
+    manifests = partitions(airflow.project.path, "scores").values()
+    return sorted((each["month"], each["facts"]["model_version"]) for each in manifests)
+
+
+def test_reason_of_a_retraining_is_in_mlflow_and_in_the_ledger(backfilled: LiveAirflow) -> None:
+    tags, ledger = mlflow_runs(backfilled.project.path), journal(backfilled.project.path, "ledger")
+    assert [(entry["reason"], entry["by"]) for entry in ledger] == [
+        (FIRST, "airflow (asset_triggered)"),
+        (SECOND, "airflow (asset_triggered)"),
+    ]
+    assert [tags[entry["run_id"]]["reason"] for entry in ledger] == [FIRST, SECOND]
+    assert {tags[entry["run_id"]]["experiment"] for entry in ledger} == {"flight-delays"}
+
+
+def test_report_of_each_month_is_in_mlflow_and_one_click_from_its_task(backfilled: LiveAirflow) -> None:
+    tags, mlflow = mlflow_runs(backfilled.project.path), backfilled.stack.mlflow
+    [experiment] = {
+        each["experiment_id"]
+        for each in fetch(f"{mlflow}/api/2.0/mlflow/experiments/search?max_results=10")["experiments"]
+        if each["name"] == "flight-delays-monitoring"
+    }
+    for record in journal(backfilled.project.path, "monitoring"):
+        run_id = record["run_id"]
+        assert tags[run_id]["experiment"] == "flight-delays-monitoring"
+        links = backfilled.of_run(MONITORING, record["pipeline_run"], "taskInstances/monitor/links")["extra_links"]
+        page = f"{mlflow}/#/experiments/{experiment}/runs/{run_id}/artifacts/report.html"
+        assert links == {"Report in MLflow": f"{page}?workflowType=machine_learning"}
+        report = fetch(f"{mlflow}/get-artifact?path=report.html&run_uuid={run_id}")
+        assert f"<title>Monitoring of {record['month']}</title>" in report
+
+
+def test_cause_that_is_told_of_twice_has_one_retraining(backfilled: LiveAirflow) -> None:
+    before, runs_before = history(backfilled.project.path), mlflow_runs(backfilled.project.path)
+    versions = fetch(f"{backfilled.stack.mlflow}/api/2.0/mlflow/model-versions/search")["model_versions"]
+    backfilled.emit("flight_delays_retrain", partition_key="2013-04")
+    again = backfilled.finished_runs(3, TRAINING)[-1]
+    assert (again["run_type"], again["partition_key"]) == ("asset_triggered", "2013-04")
+    tasks = backfilled.of_run(TRAINING, again["dag_run_id"], "taskInstances")["task_instances"]
+    assert {task["task_id"]: task["state"] for task in tasks} == dict.fromkeys(
+        ["ingest", "validate", "train", "evaluate", "approve", "deploy"], "skipped"
+    )
+    assert history(backfilled.project.path) == before
+    assert mlflow_runs(backfilled.project.path) == runs_before
+    assert fetch(f"{backfilled.stack.mlflow}/api/2.0/mlflow/model-versions/search")["model_versions"] == versions
+
+
+def test_month_that_is_monitored_again_is_found_and_asks_for_nothing(backfilled: LiveAirflow) -> None:
+    before, runs_before = history(backfilled.project.path), mlflow_runs(backfilled.project.path)
+    backfilled.trigger(MONITORING, conf={"month": "2013-04"})
+    again = backfilled.finished_runs(len(MONTHS) + 1, MONITORING)[-1]
+    tasks = backfilled.of_run(MONITORING, again["dag_run_id"], "taskInstances")["task_instances"]
+    assert {task["task_id"]: task["state"] for task in tasks} == {
+        "settle": "success",
+        "monitor": "success",
+        "retrain": "skipped",
+    }
+    assert history(backfilled.project.path) == before
+    assert mlflow_runs(backfilled.project.path) == runs_before
+
+
+def test_training_by_the_form_without_a_logical_date(backfilled: LiveAirflow) -> None:
+    count, scored = len(backfilled.runs(TRAINING)), len(backfilled.runs(SCORING))
+    backfilled.trigger(TRAINING, conf={"month": "2013-06", "reason": "asked for"})
+    last = backfilled.finished_runs(count + 1, TRAINING)[-1]
     assert (last["state"], last["logical_date"]) == ("success", None)
-    entry = airflow.status()["ledger"][-1]
+    entry = journal(backfilled.project.path, "ledger")[-1]
     assert (entry["by"], entry["reason"]) == ("tester", "asked for")
     assert entry["pipeline_run"] == last["dag_run_id"]
+    backfilled.finished_runs(scored + 1, SCORING)
+    assert backfilled.task_states(SCORING, "score")[-1] == ("2013-06", "success")
+    assert ("2013-06", "3") in scores(backfilled)
 
 
-def test_run_by_the_form_is_scored_as_well(airflow: LiveAirflow) -> None:
-    airflow.finished_runs(7, SCORING)
-    assert airflow.score_states()[5:] == [("2013-07", "success")] * 2
-    assert ("2013-07", "3") in airflow.scores()
+def test_month_by_the_form_is_scored_and_monitored_as_well(backfilled: LiveAirflow) -> None:
+    count = {dag: len(backfilled.runs(dag)) for dag in (INGESTION, SCORING, MONITORING)}
+    backfilled.trigger(INGESTION, conf={"month": "2013-07"})
+    last = backfilled.finished_runs(count[INGESTION] + 1, INGESTION)[-1]
+    assert (last["state"], last["logical_date"], last["partition_key"]) == ("success", None, None)
+    for dag in (SCORING, MONITORING):
+        backfilled.finished_runs(count[dag] + 1, dag)
+    assert backfilled.task_states(SCORING, "score")[-1] == ("2013-07", "success")
+    assert backfilled.task_states(MONITORING, "monitor")[-1] == ("2013-07", "success")
+    record = journal(backfilled.project.path, "monitoring")[-1]
+    assert (record["month"], record["champion"], record["retrain"]) == ("2013-07", "3", False)
 
 
-def test_scoring_by_the_form_finds_or_makes_the_month(airflow: LiveAirflow) -> None:
-    before = airflow.scores()
-    airflow.trigger(SCORING)
-    assert airflow.finished_runs(8, SCORING)[-1]["state"] == "success"
-    assert airflow.scores() == before  # the newest month by the champion: there since the test above
-    airflow.trigger(SCORING, conf={"month": "2013-04"})
-    assert airflow.finished_runs(9, SCORING)[-1]["state"] == "success"
-    assert airflow.scores() == sorted([*before, ("2013-04", "3")])
+def test_scoring_by_the_form_finds_or_makes_the_month(backfilled: LiveAirflow) -> None:
+    before, count = scores(backfilled), len(backfilled.runs(SCORING))
+    backfilled.trigger(SCORING)
+    assert backfilled.finished_runs(count + 1, SCORING)[-1]["state"] == "success"
+    assert scores(backfilled) == before  # the newest month by the champion: there since the test above
+    backfilled.trigger(SCORING, conf={"month": "2013-02"})
+    assert backfilled.finished_runs(count + 2, SCORING)[-1]["state"] == "success"
+    assert scores(backfilled) == sorted([*before, ("2013-02", "3")])
 
 
-def test_each_dag_run_is_one_mlflow_run(airflow: LiveAirflow) -> None:
-    with sqlite3.connect(airflow.project.path / "var" / "mlflow" / "mlflow.db") as database:
-        names = [row[0] for row in database.execute("select value from tags where key = 'pipeline_run'")]
-    assert sorted(names) == sorted(run["dag_run_id"] for run in airflow.runs())
+def test_each_dag_run_is_one_mlflow_run(backfilled: LiveAirflow) -> None:
+    """But for those of scoring, which makes none, and those that found that there was nothing to do."""
+    runs = {dag: [run["dag_run_id"] for run in backfilled.runs(dag)] for dag in (INGESTION, MONITORING, TRAINING)}
+    idle = [runs[TRAINING][2], runs[MONITORING][len(MONTHS)]]  # of the cause that was told of twice
+    names = [tags["pipeline_run"] for tags in mlflow_runs(backfilled.project.path).values()]
+    assert sorted([*names, *idle]) == sorted(run for each in runs.values() for run in each)
 
 
-def test_outputs_are_recorded_as_asset_events_with_their_facts(airflow: LiveAirflow) -> None:
-    events = airflow.get("assets/events?limit=100")["asset_events"]
-    by_asset = {event["name"]: event["extra"] for event in events if event["source_run_id"]}
-    assert all(event["partition_key"] == event["extra"]["month"] for event in events if event["source_run_id"])
-    assert by_asset.keys() == {f"flight_delays_{layer}" for layer in ("raw", "clean", "model", "scores")}
+def test_outputs_are_recorded_as_asset_events_with_their_facts(backfilled: LiveAirflow) -> None:
+    events = [event for event in backfilled.events() if event["source_run_id"]]
+    by_asset = {event["name"]: event["extra"] for event in events}
+    assert all(event["partition_key"] == event["extra"]["month"] for event in events)
+    assert by_asset.keys() == {f"flight_delays_{layer}" for layer in ("raw", "clean", "model", "scores", "retrain")}
     assert by_asset["flight_delays_model"]["version"]
     assert by_asset["flight_delays_clean"]["dataset_uri"]
+    assert by_asset["flight_delays_retrain"]["reason"]
 
 
-def test_bad_month_is_refused_by_the_form(airflow: LiveAirflow) -> None:
-    before = airflow.runs()
+@pytest.mark.parametrize("dag", [INGESTION, SCORING, MONITORING, TRAINING])
+def test_bad_month_is_refused_by_the_form(backfilled: LiveAirflow, dag: str) -> None:
+    before = backfilled.runs(dag)
     with pytest.raises(urllib.error.HTTPError) as refused:
-        airflow.trigger(conf={"month": "June"})
+        backfilled.trigger(dag, conf={"month": "June"})
     refused.value.close()  # it holds the answer's socket
     assert refused.value.code == 400
-    assert airflow.runs() == before
+    assert backfilled.runs(dag) == before
 
 
-def test_month_that_is_not_there_fails_at_once_with_its_reason(airflow: LiveAirflow) -> None:
-    count = len(airflow.runs()) + 1
-    airflow.trigger(conf={"month": "2014-05"})
-    last = airflow.finished_runs(count)[-1]
+def test_month_that_is_not_there_fails_at_once_with_its_reason(backfilled: LiveAirflow) -> None:
+    count = len(backfilled.runs(INGESTION)) + 1
+    backfilled.trigger(INGESTION, conf={"month": "2014-05"})
+    last = backfilled.finished_runs(count, INGESTION)[-1]
     assert last["state"] == "failed"
-    run_id = urllib.parse.quote(last["dag_run_id"])
-    ingest = airflow.get(f"dags/{DAG}/dagRuns/{run_id}/taskInstances/ingest")
+    ingest = backfilled.of_run(INGESTION, last["dag_run_id"], "taskInstances/ingest")
     assert (ingest["state"], ingest["try_number"]) == ("failed", 1)
-    log = json.dumps(airflow.get(f"dags/{DAG}/dagRuns/{run_id}/taskInstances/ingest/logs/1"))
+    log = json.dumps(backfilled.of_run(INGESTION, last["dag_run_id"], "taskInstances/ingest/logs/1"))
     assert "month 2014-05: outside the source, which has 2013-01 to 2013-12" in log
 
 
-def test_logs_and_files_stay_below_var(airflow: LiveAirflow) -> None:
-    tracked = airflow.project.run("git", "status", "--porcelain").stdout
+def test_logs_and_files_stay_below_var(backfilled: LiveAirflow) -> None:
+    tracked = backfilled.project.run("git", "status", "--porcelain").stdout
     assert tracked == ""
-    assert (Path(airflow.project.path) / "var" / "airflow" / "logs").is_dir()
+    assert (Path(backfilled.project.path) / "var" / "airflow" / "logs").is_dir()
