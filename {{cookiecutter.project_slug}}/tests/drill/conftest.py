@@ -37,6 +37,8 @@ KNOBS = {
     "GATES__MAX_LOSS_OVER_CHAMPION": "10",
     "GATES__MAX_SLICE_LOSS_OVER_CHAMPION": "10",
     "GATES__APPROVAL": "never",
+    "RETRAINING__ON_DECAY": "never",
+    "RETRAINING__EVERY_MONTHS": "1",  # so that each month that is brought in asks for a new model
 }
 
 

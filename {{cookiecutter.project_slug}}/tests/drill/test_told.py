@@ -33,7 +33,7 @@ def test_each_failed_run_is_told_of_once(world: World, dotenv: Path) -> None:
         )
         refused = world.run()
         # By -9 on each try, of which there are three: the task's own process can tell nobody.
-        world.kill_at("after storage.PartitionWriter.write", "before storage._create", "after storage._create")
+        world.kill_at("after storage.PartitionWriter.write", "before journal.create", "after journal.create")
         killed = world.run()
         wait_until("both are told of", lambda: len(webhook.messages) >= 2)
     assert (refused.states["evaluate"], refused.tries["evaluate"]) == ("failed", 1)

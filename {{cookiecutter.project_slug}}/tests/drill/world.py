@@ -63,7 +63,7 @@ class World:
 
     def finish(self, run_id: str) -> Run:
         """Wait for the end of a run."""
-        wait_until(f"{run_id} has ended", lambda: self.api.run_state(TRAINING_DAG, run_id) in FINISHED)
+        self.wait_for_end(TRAINING_DAG, run_id)
         tasks = self.tasks(run_id).values()
         return Run(
             run_id,
@@ -111,9 +111,9 @@ class World:
         """What `make status` says of one process."""
         return next(each for each in processes.read_processes(self.settings) if each["name"] == name)
 
-    def dag_runs(self) -> list[dict[str, Any]]:
-        """All runs of the training DAG, by hand or not."""
-        return self.api._get(f"dags/{TRAINING_DAG}/dagRuns?limit=100")["dag_runs"]
+    def dag_runs(self, dag_id: str = TRAINING_DAG) -> list[dict[str, Any]]:
+        """All runs of a DAG, by hand or not."""
+        return self.api._get(f"dags/{dag_id}/dagRuns?limit=100")["dag_runs"]
 
     def tasks(self, run_id: str) -> dict[str, dict[str, Any]]:
         """The task instances of a run by their names."""
@@ -147,6 +147,10 @@ class World:
             return bool(re.search(pattern, json.dumps(tries)))
 
         wait_until(f"{task} has logged {pattern!r}", logged)
+
+    def wait_for_end(self, dag_id: str, run_id: str) -> None:
+        """Wait for the end of a run of any DAG."""
+        wait_until(f"{run_id} has ended", lambda: self.api.run_state(dag_id, run_id) in FINISHED)
 
     def wait_for_mlflow(self) -> None:
         """Wait until the MLflow server answers."""
