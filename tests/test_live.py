@@ -76,7 +76,6 @@ def test_backfill_runs_each_month_once_and_in_order(backfilled: LiveAirflow) -> 
     runs = backfilled.runs(INGESTION)
     assert [(run["partition_key"], run["state"]) for run in runs] == [(month, "success") for month in MONTHS]
     assert all(earlier["end_date"] <= later["start_date"] for earlier, later in pairwise(runs))
-    assert [each["month"] for each in backfilled.status()["partitions"]] == MONTHS
 
 
 def test_backfill_comes_to_what_one_month_after_the_other_comes_to(backfilled: LiveAirflow) -> None:
@@ -93,6 +92,7 @@ def test_backfill_comes_to_what_one_month_after_the_other_comes_to(backfilled: L
 
 def test_champion_is_judged_against_the_one_before(backfilled: LiveAirflow) -> None:
     status = backfilled.status()
+    assert [each["month"] for each in status["partitions"]] == MONTHS
     assert status["champion"]["holdout_month"] == "2013-04"
     assert status["previous"]["holdout_month"] == "2013-02"
     runs = backfilled.runs(TRAINING)
@@ -136,7 +136,7 @@ def scores(airflow: LiveAirflow) -> list[tuple[str, str]]:
 
 
 def test_reason_of_a_retraining_is_in_mlflow_and_in_the_ledger(backfilled: LiveAirflow) -> None:
-    tags, ledger = mlflow_runs(backfilled.project.path), backfilled.status()["ledger"]
+    tags, ledger = mlflow_runs(backfilled.project.path), journal(backfilled.project.path, "ledger")
     assert [(entry["reason"], entry["by"]) for entry in ledger] == [
         (FIRST, "airflow (asset_triggered)"),
         (SECOND, "airflow (asset_triggered)"),
@@ -196,7 +196,7 @@ def test_training_by_the_form_without_a_logical_date(backfilled: LiveAirflow) ->
     backfilled.trigger(TRAINING, conf={"month": "2013-06", "reason": "asked for"})
     last = backfilled.finished_runs(count + 1, TRAINING)[-1]
     assert (last["state"], last["logical_date"]) == ("success", None)
-    entry = backfilled.status()["ledger"][-1]
+    entry = journal(backfilled.project.path, "ledger")[-1]
     assert (entry["by"], entry["reason"]) == ("tester", "asked for")
     assert entry["pipeline_run"] == last["dag_run_id"]
     backfilled.finished_runs(scored + 1, SCORING)
