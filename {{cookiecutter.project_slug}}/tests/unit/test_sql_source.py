@@ -14,9 +14,20 @@ import pytest
 
 from {{ cookiecutter.__package_name }} import contract, sql_source
 from {{ cookiecutter.__package_name }}.config import Settings, Source, load_settings
-from {{ cookiecutter.__package_name }}.errors import ConfigError, ContractError, PipelineError, SourceError
+from {{ cookiecutter.__package_name }}.errors import (
+    ConfigError,
+    ContractError,
+    PipelineError,
+    SourceError,
+)
 from {{ cookiecutter.__package_name }}.ingestion import read_source
-from {{ cookiecutter.__package_name }}.sql_source import describe, fetch_month, read_connection, redact, to_text
+from {{ cookiecutter.__package_name }}.sql_source import (
+    describe,
+    fetch_month,
+    read_connection,
+    redact,
+    to_text,
+)
 
 QUERY = "select * from flights where scheduled_departure >= :start and scheduled_departure < :end"
 COLUMNS = list(contract.DTYPES)
