@@ -143,6 +143,19 @@ def test_run_that_fails_says_why_and_fails_the_command(make: Make) -> None:
     assert "Invalid input for param month" in refused.stderr
 
 
+def test_code_that_is_edited_is_what_the_next_task_runs(project: BakedProject, make: Make) -> None:
+    """Although the scheduler, of which tasks are forks, has imported what they need."""
+    module = project.package_dir / "ingestion.py"
+    text = module.read_text()
+    assert "outside the source" in text
+    module.write_text(text.replace("outside the source", "beyond the source"))
+    try:
+        failed = make("trigger", "ARGS=--month 2014-05")
+    finally:
+        module.write_text(text)
+    assert "month 2014-05: beyond the source" in failed.stdout
+
+
 def test_process_that_is_killed_comes_back(make: Make) -> None:
     pid = int(str(processes(make)["mlflow"]["pid"]))
     os.kill(pid, signal.SIGKILL)
