@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tempfile
-import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from processes import clean_environment, run
+from processes import run, watch
 from projects import BAKE_OPTIONS, REPOSITORY, SLUG
 from report import print_table
 
@@ -56,16 +54,7 @@ def _go(folder: Path) -> list[Part]:
 
 def _run_training(project: Path) -> list[Part]:
     """`make run`, split where its own lines and Airflow's log say so."""
-    started = time.perf_counter()
-    pipe = subprocess.PIPE
-    command = subprocess.Popen(
-        ["make", "run"], cwd=project, env=clean_environment(), stdout=pipe, stderr=subprocess.STDOUT, text=True
-    )
-    assert command.stdout is not None
-    lines = [(time.perf_counter() - started, line) for line in command.stdout]
-    ended = time.perf_counter() - started
-    if command.wait() != 0:
-        raise SystemExit("make run failed:\n" + "".join(line for _, line in lines))
+    lines, ended = watch(["make", "run"], project)
     first = next(at for at, line in lines if re.search(r"\bingest\b", line))
     last = next(at for at, line in lines if re.search(r"\bdeploy\b.* s ", line))
     migration_s = _migration_seconds(project)

@@ -50,6 +50,26 @@ def run(command: Sequence[str | Path], folder: Path, **environment: str) -> Cost
     return Cost(wall_s, usage.ru_utime + usage.ru_stime, _mib(usage.ru_maxrss), text)
 
 
+def watch(command: Sequence[str | Path], folder: Path) -> tuple[list[tuple[float, str]], float]:
+    """Run a command to its end: the lines that it prints, each with the second at which it came, and its seconds.
+
+    Raises
+    ------
+    SystemExit
+        If it fails, with its output.
+    """
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=folder, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    lines = [(time.perf_counter() - started, line) for line in process.stdout]
+    ended = time.perf_counter() - started
+    if process.wait() != 0:
+        raise SystemExit(f"{' '.join(map(str, command))} failed:\n" + "".join(line for _, line in lines))
+    return lines, ended
+
+
 def clean_environment(**more: str) -> dict[str, str]:
     """The environment without what would change the figures, and with `more`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(IGNORED)}

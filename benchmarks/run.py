@@ -8,6 +8,8 @@
     python benchmarks/run.py ingest     ingest and validate against only reading the same files
     python benchmarks/run.py serving    the prediction API against `mlflow models serve` and an echo (needs wrk)
     python benchmarks/run.py score      the score stage against a bare predict_proba, and its memory
+    python benchmarks/run.py monitor    the monitor stage against only reading the same columns, and its memory
+    python benchmarks/run.py year       a year through a live Airflow against the same months without it
 
 What is compared runs side by side in one call, in turn, and is printed as ratios: machines are noisy, and a
 second here is no second there. Everything is made in `build/bench`, which can be removed at any time.
@@ -19,13 +21,15 @@ import argparse
 
 import airflow_overhead
 import cold_start
+import monitoring
 import scoring
 import serving
 import throughput
+import year
 from projects import locked_versions, prepare_project
 from report import describe_machine
 
-PARTS = ["run", "cold", "ingest", "serving", "score"]
+PARTS = ["run", "cold", "ingest", "serving", "score", "monitor", "year"]
 
 
 def main() -> None:
@@ -48,6 +52,10 @@ def main() -> None:
         serving.compare(prepare_project(), arguments.connections, arguments.serving_rounds, arguments.seconds)
     if "score" in wanted:
         scoring.compare(prepare_project(), arguments.score_rows, arguments.score_rounds)
+    if "monitor" in wanted:
+        monitoring.compare(prepare_project(), arguments.monitor_rows, arguments.monitor_rounds)
+    if "year" in wanted:
+        year.compare(prepare_project(), arguments.year_rounds)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,6 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     score = parser.add_argument_group("score")
     score.add_argument("--score-rows", type=int, nargs="+", default=[10**6, 10**7], help="for the memory; 10**8 works")
     score.add_argument("--score-rounds", type=int, default=5, help="default: %(default)s")
+    monitor = parser.add_argument_group("monitor")
+    monitor.add_argument("--monitor-rows", type=int, nargs="+", default=[10**6, 10**7], help="of the month")
+    monitor.add_argument("--monitor-rounds", type=int, default=3, help="of each size; default: %(default)s")
+    replay = parser.add_argument_group("year")
+    replay.add_argument("--year-rounds", type=int, default=1, help="of both, in turn; default: %(default)s")
     return parser
 
 

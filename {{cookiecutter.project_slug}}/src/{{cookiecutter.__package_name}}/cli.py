@@ -150,7 +150,8 @@ def year(
         list[str] | None,
         typer.Option(
             help="To compare with pipeline.toml: frozen, always, settings such as "
-            "'retraining.every_months=1,training.window_months=3', or several joined by +. May be repeated.",
+            "'retraining.every_months=1,training.window_months=3', or several joined by +. May be repeated; "
+            "configured: with nothing else.",
             show_default="frozen and always",
         ),
     ] = None,

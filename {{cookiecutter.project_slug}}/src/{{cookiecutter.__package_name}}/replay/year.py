@@ -61,7 +61,8 @@ def replay_year(
     span = {"source.first_month": months[0], "source.last_month": months[-1]}
     policies = [replace(each, overrides={**span, **each.overrides}) for each in policies]
     by_loop = policies[1:] if is_live else policies
-    _replay_side_by_side(console, home, folder, by_loop, months)
+    if by_loop:
+        _replay_side_by_side(console, home, folder, by_loop, months)
     if is_live:
         _replay_live(console, home, folder / policies[0].folder, policies[0], months)
     return {each.name: _read(folder / each.folder, each) for each in policies}

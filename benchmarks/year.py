@@ -1,0 +1,53 @@
+"""A year replayed through a live Airflow against the same months without it, and `make year` as a person types it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from statistics import median
+
+from processes import run, watch
+from projects import SLUG
+from report import print_table, spread
+
+WITH_AIRFLOW = ["make", "year", "ARGS=--policy configured"]
+WITHOUT = [f".venv/bin/{SLUG}", "year", "--policy", "configured"]
+MONTH = re.compile(r"^✓ \d{4}-\d\d ")
+
+START = "start the stack: databases, Airflow, MLflow, the API"
+MONTHS = "the months"
+STOP = "stop the stack"
+END = "compare, draw, end"
+
+
+def compare(project: Path, rounds: int) -> None:
+    """Replay with and without Airflow in turn, then all of `make year` once."""
+    print(f"\nyear: twelve months by the configured policy, rounds: {rounds}, in turn; medians", flush=True)
+    live, plain = [], []
+    for _ in range(rounds):
+        live.append(_parts(*watch(WITH_AIRFLOW, project)))
+        plain.append(run(WITHOUT, project).wall_s)
+    _print_parts(live, plain)
+    _, whole_s = watch(["make", "year"], project)
+    print(f"\nmake year, with the two policies that it compares: {whole_s:.0f} s", flush=True)
+
+
+def _parts(lines: list[tuple[float, str]], ended_s: float) -> dict[str, float]:
+    """Seconds of each part of a live replay, by the lines that it prints."""
+    started_s = next(at for at, line in lines if re.search(r"\d DAGs ", line))
+    months = [at for at, line in lines if MONTH.match(line)]
+    stopped_s = next(at for at, line in lines if line.startswith("Stopped"))
+    parts = {START: started_s, MONTHS: months[-1] - started_s, STOP: stopped_s - months[-1], END: ended_s - stopped_s}
+    return {**parts, "a month": parts[MONTHS] / len(months)}
+
+
+def _print_parts(live: list[dict[str, float]], plain: list[float]) -> None:
+    lines = [[name, f"{median(each[name] for each in live):.1f}"] for name in (START, MONTHS, STOP, END)]
+    totals = [sum(each[name] for name in (START, MONTHS, STOP, END)) for each in live]
+    lines.append(["sum: through a live Airflow", f"{median(totals):.1f}"])
+    lines.append([f"without Airflow: {SLUG} year", f"{median(plain):.1f}"])
+    print_table("A year by one policy, whole commands", ["part", "s"], lines)
+    shares = [1 - without / total for total, without in zip(totals, plain, strict=True)]
+    ratios = [total / without for total, without in zip(totals, plain, strict=True)]
+    print(f"\nratio, pair by pair:            min / median / max = {spread(ratios)}")
+    print(f"share that is Airflow's:        min / median / max = {spread(shares)}", flush=True)
