@@ -8,7 +8,7 @@ from world import World, wait_until
 def test_scheduler_killed_during_a_run_is_started_again_and_the_run_completes(world: World) -> None:
     before = len(world.ledger())
     with world.held_at("before training.fit") as wait_until_there:
-        run_id = world.start()
+        run_id = world.start(world.champion_month())
         wait_until_there()
         world.kill_process("airflow-scheduler")
     run = world.finish(run_id)
@@ -19,7 +19,7 @@ def test_scheduler_killed_during_a_run_is_started_again_and_the_run_completes(wo
 def test_mlflow_killed_during_training_is_waited_for_or_the_run_fails_and_the_champion_stays(world: World) -> None:
     before = world.ledger()
     with world.held_at("before training.fit") as wait_until_there:
-        run_id = world.start()
+        run_id = world.start(world.champion_month())
         wait_until_there()
         world.kill_process("mlflow")
     run = world.finish(run_id)
@@ -37,7 +37,7 @@ def test_mlflow_database_locked_by_another_process_is_waited_for(world: World) -
     log = world.settings.home / "var" / "logs" / "mlflow.log"
     database = sqlite3.connect(world.settings.home / "var" / "mlflow" / "mlflow.db", isolation_level=None)
     with world.held_at("before training.fit") as wait_until_there:
-        run_id = world.start()
+        run_id = world.start(world.champion_month())
         wait_until_there()
         written = len(log.read_text())
         database.execute("BEGIN EXCLUSIVE")
