@@ -37,13 +37,12 @@ def _parts(lines: list[tuple[float, str]], ended_s: float) -> dict[str, float]:
     started_s = next(at for at, line in lines if re.search(r"\d DAGs ", line))
     months = [at for at, line in lines if MONTH.match(line)]
     stopped_s = next(at for at, line in lines if line.startswith("Stopped"))
-    parts = {START: started_s, MONTHS: months[-1] - started_s, STOP: stopped_s - months[-1], END: ended_s - stopped_s}
-    return {**parts, "a month": parts[MONTHS] / len(months)}
+    return {START: started_s, MONTHS: months[-1] - started_s, STOP: stopped_s - months[-1], END: ended_s - stopped_s}
 
 
 def _print_parts(live: list[dict[str, float]], plain: list[float]) -> None:
-    lines = [[name, f"{median(each[name] for each in live):.1f}"] for name in (START, MONTHS, STOP, END)]
-    totals = [sum(each[name] for name in (START, MONTHS, STOP, END)) for each in live]
+    lines = [[name, f"{median(each[name] for each in live):.1f}"] for name in live[0]]
+    totals = [sum(each.values()) for each in live]
     lines.append(["sum: through a live Airflow", f"{median(totals):.1f}"])
     lines.append([f"without Airflow: {SLUG} year", f"{median(plain):.1f}"])
     print_table("A year by one policy, whole commands", ["part", "s"], lines)
