@@ -34,8 +34,8 @@ QUERY = "select * from flights where scheduled_departure >= :start and scheduled
 COMPARE = """
 import sys
 import pandas as pd
-from flight_delays import contract, storage
-ordered = [storage.read_dataset(storage.load_dataset(uri)).sort_values(contract.KEY) for uri in sys.argv[1:]]
+from flight_delays import schema, storage
+ordered = [storage.read_dataset(storage.load_dataset(uri)).sort_values(schema.KEY) for uri in sys.argv[1:]]
 pd.testing.assert_frame_equal(*(frame.reset_index(drop=True) for frame in ordered), check_exact=True)
 print(len(ordered[0]), "equal rows")
 """

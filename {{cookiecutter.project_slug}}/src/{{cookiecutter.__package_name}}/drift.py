@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import jensenshannon
 
-from . import contract
+from . import schema
 from .intervals import number_days
 
 PREDICTION = "prediction"
@@ -155,8 +155,8 @@ def choose_binning(sample: pd.DataFrame) -> Binning:
     ----------
     sample : rows of the reference, features and `PREDICTION`
     """
-    names = [name for name in sample.columns if name != contract.TIME]
-    texts = [name for name in names if name != PREDICTION and contract.is_text(name)]
+    names = [name for name in sample.columns if name != schema.TIME]
+    texts = [name for name in names if name != PREDICTION and schema.is_text(name)]
     steps = np.linspace(0, 1, NUMBER_BINS + 1)[1:-1]
     edges = {}
     for name in names:
@@ -191,7 +191,7 @@ def count(frames: Iterable[pd.DataFrame], binning: Binning) -> Profile:
     counts: defaultdict[str, dict[str, np.ndarray]] = defaultdict(dict)
     seen: dict[str, set[Any]] = {name: set() for name in binning.columns}
     for frame in frames:
-        day_of_row, days = number_days(frame[contract.TIME])
+        day_of_row, days = number_days(frame[schema.TIME])
         for name in [each for each in binning.columns if each in frame]:
             size = binning.size(name)
             cells = day_of_row * size + binning.encode(name, frame[name])

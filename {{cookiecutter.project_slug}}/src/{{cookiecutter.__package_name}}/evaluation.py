@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from . import contract
+from . import schema
 from .checks import Check
 from .config import Evaluation, Gates
 from .intervals import DayBootstrap, Estimate
@@ -77,8 +77,8 @@ def evaluate(
     champion_probability : the champion's on the same rows, shape (n_rows,); None where there is no champion
     unlabelled : how many rows the month has beside these
     """
-    target = frame[contract.TARGET].to_numpy()
-    days = frame[contract.TIME].dt.floor("D").to_numpy()
+    target = frame[schema.TARGET].to_numpy()
+    days = frame[schema.TIME].dt.floor("D").to_numpy()
     draws = DayBootstrap(days, settings.bootstrap_resamples, settings.confidence, seed)
     losses = row_losses(target, probability)
     baseline = row_losses(target, np.full(len(target), base_rate))
@@ -120,7 +120,7 @@ def evaluate(
 
 def slice_labels(frame: pd.DataFrame) -> pd.DataFrame:
     """The columns that results are broken down by; shape (n_rows, n_slicing_columns)."""
-    return frame[contract.SLICES].assign(hour=frame[contract.TIME].dt.hour)
+    return frame[schema.SLICES].assign(hour=frame[schema.TIME].dt.hour)
 
 
 def judge(report: Report, gates: Gates, settings: Evaluation) -> list[Check]:

@@ -9,7 +9,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import precision_recall_curve, roc_curve
 from sklearn.pipeline import Pipeline
 
-from . import contract
+from . import schema
 from .evaluation import CALIBRATION_BINS, Report, row_losses
 from .training import predict
 
@@ -27,7 +27,7 @@ def draw_figures(
     frame : the held-out rows whose target is known
     min_slice_rows : slices with fewer are drawn in grey
     """
-    target, probability = frame[contract.TARGET].to_numpy(), predict(model, frame)
+    target, probability = frame[schema.TARGET].to_numpy(), predict(model, frame)
     return {
         "roc.png": _draw_roc(target, probability, report),
         "precision_recall.png": _draw_precision_recall(target, probability, report),
@@ -70,7 +70,7 @@ def _draw_importance(model: Pipeline, frame: pd.DataFrame, seed: int) -> Figure:
     result = permutation_importance(
         model,
         rows[features],
-        rows[contract.TARGET],
+        rows[schema.TARGET],
         scoring=lambda fitted, X, y: -row_losses(y.to_numpy(), predict(fitted, X)).mean(),
         n_repeats=IMPORTANCE_REPEATS,
         random_state=seed,

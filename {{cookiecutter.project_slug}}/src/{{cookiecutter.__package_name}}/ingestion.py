@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from . import contract
+from . import schema
 from .config import Source
 from .errors import ContractError, SourceError
 
@@ -93,7 +93,7 @@ def read_source(
         If a column is missing or is not wanted.
     """
     rows = 0
-    for batch in _read(path, source, columns or list(contract.DTYPES), as_text):
+    for batch in _read(path, source, columns or list(schema.DTYPES), as_text):
         rows += batch.num_rows
         yield batch
     if not rows:
@@ -111,22 +111,22 @@ def read_labels(path: Path, source: Source) -> pd.DataFrame:
         As `read_source`.
     """
     try:
-        batches = list(_read(path, source, contract.LABEL_COLUMNS, as_text=False))
+        batches = list(_read(path, source, schema.LABEL_COLUMNS, as_text=False))
     except ValueNotParsedError:
-        batches = list(_read(path, source, contract.LABEL_COLUMNS, as_text=True))
+        batches = list(_read(path, source, schema.LABEL_COLUMNS, as_text=True))
     if not batches:
-        return contract.empty_frame()[contract.LABEL_COLUMNS]
+        return schema.empty_frame()[schema.LABEL_COLUMNS]
     return pa.Table.from_batches(batches).to_pandas()
 
 
 def _read(path: Path, source: Source, columns: list[str], as_text: bool) -> Iterator[pa.RecordBatch]:
     if path.stat().st_size == 0:
         raise SourceError(f"{path}: empty file (0 bytes); fetch it again")
-    typed = pa.Schema.from_pandas(contract.empty_frame()[columns], preserve_index=False)
-    schema = pa.schema([(name, pa.large_string()) for name in typed.names]) if as_text else typed
+    typed = pa.Schema.from_pandas(schema.empty_frame()[columns], preserve_index=False)
+    fields = pa.schema([(name, pa.large_string()) for name in typed.names]) if as_text else typed
     read = _read_parquet if path.suffix == ".parquet" else _read_csv
     try:
-        yield from read(path, source, schema)
+        yield from read(path, source, fields)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         if _is_conversion(error) and not as_text:
             raise ValueNotParsedError(str(error)) from error
@@ -137,13 +137,13 @@ def _read(path: Path, source: Source, columns: list[str], as_text: bool) -> Iter
         raise SourceError(f"{path}: truncated or damaged: {error}; fetch it again") from error
 
 
-def _read_csv(path: Path, source: Source, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _read_csv(path: Path, source: Source, fields: pa.Schema) -> Iterator[pa.RecordBatch]:
     parsing = pyarrow.csv.ParseOptions(delimiter=source.delimiter)
     with pyarrow.csv.open_csv(path, parse_options=parsing) as reader:
-        check_columns(path, reader.schema.names, schema.names, source.delimiter)
+        check_columns(path, reader.schema.names, fields.names, source.delimiter)
     conversion = pyarrow.csv.ConvertOptions(
-        column_types=schema,
-        include_columns=schema.names,
+        column_types=fields,
+        include_columns=fields.names,
         null_values=source.null_values,
         strings_can_be_null=True,
     )
@@ -152,11 +152,11 @@ def _read_csv(path: Path, source: Source, schema: pa.Schema) -> Iterator[pa.Reco
         yield from reader
 
 
-def _read_parquet(path: Path, source: Source, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _read_parquet(path: Path, source: Source, fields: pa.Schema) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
-        check_columns(path, file.schema_arrow.names, schema.names, source.delimiter)
-        for batch in file.iter_batches(BATCH_ROWS, columns=schema.names):
-            yield batch.select(schema.names).cast(schema)
+        check_columns(path, file.schema_arrow.names, fields.names, source.delimiter)
+        for batch in file.iter_batches(BATCH_ROWS, columns=fields.names):
+            yield batch.select(fields.names).cast(fields)
 
 
 def check_columns(path: Path | str, found: list[str], expected: list[str], delimiter: str) -> None:
@@ -184,8 +184,8 @@ def check_columns(path: Path | str, found: list[str], expected: list[str], delim
         f"{label} {', '.join(repr(name) for name in names)}"
         for label, names in (
             ("missing", [name for name in expected if name not in found]),
-            ("not in the contract", [name for name in found if name not in contract.DTYPES]),
-            ("of another file", [name for name in found if name in contract.DTYPES and name not in expected]),
+            ("not in the contract", [name for name in found if name not in schema.DTYPES]),
+            ("of another file", [name for name in found if name in schema.DTYPES and name not in expected]),
             ("twice", sorted({name for name in found if found.count(name) > 1})),
         )
         if names
@@ -197,7 +197,7 @@ def check_columns(path: Path | str, found: list[str], expected: list[str], delim
 
 def _explain_outcomes(found: list[str], expected: list[str]) -> str:
     """What to do if outcomes are in the source and [labels] uri says otherwise, or the other way round."""
-    outcomes = set(contract.OUTCOMES)
+    outcomes = set(schema.OUTCOMES)
     if outcomes & set(found) and not outcomes & set(expected):
         return 'outcomes come from [labels] uri: take them out of the source, or set that to ""'
     if outcomes <= set(expected) and not outcomes & set(found):

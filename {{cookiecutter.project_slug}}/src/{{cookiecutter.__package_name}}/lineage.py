@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from . import contract
+from . import schema
 from .config import Settings
 
 
@@ -49,7 +49,7 @@ def recipe(settings: Settings) -> dict[str, Any]:
         "model": settings.model.model_dump(),
         "environment": {
             "code commit": code_commit(settings.home),
-            "contract version": contract.version(),
+            "contract version": schema.version(),
             "lock SHA-256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "no requirements.lock",
             "Python": platform.python_version(),
             "machine": f"{platform.system()} {platform.machine()}",

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from . import contract
+from . import schema
 from .drift import ColumnDrift, Counted
 from .ingestion import months_between
 from .intervals import Estimate
@@ -110,7 +110,7 @@ def to_label(name: str, length: int = LABEL_LENGTH) -> str:
 
 
 def _with_unit(column: str) -> str:
-    described = contract.SCHEMA.columns.get(column)
+    described = schema.SCHEMA.columns.get(column)
     unit = (described.metadata or {})["unit"] if described else ""
     return f"{to_label(column)}, {unit}" if unit else to_label(column)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from . import contract, monitoring, monitoring_figures
+from . import monitoring, monitoring_figures, schema
 from .config import Monitoring
 from .drift import PREDICTION, ColumnDrift, Counted
 from .monitoring import MonthPerformance, Record
@@ -12,7 +12,7 @@ from .reports import table
 
 SHOWN_DISTRIBUTIONS = 3
 MEASURES: list[tuple[str, Callable[[Performance], object], str]] = [
-    ("observed share", lambda found: f"{found.rate:.3f}", f"of rows whose `{contract.TARGET}` is 1"),
+    ("observed share", lambda found: f"{found.rate:.3f}", f"of rows whose `{schema.TARGET}` is 1"),
     ("predicted share", lambda found: f"{found.mean_probability:.3f}", "mean of the predicted probabilities"),
     ("log loss", lambda found: found.log_loss, "nats a row; 0 is certain and right, lower is better"),
     ("skill", lambda found: found.skill, "log loss minus that of the observed share for every row; below 0 is better"),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from . import contract, deployment, journal, training
+from . import deployment, journal, schema, training
 from .config import Settings
 from .deployment import LedgerEntry
 from .errors import QualityGateError, ReleaseError
@@ -89,7 +89,7 @@ def check_sample(model: Pipeline, sample: dict[str, Any], version: str) -> None:
     ReleaseError
         If it predicts otherwise.
     """
-    served = training.predict(model, contract.to_frame(sample["rows"]))
+    served = training.predict(model, schema.to_frame(sample["rows"]))
     deployment.check_same_predictions(np.asarray(sample["probability"]), served, version)
 
 

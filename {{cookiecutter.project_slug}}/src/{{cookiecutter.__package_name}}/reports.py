@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from . import contract
+from . import schema
 from .checks import Check
 from .evaluation import Report
 from .validation import MonthFacts
@@ -71,14 +71,14 @@ def validation_report(months: dict[str, tuple[MonthFacts, list[Check]]]) -> str:
         for check in checks
         if not check.passed
     ]
-    nullable = [name for name, column in contract.SCHEMA.columns.items() if column.nullable]
+    nullable = [name for name, column in schema.SCHEMA.columns.items() if column.nullable]
     nulls = table(
         ["column", *months],
         [[name, *(f"{facts.null_fraction.get(name, 0):.1%}" for facts, _ in months.values())] for name in nullable],
     )
     details = "\n\n".join(f"### {month}\n\n{checks_table(checks)}" for month, (_, checks) in months.items())
     return (
-        f"# Validation report\n\nContract version {contract.version()}.\n\n{overview}\n\n"
+        f"# Validation report\n\nContract version {schema.version()}.\n\n{overview}\n\n"
         f"## What to look at\n\n{chr(10).join(remarks) or 'Nothing.'}\n\n"
         f"## Share of nulls\n\n{nulls}\n\n## Checks by month\n\n{details}\n"
     )
@@ -150,7 +150,7 @@ def model_card(model_name: str, version: str, report: Report, checks: list[Check
     features = table(
         ["feature", "meaning", "unit"],
         [
-            [name, contract.SCHEMA.columns[name].description, (contract.SCHEMA.columns[name].metadata or {})["unit"]]
+            [name, schema.SCHEMA.columns[name].description, (schema.SCHEMA.columns[name].metadata or {})["unit"]]
             for name in lineage.features
         ],
     )
@@ -169,7 +169,8 @@ def model_card(model_name: str, version: str, report: Report, checks: list[Check
 
 ## Intended use
 
-Gives the probability that `{contract.TARGET}` is 1 ({contract.POSITIVE}), from what is known beforehand.
+Gives the probability that `{schema.TARGET}` is {schema.CLASSES[1]}, from what is known beforehand
+(`{schema.TARGET}`: {schema.SCHEMA.columns[schema.TARGET].description}).
 It ranks and informs; it does not explain causes, and says nothing of data outside the contract.
 
 ## Data

@@ -10,15 +10,15 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from . import contract, training
+from . import schema, training
 
-KEY = list(dict.fromkeys([contract.TIME, *contract.KEY]))
+KEY = list(dict.fromkeys([schema.TIME, *schema.KEY]))
 CHUNK_ROWS = 50_000  # predicted at once: larger chunks leave the processor's caches, and cost memory
 
 
 def columns(model: Pipeline) -> list[str]:
     """What has to be read of a month, in the contract's order: keys and features, and no outcome."""
-    return [name for name in contract.DTYPES if name in {*KEY, *model.feature_names_in_}]
+    return [name for name in schema.DTYPES if name in {*KEY, *model.feature_names_in_}]
 
 
 def score(frame: pd.DataFrame, model: Pipeline, version: str, threshold: float) -> pd.DataFrame:

@@ -180,10 +180,10 @@ def _spool(engine: Engine, query: str, month: str, columns: list[str], path: Pat
     """
     start, end = (date.fromisoformat(f"{each}-01") for each in (month, _following(month)))
     statement = text(query).bindparams(start=start, end=end)
-    schema = pa.schema([(name, pa.large_string()) for name in columns])
+    fields = pa.schema([(name, pa.large_string()) for name in columns])
     digests = bytearray()
     # With `yield_per` drivers that can leave the rows at the server and fetch a batch of them at a time.
-    with engine.connect().execution_options(yield_per=BATCH_ROWS) as connection, pq.ParquetWriter(path, schema) as file:
+    with engine.connect().execution_options(yield_per=BATCH_ROWS) as connection, pq.ParquetWriter(path, fields) as file:
         result = connection.execute(statement)
         found = list(result.keys())
         check_columns(uri, found, columns, ",")
@@ -192,7 +192,7 @@ def _spool(engine: Engine, query: str, month: str, columns: list[str], path: Pat
             rows = [tuple(to_text(row[index]) for index in at) for row in batch]
             digests += b"".join(hashlib.sha256(repr(row).encode()).digest() for row in rows)
             arrays = [pa.array(values, pa.large_string()) for values in zip(*rows, strict=True)]
-            file.write_batch(pa.record_batch(arrays, schema=schema))
+            file.write_batch(pa.record_batch(arrays, schema=fields))
     if not digests:
         raise SourceError(f"{uri}: no rows from {start} to before {end}; see [source] query in pipeline.toml")
     np.frombuffer(digests, "S32").sort()  # in place

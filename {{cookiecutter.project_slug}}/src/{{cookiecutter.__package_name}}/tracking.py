@@ -35,7 +35,7 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 from sklearn.pipeline import Pipeline
 
-from . import contract
+from . import schema
 from .config import PACKAGE, Settings
 from .errors import ReleaseError
 from .storage import Dataset, file_sha256
@@ -401,7 +401,7 @@ def _describe(run: Run) -> TrackedRun:
 
 
 def _column_spec(name: str) -> ColSpec:
-    return ColSpec(COLUMN_TYPES[contract.DTYPES[name]], name, required=not contract.SCHEMA.columns[name].nullable)
+    return ColSpec(COLUMN_TYPES[schema.DTYPES[name]], name, required=not schema.SCHEMA.columns[name].nullable)
 
 
 def read_model(file: Path) -> Pipeline:

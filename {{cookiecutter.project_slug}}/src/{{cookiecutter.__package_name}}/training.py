@@ -7,7 +7,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from . import contract
+from . import schema
 from .config import Model, Training
 from .errors import ContractError
 
@@ -68,8 +68,8 @@ class Features(TransformerMixin, BaseEstimator):
 
 def build_model(features: list[str], model: Model, seed: int) -> Pipeline:
     """An unfitted pipeline from features of the contract to the probability of the target."""
-    texts = [name for name in features if contract.is_text(name)]
-    times = [name for name in features if name == contract.TIME]
+    texts = [name for name in features if schema.is_text(name)]
+    times = [name for name in features if name == schema.TIME]
     numbers = [name for name in features if name not in texts + times]
     estimator = HistGradientBoostingClassifier(
         learning_rate=model.learning_rate,
@@ -105,11 +105,11 @@ def fit(frame: pd.DataFrame, settings: Training, model: Model) -> Pipeline:
         target has one class only, which leaves nothing to learn.
     """
     # A column without any value teaches nothing, and the estimator cannot bin it.
-    features = [name for name in contract.select_features(settings.features) if frame[name].notna().any()]
-    target = frame[contract.TARGET].astype("int64")  # which the contract has as floats, since it may be unknown
+    features = [name for name in schema.select_features(settings.features) if frame[name].notna().any()]
+    target = frame[schema.TARGET].astype("int64")  # which the contract has as floats, since it may be unknown
     if target.nunique() < 2:
         raise ContractError(
-            f"column {contract.TARGET!r}: only {target.unique().tolist()} in {len(frame)} rows of training data; "
+            f"column {schema.TARGET!r}: only {target.unique().tolist()} in {len(frame)} rows of training data; "
             "a model needs both classes"
         )
     return build_model(features, model, settings.seed).fit(frame[features], target)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from . import contract
+from . import schema
 from .checks import Check
 from .config import Validation
 
@@ -55,7 +55,7 @@ class MonthTally:
             self.reasons.update({_without_value(reason) for reason in reasons.split("; ")})
         self.nulls.update(clean.isna().sum().to_dict())
         for name in clean.columns:
-            if contract.is_text(name):
+            if schema.is_text(name):
                 self.categories.setdefault(name, set()).update(clean[name].dropna().unique())
 
     def facts(self) -> MonthFacts:
@@ -66,13 +66,13 @@ class MonthTally:
             reasons=dict(self.reasons.most_common()),
             null_fraction={name: round(count / kept, 4) for name, count in self.nulls.items()},
             categories={name: sorted(values) for name, values in self.categories.items()},
-            unlabelled=self.nulls[contract.TARGET],
+            unlabelled=self.nulls[schema.TARGET],
         )
 
 
 def find_duplicates(keys: pd.DataFrame) -> np.ndarray:
     """Rows whose key an earlier row of the month has already; shape (n_rows,), bool."""
-    return keys.duplicated(contract.KEY, keep="first").to_numpy()
+    return keys.duplicated(schema.KEY, keep="first").to_numpy()
 
 
 def split_rows(frame: pd.DataFrame, duplicated: np.ndarray, month: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -92,12 +92,10 @@ def split_rows(frame: pd.DataFrame, duplicated: np.ndarray, month: str) -> tuple
     frame = frame.reset_index(drop=True)
     typed, reasons = _parse(frame)
     for position in np.flatnonzero(duplicated).tolist():
-        reasons.setdefault(position, []).append(f"key: {', '.join(contract.KEY)}: repeated")
-    outside = typed[contract.TIME].notna() & (typed[contract.TIME].dt.to_period("M") != pd.Period(month))
+        reasons.setdefault(position, []).append(f"key: {', '.join(schema.KEY)}: repeated")
+    outside = typed[schema.TIME].notna() & (typed[schema.TIME].dt.to_period("M") != pd.Period(month))
     for position in np.flatnonzero(outside).tolist():
-        reasons.setdefault(position, []).append(
-            f"{contract.TIME}: outside the month: {frame.at[position, contract.TIME]}"
-        )
+        reasons.setdefault(position, []).append(f"{schema.TIME}: outside the month: {frame.at[position, schema.TIME]}")
     parsed = typed.drop(index=list(reasons)) if reasons else typed
     for position, reason in _check_values(parsed):
         reasons.setdefault(position, []).append(reason)
@@ -128,9 +126,9 @@ def _parse(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[int, list[str]]]:
     """Each column in its contract's dtype (integers with gaps as floats), and the values that have none."""
     columns: dict[str, pd.Series] = {}
     reasons: dict[int, list[str]] = {}
-    for name, dtype in contract.DTYPES.items():
+    for name, dtype in schema.DTYPES.items():
         given = frame[name]
-        columns[name] = parsed = contract.parse(name, given)
+        columns[name] = parsed = schema.parse(name, given)
         if str(given.dtype) == dtype:
             continue
         wrong = parsed.isna() & given.notna()
@@ -144,12 +142,12 @@ def _parse(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[int, list[str]]]:
 def _check_values(frame: pd.DataFrame) -> list[tuple[int, str]]:
     """Position and reason of every value outside its column's range or null where it may not be."""
     failures: list[tuple[int, str]] = []
-    for name, column in contract.SCHEMA.columns.items():
+    for name, column in schema.SCHEMA.columns.items():
         if not column.nullable:
             failures += [(int(at), f"{name}: null") for at in frame.index[frame[name].isna()]]
     whole = _cast(frame.drop(index=[at for at, _ in failures]) if failures else frame)
     try:
-        contract.SCHEMA.validate(whole, lazy=True, inplace=True)  # it changes nothing; this saves a copy
+        schema.SCHEMA.validate(whole, lazy=True, inplace=True)  # it changes nothing; this saves a copy
     except pa.errors.SchemaErrors as errors:
         for case in errors.failure_cases.itertuples():
             failures.append((int(case.index), f"{case.column}: {case.check}: {case.failure_case}"))
@@ -158,7 +156,7 @@ def _check_values(frame: pd.DataFrame) -> list[tuple[int, str]]:
 
 def _cast(frame: pd.DataFrame) -> pd.DataFrame:
     """The contract's dtypes; columns that have theirs already are not copied."""
-    other = {name: dtype for name, dtype in contract.DTYPES.items() if str(frame[name].dtype) != dtype}
+    other = {name: dtype for name, dtype in schema.DTYPES.items() if str(frame[name].dtype) != dtype}
     return frame.astype(other) if other else frame
 
 
@@ -194,7 +192,7 @@ def _check_nulls(facts: MonthFacts, recent: list[MonthFacts], limits: Validation
     rises = {
         name: share - median(month.null_fraction.get(name, 0.0) for month in recent)
         for name, share in facts.null_fraction.items()
-        if name not in contract.OUTCOMES
+        if name not in schema.OUTCOMES
     }
     name = max(rises, key=lambda column: rises[column])
     detail = "no column has more than in recent months"

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from .. import contract, storage
+from .. import schema, storage
 from ..config import Settings
 from ..errors import ConfigError
 
@@ -29,16 +29,16 @@ class Perturbation:
     amount: float
 
     def __post_init__(self) -> None:
-        if self.column not in contract.DTYPES:
-            raise ConfigError(f"column {self.column!r}: not in the contract, which has {', '.join(contract.DTYPES)}")
-        is_number = not contract.is_text(self.column) and self.column != contract.TIME
+        if self.column not in schema.DTYPES:
+            raise ConfigError(f"column {self.column!r}: not in the contract, which has {', '.join(schema.DTYPES)}")
+        is_number = not schema.is_text(self.column) and self.column != schema.TIME
         if self.kind in {"shift", "scale", "constant"} and not is_number:
             raise ConfigError(f"column {self.column!r} holds no numbers: it can be emptied or shuffled")
-        if self.kind == "flip" and self.column != contract.TARGET:
-            raise ConfigError(f"only labels can be flipped, which are in column {contract.TARGET!r}")
+        if self.kind == "flip" and self.column != schema.TARGET:
+            raise ConfigError(f"only labels can be flipped, which are in column {schema.TARGET!r}")
         if self.kind in {"nulls", "shuffle", "flip"} and not 0 < self.amount <= 1:
             raise ConfigError(f"{self.kind} {self.amount}: a share of the rows is wanted, above 0 and at most 1")
-        if self.kind == "nulls" and not contract.SCHEMA.columns[self.column].nullable:
+        if self.kind == "nulls" and not schema.SCHEMA.columns[self.column].nullable:
             raise ConfigError(
                 f"column {self.column!r} may not be null by the contract: validation would refuse the month"
             )
@@ -62,7 +62,7 @@ def perturb(frame: pd.DataFrame, change: Perturbation, seed: int) -> pd.DataFram
     else:
         changed = values.copy()
         changed[chosen] = random.permutation(values[chosen].to_numpy())
-    dtype = contract.DTYPES[change.column]
+    dtype = schema.DTYPES[change.column]
     return frame.assign(**{change.column: changed.round() if dtype.startswith("int") else changed}).astype({
         change.column: values.dtype
     })

@@ -33,7 +33,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .. import contract, training
+from .. import schema, training
 from ..config import PACKAGE, Settings, load_settings
 from .batching import MicroBatcher
 from .champion import ChampionFollower, Served
@@ -50,7 +50,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     422: {"model": Problem, "description": "A row breaks the contract; each field is named"},
 }
 ABOUT = f"""
-Gives the probability that `{contract.TARGET}` is 1, which means that it {contract.POSITIVE}.
+Gives the probability that `{schema.TARGET}` is {schema.CLASSES[1]}; {schema.SCHEMA.columns[schema.TARGET].description}.
 
 The fields of a row, with their units and what is allowed in them, are under `Row` below. Every answer that is not a
 prediction is a `Problem`, which names the field.
@@ -224,17 +224,17 @@ def _add_routes(app: FastAPI, api: Api) -> None:
 def _describe_rows(app: FastAPI, reader: RequestReader) -> None:
     body = {
         "schema": reader.json_schema("#/components/schemas/Row"),
-        "examples": {"one row": {"value": contract.EXAMPLE}, "many rows": {"value": [contract.EXAMPLE] * 2}},
+        "examples": {"one row": {"value": schema.EXAMPLE}, "many rows": {"value": [schema.EXAMPLE] * 2}},
     }
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = schema = get_openapi(
-                title=app.title, version=contract.version(), description=app.description, routes=app.routes
+            app.openapi_schema = described = get_openapi(
+                title=app.title, version=schema.version(), description=app.description, routes=app.routes
             )
             # FastAPI drops a null wherever it stands, and so made an example that lacks columns.
-            schema["components"]["schemas"]["Row"] = Row.model_json_schema()
-            schema["paths"]["/predict"]["post"]["requestBody"] = {
+            described["components"]["schemas"]["Row"] = Row.model_json_schema()
+            described["paths"]["/predict"]["post"]["requestBody"] = {
                 "required": True,
                 "content": {"application/json": body},
             }
@@ -245,7 +245,7 @@ def _describe_rows(app: FastAPI, reader: RequestReader) -> None:
 
 def predict_rows(model: Pipeline, rows: Rows) -> np.ndarray:
     """Probabilities of rows that were read from JSON; shape (n_rows,)."""
-    return training.predict(model, contract.to_frame(rows, list(model.feature_names_in_)))
+    return training.predict(model, schema.to_frame(rows, list(model.feature_names_in_)))
 
 
 async def _read_body(request: Request, max_mb: float) -> bytes:

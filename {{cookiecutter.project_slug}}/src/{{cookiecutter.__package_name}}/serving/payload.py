@@ -18,7 +18,7 @@ from pydantic import (
     create_model,
 )
 
-from .. import contract
+from .. import schema
 
 Rows = list[dict[str, Any]]
 
@@ -57,7 +57,7 @@ class Problem(BaseModel):
 class Prediction(BaseModel):
     """The answer for one row."""
 
-    probability: float = Field(ge=0, le=1, description=f"that it {contract.POSITIVE}")
+    probability: float = Field(ge=0, le=1, description=f"of {schema.CLASSES[1]}")
     decision: Literal[0, 1] = Field(description="1 from the decision threshold on")
 
 
@@ -81,15 +81,15 @@ class Refusal(Exception):
 def _row_model() -> type[BaseModel]:
     """One row: features are required; the rest of the key may be given, so that outcomes can be joined later."""
     fields: dict[str, Any] = {}
-    for name in contract.columns("time", "key", "feature"):
-        if name in contract.FEATURES:
+    for name in schema.columns("time", "key", "feature"):
+        if name in schema.FEATURES:
             fields[name] = (_type_of(name), ...)
         else:
             fields[name] = (_type_of(name), Field(default_factory=lambda: None))
     return create_model(
         "Row",
         __config__=ConfigDict(
-            strict=True, extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [contract.EXAMPLE]}
+            strict=True, extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [schema.EXAMPLE]}
         ),
         __doc__="One scheduled event, as the contract describes it.",
         **fields,
@@ -97,12 +97,12 @@ def _row_model() -> type[BaseModel]:
 
 
 def _type_of(name: str) -> Any:
-    column = contract.SCHEMA.columns[name]
-    kind: Any = TYPES[contract.DTYPES[name]]
+    column = schema.SCHEMA.columns[name]
+    kind: Any = TYPES[schema.DTYPES[name]]
     for check in column.checks:
-        for constraint in _constraints(check, contract.DTYPES[name]):
+        for constraint in _constraints(check, schema.DTYPES[name]):
             kind = Annotated[kind, constraint]
-    if contract.DTYPES[name] == "int64":
+    if schema.DTYPES[name] == "int64":
         kind = Annotated[kind, BeforeValidator(_without_fraction)]
     if column.nullable:
         kind = kind | None

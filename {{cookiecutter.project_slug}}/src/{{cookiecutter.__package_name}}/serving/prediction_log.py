@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from .. import contract, storage
+from .. import schema, storage
 from .metrics import ApiMetrics
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ PAUSE_S = 0.005
 """Python runs one thread at a time: answers come in the pauses between slices of a few milliseconds."""
 
 TYPES = {"str": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "datetime64[us]": pa.timestamp("us")}
-COLUMNS = contract.columns("time", "key", "feature")
+COLUMNS = schema.columns("time", "key", "feature")
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def to_table(batch: list[Answered]) -> pa.Table:
         "model_version": per_request([answered.model_version for answered in batch], pa.string()),
     }
     for name in COLUMNS:
-        made[name] = pa.array([row[name] for row in rows], TYPES[contract.DTYPES[name]])
+        made[name] = pa.array([row[name] for row in rows], TYPES[schema.DTYPES[name]])
     made["probability"] = pa.array(np.concatenate([answered.probability for answered in batch]), pa.float64())
     made["decision"] = pa.array(np.concatenate([answered.decision for answered in batch]), pa.int64())
     return pa.table(made)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from .. import contract, storage
+from .. import schema, storage
 from ..config import PACKAGE, Settings
 from ..errors import PartitionError, PipelineError
 from ..lineage import code_commit, current_user
@@ -67,7 +67,7 @@ def span(dataset: Dataset) -> str:
 
 def under_this_contract(partitions: list[Partition]) -> list[Partition]:
     """Those that were made under the contract as it is now."""
-    return [partition for partition in partitions if partition.contract_version == contract.version()]
+    return [partition for partition in partitions if partition.contract_version == schema.version()]
 
 
 def newest_clean(settings: Settings, month: str | None = None) -> Partition:

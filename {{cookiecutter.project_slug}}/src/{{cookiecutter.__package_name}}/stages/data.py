@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 
-from .. import contract, ingestion, labels, reports, storage, validation
+from .. import ingestion, labels, reports, schema, storage, validation
 from ..checks import Check, explain, failures
 from ..config import Settings, load_settings
 from ..errors import ContractError
@@ -26,7 +26,7 @@ def ingest(month: str | None = None, *, refresh: bool = False, labelled: bool = 
         held out; if not, with the newest of all, and bring in all whose labels may have come since
     """
     settings = load_settings()
-    contract.select_features(settings.training.features)  # fail now rather than after the download
+    schema.select_features(settings.training.features)  # fail now rather than after the download
     window_months, delay_months = settings.training.window_months, settings.labels.delay_months
     months = ingestion.choose_months(settings.source, month, window_months, _today(), delay_months, to_train=labelled)
     present = {each: len(storage.find_partitions(settings.storage_uri, "raw", each)) for each in months}
@@ -107,11 +107,11 @@ def _validate_month(
     judged: dict[str, tuple[MonthFacts, list[Check]]],
 ) -> Partition:
     """The clean partition of a raw one, made unless it is there; adds the month to `judged`."""
-    origin = {"source": raw.uri, "source_sha256": raw.sha256, "contract_version": contract.version()}
+    origin = {"source": raw.uri, "source_sha256": raw.sha256, "contract_version": schema.version()}
     existing = [
         each
         for each in storage.find_partitions(settings.storage_uri, "clean", raw.month)
-        if (each.source_sha256, each.contract_version) == (raw.sha256, contract.version())
+        if (each.source_sha256, each.contract_version) == (raw.sha256, schema.version())
     ]
     with (
         storage.new_partition(settings.storage_uri, "clean", raw.month) as clean,
@@ -129,7 +129,7 @@ def _validate_month(
 
 
 def _split_month(raw: Partition, clean: storage.PartitionWriter, quarantine: storage.PartitionWriter) -> MonthFacts:
-    duplicated = validation.find_duplicates(storage.read_partition(raw, contract.KEY))
+    duplicated = validation.find_duplicates(storage.read_partition(raw, schema.KEY))
     tally, start = validation.MonthTally(), 0
     for batch in storage.read_batches(raw):
         kept, rejected = validation.split_rows(batch, duplicated[start : start + len(batch)], raw.month)

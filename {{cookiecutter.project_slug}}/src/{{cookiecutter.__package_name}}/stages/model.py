@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 from sklearn.pipeline import Pipeline
 
-from .. import contract, deployment, evaluation, figures, performance, releases, reports, storage, training
+from .. import deployment, evaluation, figures, performance, releases, reports, schema, storage, training
 from ..checks import explain, failures
 from ..config import Settings, load_settings
 from ..errors import ContractError, QualityGateError, ReleaseError
@@ -39,7 +39,7 @@ def train(dataset_uri: str, pipeline_run: str) -> Facts:
         _check_same_run(tracker.tags(run_id), settings, dataset)
         training_span, holdout = _split_dataset(settings, dataset)
         _check_labelled(settings, holdout.partitions[0])
-        frame = contract.labelled(storage.read_dataset(training_span))
+        frame = schema.labelled(storage.read_dataset(training_span))
         model = training.fit(frame, settings.training, settings.model)
         candidate_uri = tracker.save_model(run_id, CANDIDATE, model, frame.head())
         used = {"features": ", ".join(model.feature_names_in_), "training_months": span(training_span)}
@@ -51,10 +51,10 @@ def train(dataset_uri: str, pipeline_run: str) -> Facts:
             "dataset_uri": dataset.uri,
             "data_digest": dataset.digest,
             "months": f"{dataset.months[0]} to {dataset.months[-1]}",
-            "contract_version": contract.version(),
+            "contract_version": schema.version(),
             "holdout_month": holdout.months[0],
             "candidate_uri": candidate_uri,
-            "base_rate": repr(float(frame[contract.TARGET].mean())),
+            "base_rate": repr(float(frame[schema.TARGET].mean())),
         }
         tracker.set_tags(run_id, facts)
     return {
@@ -81,7 +81,7 @@ def evaluate(run_id: str) -> Facts:
         dataset = storage.load_dataset(stage_tag(tags, "dataset_uri", run_id))
         holdout = dataset.partitions[-1]
         _check_labelled(settings, holdout)
-        frame = contract.labelled(storage.read_partition(holdout))
+        frame = schema.labelled(storage.read_partition(holdout))
         candidate = tracker.load_model(tags["candidate_uri"])
         probability = training.predict(candidate, frame)
         champion = releases.find_champion(tracker, releases.settle(settings, tracker))
@@ -104,7 +104,7 @@ def evaluate(run_id: str) -> Facts:
         ]
         tracker.log_json(run_id, TypeAdapter(evaluation.Report).dump_python(report), EVALUATION_FILE)
         with suppress(ValueError):  # of one class only, about which the checks say more
-            daily = performance.tally([(frame[contract.TIME], frame[contract.TARGET].to_numpy(), probability)])
+            daily = performance.tally([(frame[schema.TIME], frame[schema.TARGET].to_numpy(), probability)])
             tracker.log_json(run_id, asdict(daily), PERFORMANCE_FILE)
         tracker.log_json(run_id, [asdict(check) for check in checks], VERDICT_FILE)
         tracker.log_json(run_id, warnings, WARNINGS_FILE)

@@ -8,7 +8,6 @@ from pydantic import TypeAdapter
 from sklearn.pipeline import Pipeline
 
 from .. import (
-    contract,
     drift,
     ingestion,
     monitoring,
@@ -16,6 +15,7 @@ from .. import (
     performance,
     releases,
     retraining,
+    schema,
     storage,
     training,
     validation,
@@ -240,7 +240,7 @@ def _find_reference(
 
 
 def _read_features(model: Pipeline, months: list[Partition]) -> Iterator[pd.DataFrame]:
-    names = list(dict.fromkeys([contract.TIME, *model.feature_names_in_]))
+    names = list(dict.fromkeys([schema.TIME, *model.feature_names_in_]))
     for month in months:
         yield from storage.read_batches(month, names)
 
@@ -252,11 +252,11 @@ def _read_columns(
     yield from _read_features(model, months)
     for month in months:
         if scores := find_scores(settings, month, champion):
-            frames = storage.read_batches(scores, [contract.TIME, "probability"])
+            frames = storage.read_batches(scores, [schema.TIME, "probability"])
         else:
             frames = score_batches(settings, month, champion, model)
         for frame in frames:
-            yield frame[[contract.TIME, "probability"]].rename(columns={"probability": drift.PREDICTION})
+            yield frame[[schema.TIME, "probability"]].rename(columns={"probability": drift.PREDICTION})
 
 
 def _check_health(settings: Settings, clean: Partition, constant: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .. import contract, ingestion, labels, sql_source, storage
+from .. import ingestion, labels, schema, sql_source, storage
 from ..config import Settings
 from ..errors import SourceChangedError, SourceError
 from ..storage import Partition
@@ -57,7 +57,7 @@ def ingest_month(settings: Settings, month: str, refresh: bool) -> Partition:
         origin: Facts = {
             "source": source.uri,
             "source_sha256": source.sha256,
-            "contract_version": contract.version(),
+            "contract_version": schema.version(),
         }
         if label_file:
             origin |= {"labels": label_file.uri, "labels_sha256": label_file.sha256}
@@ -85,7 +85,7 @@ def _open_source(settings: Settings, month: str) -> Iterator[SourceFile]:
 
 def _source_columns(settings: Settings) -> list[str]:
     """Those of the contract that the source has; outcomes may come from elsewhere."""
-    return [name for name in contract.DTYPES if not settings.labels.uri or name not in contract.OUTCOMES]
+    return [name for name in schema.DTYPES if not settings.labels.uri or name not in schema.OUTCOMES]
 
 
 @contextmanager
@@ -126,7 +126,7 @@ def _write_raw(settings: Settings, month: str, path: Path, label_file: LabelFile
 
 def _read_labels(settings: Settings, label_file: LabelFile) -> pd.DataFrame:
     if label_file.path is None:
-        return contract.empty_frame()
+        return schema.empty_frame()
     return ingestion.read_labels(label_file.path, settings.source)
 
 

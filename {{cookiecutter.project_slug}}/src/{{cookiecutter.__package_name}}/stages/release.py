@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from pydantic import TypeAdapter
 
-from .. import contract, deployment, evaluation, releases, reports, storage, training
+from .. import deployment, evaluation, releases, reports, schema, storage, training
 from ..checks import Check
 from ..config import Model, Settings, Training, load_settings
 from ..deployment import LedgerEntry
@@ -81,7 +81,7 @@ def deploy(run_id: str, *, by: str | None = None, reason: str = "") -> Facts:
     tags = tracker.tags(run_id)
     _check_accepted(run_id, tags)
     _check_approved(settings, tracker, run_id, tags)
-    if (settings.digest, contract.version()) != (tags["config_digest"], tags["contract_version"]):
+    if (settings.digest, schema.version()) != (tags["config_digest"], tags["contract_version"]):
         raise ReleaseError(
             f"run {run_id}: [training], [model] or the contract changed since it was trained; run it anew"
         )
@@ -175,7 +175,7 @@ def reproduce(version: str) -> Facts:
     dataset = storage.load_dataset(found.tags["dataset_uri"])
     if dataset.digest != found.tags["data_digest"]:
         changed.append(f"data digest: then {found.tags['data_digest']}, now {dataset.digest}")
-    frame = contract.labelled(storage.read_dataset(dataset))
+    frame = schema.labelled(storage.read_dataset(dataset))
     registered = releases.load_version(tracker, found)
     trained_with = Training(**then["training"])
     with training.limit_threads(trained_with):
@@ -216,12 +216,12 @@ def _check_approved(settings: Settings, tracker: Tracker, run_id: str, tags: dic
 
 def _register(settings: Settings, tracker: Tracker, run_id: str, tags: dict[str, str], dataset: Dataset) -> Version:
     """Fit on all months, make a version of it, and see that the registry gives back the same model."""
-    frame = contract.labelled(storage.read_dataset(dataset))
+    frame = schema.labelled(storage.read_dataset(dataset))
     model = training.fit(frame, settings.training, settings.model)
     model_uri = tracker.save_model(run_id, MODEL, model, frame.head())
     description = f"{tags['holdout_month']} held out, then fitted on {span(dataset)}; by {tags['by']}"
     sample = frame[list(model.feature_names_in_)].tail(SAMPLE_ROWS)
-    predicted = {"rows": contract.to_records(sample), "probability": training.predict(model, sample).tolist()}
+    predicted = {"rows": schema.to_records(sample), "probability": training.predict(model, sample).tolist()}
     tracker.log_json(run_id, predicted, releases.SAMPLE_FILE)
     version = tracker.register(run_id, model_uri, description, {name: tags[name] for name in VERSION_TAGS})
     releases.load_version(tracker, version)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from .. import contract, scoring, storage
+from .. import schema, scoring, storage
 from ..performance import Batch
 from ..storage import Partition
 
@@ -20,7 +20,7 @@ def join_labels(served: Partition, clean: Partition) -> Iterator[Batch]:
         found = _look_up(labels, frame)
         known = found != NO_LABEL
         if known.any():
-            yield frame.loc[known, contract.TIME], found[known], frame["probability"].to_numpy()[known]
+            yield frame.loc[known, schema.TIME], found[known], frame["probability"].to_numpy()[known]
 
 
 def _read_labels(clean: Partition) -> np.ndarray:
@@ -29,8 +29,8 @@ def _read_labels(clean: Partition) -> np.ndarray:
     This is all of a month that is in memory at once: 8 bytes a row, however many columns the key has.
     """
     labels, start = np.empty(clean.rows, "uint64"), 0
-    for frame in storage.read_batches(clean, [*scoring.KEY, contract.TARGET]):
-        target = frame[contract.TARGET].fillna(NO_LABEL).to_numpy("uint64")
+    for frame in storage.read_batches(clean, [*scoring.KEY, schema.TARGET]):
+        target = frame[schema.TARGET].fillna(NO_LABEL).to_numpy("uint64")
         labels[start : start + len(frame)] = _hash(frame) | target
         start += len(frame)
     labels.sort()

@@ -4,7 +4,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from {{ cookiecutter.__package_name }} import contract
+from {{ cookiecutter.__package_name }} import schema
 from {{ cookiecutter.__package_name }}.labels import MonthLabels
 from {{ cookiecutter.__package_name }}.validation import find_duplicates, split_rows
 
@@ -13,11 +13,11 @@ NOTHING = {"labelled": 0, "missing": 0, "contradictory": 0, "unmatched": 0}
 
 def batch(frame: pd.DataFrame) -> pa.RecordBatch:
     """Rows as a source has them, without outcomes."""
-    return pa.RecordBatch.from_pandas(frame.drop(columns=contract.OUTCOMES), preserve_index=False)
+    return pa.RecordBatch.from_pandas(frame.drop(columns=schema.OUTCOMES), preserve_index=False)
 
 
 def labels_of(frame: pd.DataFrame, **outcomes: object) -> pd.DataFrame:
-    return frame[contract.LABEL_COLUMNS].assign(**outcomes)
+    return frame[schema.LABEL_COLUMNS].assign(**outcomes)
 
 
 def as_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -44,10 +44,10 @@ def test_text_and_types_meet_in_any_combination(rows, typed_rows: bool, typed_la
     frame = rows(3, arr_delay=[5.0, None, 40.0])
     given = labels_of(frame)
     month = MonthLabels(given if typed_labels else as_text(given))
-    without = frame.drop(columns=contract.OUTCOMES)
+    without = frame.drop(columns=schema.OUTCOMES)
     without = without if typed_rows else as_text(without)
     joined = month.join(pa.RecordBatch.from_pandas(without, preserve_index=False)).to_pandas()
-    clean, quarantined = split_rows(joined, find_duplicates(joined[contract.KEY]), "2013-05")
+    clean, quarantined = split_rows(joined, find_duplicates(joined[schema.KEY]), "2013-05")
     pd.testing.assert_frame_equal(clean, frame)
     assert quarantined.empty
     assert month.counts() == NOTHING | {"labelled": 3}
@@ -57,14 +57,14 @@ def test_row_without_a_label_stays_and_is_counted(rows) -> None:
     frame = rows(3)
     joined, counts = join(frame, labels_of(frame).drop(index=1))
     assert joined["delayed"].isna().tolist() == [False, True, False]
-    pd.testing.assert_frame_equal(joined[contract.FEATURES], frame[contract.FEATURES])
+    pd.testing.assert_frame_equal(joined[schema.FEATURES], frame[schema.FEATURES])
     assert counts == {"labelled": 2, "missing": 1}
 
 
 def test_month_without_any_label_has_the_types_of_the_contract(rows) -> None:
-    joined, counts = join(rows(2), contract.empty_frame())
-    assert joined.dtypes.astype("str").to_dict() == contract.DTYPES
-    assert joined[contract.OUTCOMES].isna().all(axis=None)
+    joined, counts = join(rows(2), schema.empty_frame())
+    assert joined.dtypes.astype("str").to_dict() == schema.DTYPES
+    assert joined[schema.OUTCOMES].isna().all(axis=None)
     assert counts == {"missing": 2}
 
 
@@ -146,7 +146,7 @@ def test_counts_add_up_over_batches(rows) -> None:
 def test_label_that_breaks_the_contract_puts_its_row_into_quarantine(rows, value: str, reason: str) -> None:
     frame = rows(2)
     joined, _ = join(frame, as_text(labels_of(frame)).assign(delayed=["1", value]))
-    clean, quarantined = split_rows(joined, find_duplicates(joined[contract.KEY]), "2013-05")
+    clean, quarantined = split_rows(joined, find_duplicates(joined[schema.KEY]), "2013-05")
     assert clean["delayed"].tolist() == [1.0]
     assert quarantined["reason"].str.fullmatch(reason).all()
     assert len(quarantined) == 1

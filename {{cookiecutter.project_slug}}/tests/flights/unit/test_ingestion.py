@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.__package_name }} import contract
+from {{ cookiecutter.__package_name }} import schema
 from {{ cookiecutter.__package_name }}.config import Source
 from {{ cookiecutter.__package_name }}.errors import ContractError, PipelineError, SourceError
 from {{ cookiecutter.__package_name }}.ingestion import (
@@ -98,7 +98,7 @@ def test_every_format_gives_the_same_typed_rows(tmp_path: Path, rows, name: str)
 def test_columns_come_in_the_order_of_the_contract(tmp_path: Path, rows) -> None:
     frame = rows(2)
     path = write_csv(tmp_path / "rows.csv", frame[frame.columns[::-1]])
-    assert list(read(path).columns) == list(contract.SCHEMA.columns)
+    assert list(read(path).columns) == list(schema.SCHEMA.columns)
 
 
 def test_value_that_does_not_parse_can_be_read_as_text(tmp_path: Path, rows) -> None:
@@ -161,7 +161,7 @@ FORMATS = ["labels.csv", "labels.csv.gz", "labels.parquet"]
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_labels_are_typed_in_every_format(tmp_path: Path, rows, name: str) -> None:
-    given = rows(3, arr_delay=[5.0, None, 40.0])[contract.LABEL_COLUMNS]
+    given = rows(3, arr_delay=[5.0, None, 40.0])[schema.LABEL_COLUMNS]
     path = tmp_path / name
     if name.endswith("parquet"):
         given.to_parquet(path, index=False)
@@ -171,23 +171,23 @@ def test_labels_are_typed_in_every_format(tmp_path: Path, rows, name: str) -> No
 
 
 def test_labels_with_a_value_that_does_not_parse_are_text(tmp_path: Path, rows) -> None:
-    given = rows(2)[contract.LABEL_COLUMNS].astype({"delayed": "object"}).assign(delayed=["1", "soon"])
+    given = rows(2)[schema.LABEL_COLUMNS].astype({"delayed": "object"}).assign(delayed=["1", "soon"])
     found = read_labels(write_csv(tmp_path / "labels.csv", given), SOURCE)
     assert found["delayed"].tolist() == ["1", "soon"]
     assert found["flight"].tolist() == ["1", "1"]
 
 
 def test_labels_of_which_none_is_known_yet_are_no_mistake(tmp_path: Path, rows) -> None:
-    found = read_labels(write_csv(tmp_path / "labels.csv", rows(1)[contract.LABEL_COLUMNS].head(0)), SOURCE)
-    assert (len(found), list(found.columns)) == (0, contract.LABEL_COLUMNS)
+    found = read_labels(write_csv(tmp_path / "labels.csv", rows(1)[schema.LABEL_COLUMNS].head(0)), SOURCE)
+    assert (len(found), list(found.columns)) == (0, schema.LABEL_COLUMNS)
 
 
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ([name for name in contract.LABEL_COLUMNS if name != "delayed"], "labels.csv: columns missing 'delayed'; mend"),
-        ([name for name in contract.LABEL_COLUMNS if name != "flight"], "missing 'flight'; mend the source or change"),
-        ([*contract.LABEL_COLUMNS, "temp"], "columns of another file 'temp'; mend"),
+        ([name for name in schema.LABEL_COLUMNS if name != "delayed"], "labels.csv: columns missing 'delayed'; mend"),
+        ([name for name in schema.LABEL_COLUMNS if name != "flight"], "missing 'flight'; mend the source or change"),
+        ([*schema.LABEL_COLUMNS, "temp"], "columns of another file 'temp'; mend"),
     ],
 )
 def test_columns_of_labels_are_key_and_outcomes(tmp_path: Path, rows, columns: list[str], message: str) -> None:
@@ -205,7 +205,7 @@ def test_labels_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 
 
 def test_outcomes_in_both_files_or_in_none_are_refused_with_both_ways_out(tmp_path: Path, rows) -> None:
-    others = [name for name in contract.DTYPES if name not in contract.OUTCOMES]
+    others = [name for name in schema.DTYPES if name not in schema.OUTCOMES]
     path = write_csv(tmp_path / "rows.csv", rows(2))
     with pytest.raises(ContractError, match=r"of another file 'dep_delay', .*take them out of the source, or set that"):
         list(read_source(path, SOURCE, others))

@@ -22,7 +22,7 @@ from {{ cookiecutter.__package_name }}.state_report.words import tell_outcome
 from {{ cookiecutter.__package_name }}.status import State
 from {{ cookiecutter.__package_name }}.tracking import TrackedRun
 
-from conftest import PROJECT, enter_project
+from example import PROJECT, enter_project
 
 HOSTILE = (
     "<script>alert(1)</script> a|b \\| [x](javascript:alert(1)) ![y](http://evil/z.png) <http://evil> "

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.__package_name }} import contract
+from {{ cookiecutter.__package_name }} import schema
 from {{ cookiecutter.__package_name }}.checks import failures
 from {{ cookiecutter.__package_name }}.config import Validation
 from {{ cookiecutter.__package_name }}.validation import (
@@ -15,7 +15,7 @@ from {{ cookiecutter.__package_name }}.validation import (
 
 
 def split(frame: pd.DataFrame, month: str = "2013-05") -> tuple[pd.DataFrame, pd.DataFrame]:
-    return split_rows(frame, find_duplicates(frame[contract.KEY]), month)
+    return split_rows(frame, find_duplicates(frame[schema.KEY]), month)
 
 
 def facts(rows: int = 100, **fields: object) -> MonthFacts:
@@ -65,7 +65,7 @@ def test_row_with_two_faults_has_two_reasons(rows) -> None:
 def test_clean_rows_of_a_file_read_as_text_get_their_dtypes_back(rows) -> None:
     text = rows(2).astype("str").assign(temp=["60.0", None], flight=["1", "x"])
     clean, quarantined = split(text)
-    assert clean.dtypes.astype("str").to_dict() == contract.DTYPES
+    assert clean.dtypes.astype("str").to_dict() == schema.DTYPES
     assert (len(clean), len(quarantined)) == (1, 1)
 
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.pipeline import Pipeline
 
-from {{ cookiecutter.__package_name }} import contract, scoring, training
+from {{ cookiecutter.__package_name }} import schema, scoring, training
 from {{ cookiecutter.__package_name }}.config import Model, Training
 from {{ cookiecutter.__package_name }}.errors import ContractError
 
@@ -47,7 +47,7 @@ def test_no_rows_give_no_scores(frame: pd.DataFrame, model: Pipeline) -> None:
 
 def test_no_outcome_is_read_and_none_is_needed(frame: pd.DataFrame, model: Pipeline) -> None:
     columns = scoring.columns(model)
-    assert not set(columns) & set(contract.OUTCOMES)
+    assert not set(columns) & set(schema.OUTCOMES)
     pd.testing.assert_frame_equal(scoring.score(frame[columns], model, "7", 0.5), scoring.score(frame, model, "7", 0.5))
 
 

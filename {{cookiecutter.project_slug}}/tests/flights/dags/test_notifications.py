@@ -21,7 +21,7 @@ from {{ cookiecutter.__package_name }}.errors import PartitionError
 from inbox import Inbox, MailServer, serving
 from notifications import deployed, run_failed, task_failed
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 WEBHOOK_URL = f"{ENV_PREFIX}NOTIFICATIONS__WEBHOOK_URL"
 SECRET = "T0psecret"  # noqa: S105 - of nothing
 # A value of the data: as a template it would become 49, as HTML it would be lost, in Slack it would ring for all.

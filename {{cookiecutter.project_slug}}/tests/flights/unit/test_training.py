@@ -4,7 +4,7 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 
-from {{ cookiecutter.__package_name }} import contract
+from {{ cookiecutter.__package_name }} import schema
 from {{ cookiecutter.__package_name }}.config import Model, Training
 from {{ cookiecutter.__package_name }}.errors import ContractError
 from {{ cookiecutter.__package_name }}.training import (
@@ -63,12 +63,12 @@ def test_classes_are_whole_numbers_though_the_target_may_be_null(learnable: pd.D
 
 def test_nothing_labelled_is_nothing_to_learn(learnable: pd.DataFrame) -> None:
     with pytest.raises(ContractError, match=r"'delayed': only \[\] in 0 rows"):
-        fit(contract.labelled(learnable.assign(delayed=np.nan)), Training(), SMALL)
+        fit(schema.labelled(learnable.assign(delayed=np.nan)), Training(), SMALL)
 
 
 def test_model_sees_no_outcome(learnable: pd.DataFrame) -> None:
     model = fit(learnable, Training(), SMALL)
-    assert not set(model.feature_names_in_) & set(contract.OUTCOMES)
+    assert not set(model.feature_names_in_) & set(schema.OUTCOMES)
     with pytest.raises(ContractError, match="'dep_delay' is an outcome"):
         fit(learnable, Training(features=["temp", "dep_delay"]), SMALL)
 

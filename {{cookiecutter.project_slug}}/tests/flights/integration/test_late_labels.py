@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.__package_name }} import contract, stages, status, storage, tracking
+from {{ cookiecutter.__package_name }} import schema, stages, status, storage, tracking
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, Settings, load_settings
 from {{ cookiecutter.__package_name }}.errors import (
     ContractError,
@@ -14,7 +14,7 @@ from {{ cookiecutter.__package_name }}.errors import (
 )
 from {{ cookiecutter.__package_name }}.storage import Partition
 
-from conftest import read_sample, write_source
+from example import read_sample, write_source
 
 MONTHS = ("2013-05", "2013-06", "2013-07")
 NEWEST = "2013-07"
@@ -26,7 +26,7 @@ def apart(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose sources have no outcomes; the labels of May and June are there, those of July are not."""
     monkeypatch.setenv(f"{ENV_PREFIX}LABELS__URI", "data/labels-{month}.csv")
     for month in MONTHS:
-        write_source(project, month, rows_of(month).drop(columns=contract.OUTCOMES))
+        write_source(project, month, rows_of(month).drop(columns=schema.OUTCOMES))
     write_labels(project, "2013-05")
     write_labels(project, "2013-06")
     return project
@@ -42,7 +42,7 @@ def rows_of(month: str) -> pd.DataFrame:
 
 
 def labels_of(month: str) -> pd.DataFrame:
-    return rows_of(month)[contract.LABEL_COLUMNS]
+    return rows_of(month)[schema.LABEL_COLUMNS]
 
 
 def write_labels(project: Path, month: str, labels: pd.DataFrame | None = None) -> Path:
@@ -144,7 +144,7 @@ def test_corrected_labels_are_taken_and_those_that_only_moved_change_no_row(apar
 
 def test_changed_source_is_refused_whether_its_labels_came_or_not(apart: Path) -> None:
     stages.ingest()
-    write_source(apart, NEWEST, rows_of(NEWEST).drop(columns=contract.OUTCOMES).iloc[1:])
+    write_source(apart, NEWEST, rows_of(NEWEST).drop(columns=schema.OUTCOMES).iloc[1:])
     write_labels(apart, NEWEST)
     with pytest.raises(SourceChangedError, match=r"flights-2013-07.csv.gz: not what was ingested"):
         stages.ingest()
@@ -231,7 +231,7 @@ def test_bad_labels_put_their_rows_into_quarantine_also_beside_a_source_that_doe
     labels.loc[3, "delayed"] = "7"
     labels.loc[5, "delayed"] = "soon"
     write_labels(apart, "2013-06", labels)
-    source = rows_of("2013-06").drop(columns=contract.OUTCOMES).reset_index(drop=True)
+    source = rows_of("2013-06").drop(columns=schema.OUTCOMES).reset_index(drop=True)
     source.loc[9, "distance"] = "far"
     write_source(apart, "2013-06", source)
     prepare(month="2013-06")

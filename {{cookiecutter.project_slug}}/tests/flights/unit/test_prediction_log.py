@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.__package_name }} import contract
+from {{ cookiecutter.__package_name }} import schema
 from {{ cookiecutter.__package_name }}.serving import prediction_log
 from {{ cookiecutter.__package_name }}.serving.metrics import ApiMetrics
 from {{ cookiecutter.__package_name }}.serving.payload import RequestReader
@@ -14,7 +14,7 @@ from {{ cookiecutter.__package_name }}.serving.prediction_log import Answered, P
 
 
 def answered(request_id: str, count: int = 1, at: str = "2013-07-03T12:00:00") -> Answered:
-    rows, _ = RequestReader(1000).read(json.dumps([contract.EXAMPLE] * count).encode())
+    rows, _ = RequestReader(1000).read(json.dumps([schema.EXAMPLE] * count).encode())
     probability = np.linspace(0.25, 0.75, count)
     decision = (probability >= 0.5).astype("int64")
     return Answered(request_id, datetime.fromisoformat(at).replace(tzinfo=UTC), "3", rows, probability, decision)
@@ -41,7 +41,7 @@ def test_all_that_was_accepted_is_there_after_close(tmp_path: Path) -> None:
     assert sorted(set(found["request_id"])) == sorted(f"r{at}" for at in range(500))
     row = found[found["request_id"] == "r7"].iloc[1]
     assert (row["row"], row["model_version"], row["probability"], row["decision"]) == (1, "3", 0.75, 1)
-    assert row["scheduled_departure"] == pd.Timestamp(contract.EXAMPLE["scheduled_departure"])
+    assert row["scheduled_departure"] == pd.Timestamp(schema.EXAMPLE["scheduled_departure"])
     assert {name: row[name] for name in ("carrier", "flight", "temp")} == {
         "carrier": "DL",
         "flight": 1167,

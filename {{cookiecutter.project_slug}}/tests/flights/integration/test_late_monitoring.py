@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from {{ cookiecutter.__package_name }} import (
-    contract,
     monitoring,
     releases,
+    schema,
     stages,
 )
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, load_settings
@@ -15,7 +15,7 @@ from {{ cookiecutter.__package_name }}.monitoring import Record
 from {{ cookiecutter.__package_name }}.replay.loop import replay
 from {{ cookiecutter.__package_name }}.tracking import Tracker
 
-from conftest import read_sample, write_source
+from example import read_sample, write_source
 
 JULY = "2013-07"
 
@@ -34,8 +34,8 @@ def late(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(f"{ENV_PREFIX}{name}", value)
     for month in ("2013-05", "2013-06", JULY):
         rows = read_sample(month).iloc[::3]
-        rows[[*contract.KEY, *contract.OUTCOMES]].to_csv(project / f"labels-{month}.csv", index=False)
-        write_source(project, month, rows.drop(columns=contract.OUTCOMES))
+        rows[[*schema.KEY, *schema.OUTCOMES]].to_csv(project / f"labels-{month}.csv", index=False)
+        write_source(project, month, rows.drop(columns=schema.OUTCOMES))
     arrive(project, "2013-05")
     return project
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.__package_name }} import contract, stages, storage
+from {{ cookiecutter.__package_name }} import schema, stages, storage
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, PACKAGE, Settings, load_settings
 from {{ cookiecutter.__package_name }}.errors import SourceChangedError
 
-from conftest import read_sample
+from example import read_sample
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 MONTHS = ("2013-05", "2013-06", "2013-07")
 QUERY = "select * from flights where scheduled_departure >= :start and scheduled_departure < :end"
 VARIABLE = "AIRFLOW_CONN_WAREHOUSE"
@@ -41,10 +41,10 @@ def database(project: Path, from_files: pd.DataFrame, monkeypatch: pytest.Monkey
 
 def fill(project: Path, text: pd.DataFrame) -> None:
     """Make the table anew, in types as a database has them: text, integer and real, and null for what is empty."""
-    typed = {name: contract.parse(name, column.where(column != "")) for name, column in text.items()}
-    moments = typed[contract.TIME].dt.strftime("%Y-%m-%d %H:%M:%S")
+    typed = {name: schema.parse(name, column.where(column != "")) for name, column in text.items()}
+    moments = typed[schema.TIME].dt.strftime("%Y-%m-%d %H:%M:%S")
     with closing(sqlite3.connect(project / "flights.db")) as database:
-        pd.DataFrame({**typed, contract.TIME: moments}).to_sql("flights", database, index=False, if_exists="replace")
+        pd.DataFrame({**typed, schema.TIME: moments}).to_sql("flights", database, index=False, if_exists="replace")
 
 
 def change(database: Path, statement: str) -> None:
@@ -94,11 +94,11 @@ def test_row_with_a_value_that_does_not_parse_is_quarantined(database: Path) -> 
 def test_labels_in_files_of_their_own_join_the_rows_of_a_database(
     project: Path, database: Path, from_files: pd.DataFrame, monkeypatch
 ) -> None:
-    others = [name for name in contract.DTYPES if name not in contract.OUTCOMES]
+    others = [name for name in schema.DTYPES if name not in schema.OUTCOMES]
     monkeypatch.setenv(f"{ENV_PREFIX}SOURCE__QUERY", QUERY.replace("*", ", ".join(others)))
     monkeypatch.setenv(f"{ENV_PREFIX}LABELS__URI", "data/labels-{month}.csv")
     for month in MONTHS:
-        labels = read_sample(month).iloc[::3][contract.LABEL_COLUMNS]
+        labels = read_sample(month).iloc[::3][schema.LABEL_COLUMNS]
         labels.to_csv(project / "data" / f"labels-{month}.csv", index=False)
     pd.testing.assert_frame_equal(clean_rows("sql"), from_files)
 

@@ -1,4 +1,4 @@
-"""Queries of a real SQLite database; `tests/integration/test_sql.py` has the stages on top of them."""
+"""Queries of a real SQLite database; `../integration/test_sql.py` has the stages on top of them."""
 
 import math
 import sqlite3
@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from {{ cookiecutter.__package_name }} import contract, sql_source
+from {{ cookiecutter.__package_name }} import schema, sql_source
 from {{ cookiecutter.__package_name }}.config import Settings, Source, load_settings
 from {{ cookiecutter.__package_name }}.errors import (
     ConfigError,
@@ -30,7 +30,7 @@ from {{ cookiecutter.__package_name }}.sql_source import (
 )
 
 QUERY = "select * from flights where scheduled_departure >= :start and scheduled_departure < :end"
-COLUMNS = list(contract.DTYPES)
+COLUMNS = list(schema.DTYPES)
 VARIABLE = "AIRFLOW_CONN_WAREHOUSE"
 
 

@@ -14,7 +14,7 @@ from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, PACKAGE, Settin
 
 from inbox import Inbox
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -20,7 +20,7 @@ from {{ cookiecutter.__package_name }}.errors import (
     ReleaseError,
 )
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 def judge(name: str) -> str:

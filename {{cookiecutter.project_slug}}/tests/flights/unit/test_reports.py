@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from {{ cookiecutter.__package_name }} import contract
+from {{ cookiecutter.__package_name }} import schema
 from {{ cookiecutter.__package_name }}.checks import Check
 from {{ cookiecutter.__package_name }}.evaluation import Report, SliceResult
 from {{ cookiecutter.__package_name }}.intervals import Estimate
@@ -59,11 +59,11 @@ def test_rows_without_a_label_are_told_where_there_are_any() -> None:
 
 @pytest.mark.parametrize(
     "said",
-    ["version 7", "2013-05 to 2013-06", "0.700 [0.600, 0.800]", "carrier = AA", "feed", "2013-07", *contract.FEATURES],
+    ["version 7", "2013-05 to 2013-06", "0.700 [0.600, 0.800]", "carrier = AA", "feed", "2013-07", *schema.FEATURES],
 )
 def test_model_card_says_what_is_known_of_the_model(said: str) -> None:
     months = ["2013-05", "2013-06", "2013-07"]
-    lineage = Lineage("run", "name", contract.FEATURES, months, "2013-07", 30, "feed", "c", "g", "sha")
+    lineage = Lineage("run", "name", schema.FEATURES, months, "2013-07", 30, "feed", "c", "g", "sha")
     assert said in model_card("model", "7", REPORT, [Check("roc_auc floor", True, "0.7")], lineage)
 
 

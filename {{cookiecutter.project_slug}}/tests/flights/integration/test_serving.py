@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.__package_name }} import contract, releases, tracking, training
+from {{ cookiecutter.__package_name }} import releases, schema, tracking, training
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, load_settings
 from {{ cookiecutter.__package_name }}.serving import create_app
 from {{ cookiecutter.__package_name }}.serving.champion import ChampionFollower
 from {{ cookiecutter.__package_name }}.serving.metrics import ApiMetrics
 
-from conftest import enter_project
+from example import enter_project
 from servers import Load, Server, free_port, metric, running, serving, wait_for
 
 JSON = {"Content-Type": "application/json"}
@@ -43,7 +43,7 @@ def sample(released: Path) -> pd.DataFrame:
     tracker = tracking.Tracker(load_settings())
     champion = tracker.find_alias(tracking.CHAMPION)
     assert champion
-    return contract.to_frame(tracker.load_json(champion.run_id, releases.SAMPLE_FILE)["rows"])
+    return schema.to_frame(tracker.load_json(champion.run_id, releases.SAMPLE_FILE)["rows"])
 
 
 def test_example_of_the_docs_works(api: Server) -> None:
@@ -62,7 +62,7 @@ def test_example_of_the_docs_works(api: Server) -> None:
 
 
 def test_request_id_that_is_not_sane_is_replaced(api: Server) -> None:
-    answer = httpx.post(f"{api.url}/predict", json=contract.EXAMPLE, headers={"X-Request-ID": "a b;c"})
+    answer = httpx.post(f"{api.url}/predict", json=schema.EXAMPLE, headers={"X-Request-ID": "a b;c"})
     assert answer.status_code == 200
     assert answer.headers["X-Request-ID"] == answer.json()["request_id"] != "a b;c"
 
@@ -84,14 +84,14 @@ def big_body() -> bytes:
 @pytest.mark.parametrize(
     ("content", "headers", "status", "field"),
     [
-        (json.dumps({**contract.EXAMPLE, "carrier": "ZZ"}), JSON, 422, "carrier"),
-        (json.dumps([contract.EXAMPLE, {**contract.EXAMPLE, "dest": "ZZZ"}]), JSON, 422, "[1].dest"),
-        (json.dumps({**contract.EXAMPLE, "temp": float("nan")}), JSON, 422, "temp"),
-        (json.dumps([contract.EXAMPLE] * 10_000), JSON, 413, "body"),
+        (json.dumps({**schema.EXAMPLE, "carrier": "ZZ"}), JSON, 422, "carrier"),
+        (json.dumps([schema.EXAMPLE, {**schema.EXAMPLE, "dest": "ZZZ"}]), JSON, 422, "[1].dest"),
+        (json.dumps({**schema.EXAMPLE, "temp": float("nan")}), JSON, 422, "temp"),
+        (json.dumps([schema.EXAMPLE] * 10_000), JSON, 413, "body"),
         ("[]", JSON, 422, "body"),
         ("{", JSON, 400, "body"),
-        (json.dumps(contract.EXAMPLE), {"Content-Type": "text/csv"}, 415, "Content-Type"),
-        (json.dumps(contract.EXAMPLE), {}, 415, "Content-Type"),
+        (json.dumps(schema.EXAMPLE), {"Content-Type": "text/csv"}, 415, "Content-Type"),
+        (json.dumps(schema.EXAMPLE), {}, 415, "Content-Type"),
         (big_body, JSON, 413, "body"),
         (lambda: iter([b"["] + [b" " * 2**20] * 100), JSON, 413, "body"),
     ],
@@ -118,7 +118,7 @@ def test_client_that_goes_away_leaves_no_trace(api: Server) -> None:
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
         connection.sendall(b"Content-Length: 1000\r\n\r\n{")
-    assert httpx.post(f"{api.url}/predict", json=contract.EXAMPLE).status_code == 200
+    assert httpx.post(f"{api.url}/predict", json=schema.EXAMPLE).status_code == 200
     assert "Traceback" not in api.log.read_text()
 
 
@@ -128,7 +128,7 @@ def test_api_and_mlflow_and_the_pipeline_predict_the_same(api: Server, sample: p
     champion = tracker.find_alias(tracking.CHAMPION)
     assert champion
     expected = training.predict(tracker.load_model(champion.model_uri), sample)
-    rows = contract.to_records(sample)
+    rows = schema.to_records(sample)
     together = httpx.post(f"{api.url}/predict", json=rows).json()["predictions"]
     alone = [httpx.post(f"{api.url}/predict", json=row).json()["predictions"][0] for row in rows]
     command = ["mlflow", "models", "serve", "--model-uri", champion.model_uri, "--env-manager", "local"]
@@ -154,7 +154,7 @@ def test_champion_changes_under_load_without_a_failed_or_mixed_answer(released: 
     def version_served() -> str:
         return httpx.get(f"{server.url}/model").json()["version"]
 
-    with serving(released) as server, Load(server, contract.to_records(sample)) as load:
+    with serving(released) as server, Load(server, schema.to_records(sample)) as load:
         for number in ("1", "2"):
             tracker.move_alias(tracking.CHAMPION, number)
             wait_for(lambda wanted=number: version_served() == wanted, server.log, 15)
@@ -190,7 +190,7 @@ def test_cached_copy_serves_after_a_restart_while_the_registry_is_down(released:
         model = httpx.get(f"{server.url}/model").json()
         assert (model["version"], model["source"]) == ("2", "cache")
         assert model["registry_error"]
-        assert httpx.post(f"{server.url}/predict", json=contract.EXAMPLE).status_code == 200
+        assert httpx.post(f"{server.url}/predict", json=schema.EXAMPLE).status_code == 200
         assert metric(server, "api_registry_failures_total") > 0
 
 
@@ -230,7 +230,7 @@ def test_without_a_model_the_api_says_so(project: Path) -> None:
         transport = httpx.ASGITransport(create_app())
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             assert (await client.get("/health")).status_code == 200
-            predicted = await client.post("/predict", json=contract.EXAMPLE)
+            predicted = await client.post("/predict", json=schema.EXAMPLE)
             return [await client.get("/ready"), await client.get("/model"), predicted]
 
     for answer in asyncio.run(ask()):

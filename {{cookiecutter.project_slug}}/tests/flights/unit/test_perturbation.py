@@ -6,7 +6,7 @@ from {{ cookiecutter.__package_name }}.replay.outcome import MonthOutcome, mean_
 from {{ cookiecutter.__package_name }}.replay.perturbation import Kind, Perturbation, perturb
 from {{ cookiecutter.__package_name }}.replay.policies import parse_policy
 
-from conftest import Rows
+from example import Rows
 
 MONTH = "2013-05"
 

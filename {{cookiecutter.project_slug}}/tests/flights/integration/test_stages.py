@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from {{ cookiecutter.__package_name }} import (
-    contract,
     journal,
     releases,
+    schema,
     stages,
     status,
     storage,
@@ -31,7 +31,7 @@ from {{ cookiecutter.__package_name }}.errors import (
     SourceError,
 )
 
-from conftest import read_sample, write_source
+from example import read_sample, write_source
 
 
 def run(name: str = "first", month: str | None = None) -> str:
@@ -217,9 +217,9 @@ def test_run_that_is_taken_up_with_other_settings_or_data_is_refused(
 
 def test_champion_of_other_columns_is_named(project: Path, settings: Settings, monkeypatch) -> None:
     run("first")
-    monkeypatch.setattr(contract, "SCHEMA", contract.SCHEMA.remove_columns(["temp"]))
-    monkeypatch.setattr(contract, "DTYPES", {n: t for n, t in contract.DTYPES.items() if n != "temp"})
-    monkeypatch.setattr(contract, "FEATURES", [n for n in contract.FEATURES if n != "temp"])
+    monkeypatch.setattr(schema, "SCHEMA", schema.SCHEMA.remove_columns(["temp"]))
+    monkeypatch.setattr(schema, "DTYPES", {n: t for n, t in schema.DTYPES.items() if n != "temp"})
+    monkeypatch.setattr(schema, "FEATURES", [n for n in schema.FEATURES if n != "temp"])
     for month in ("2013-05", "2013-06", "2013-07"):
         write_source(project, month, read_sample(month).iloc[::3].drop(columns="temp"))
     with pytest.raises(QualityGateError, match=r"champion needs columns that the contract no longer has: temp"):

@@ -19,7 +19,7 @@ from {{ cookiecutter.__package_name }}.stack.airflow_api import AirflowApi
 
 from world import World, assert_consistent
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 FAULTS = Path(__file__).parent / "faults"
 NOT_COPIED = {".git", ".tools", ".venv", "var"}
 

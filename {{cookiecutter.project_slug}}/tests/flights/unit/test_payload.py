@@ -8,7 +8,7 @@ import pandera.pandas as pa
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from {{ cookiecutter.__package_name }} import contract
+from {{ cookiecutter.__package_name }} import schema
 from {{ cookiecutter.__package_name }}.serving import payload
 from {{ cookiecutter.__package_name }}.serving.payload import Refusal, RequestReader
 
@@ -17,7 +17,7 @@ READER = RequestReader(max_rows=3)
 
 def body(**changes: object) -> bytes:
     """The contract's example with some values changed; NaN and infinity are written as Python writes them."""
-    return json.dumps({**contract.EXAMPLE, **changes}).encode()
+    return json.dumps({**schema.EXAMPLE, **changes}).encode()
 
 
 def refused(content: bytes) -> Refusal:
@@ -29,9 +29,9 @@ def refused(content: bytes) -> Refusal:
 def test_example_keeps_the_contract() -> None:
     [row], is_many = READER.read(body())
     assert not is_many
-    outcomes = {name: None for name in contract.columns("outcome")} | {contract.TARGET: 0}
-    frame = contract.to_frame([{**row, **outcomes}])
-    assert contract.SCHEMA.validate(frame) is not None
+    outcomes = {name: None for name in schema.columns("outcome")} | {schema.TARGET: 0}
+    frame = schema.to_frame([{**row, **outcomes}])
+    assert schema.SCHEMA.validate(frame) is not None
 
 
 def test_integer_may_be_written_with_a_point() -> None:
@@ -40,7 +40,7 @@ def test_integer_may_be_written_with_a_point() -> None:
 
 
 def test_many_rows_keep_their_order() -> None:
-    rows, is_many = READER.read(json.dumps([{**contract.EXAMPLE, "distance": at} for at in (3, 1, 2)]).encode())
+    rows, is_many = READER.read(json.dumps([{**schema.EXAMPLE, "distance": at} for at in (3, 1, 2)]).encode())
     assert is_many
     assert [row["distance"] for row in rows] == [3, 1, 2]
 
@@ -90,11 +90,11 @@ def test_wrong_value_is_refused_with_its_field(field: str, value: object) -> Non
     assert (refusal.status, [name for name, _ in refusal.errors]) == (422, [f"[1].{field}"])
 
 
-@pytest.mark.parametrize("name", contract.FEATURES)
+@pytest.mark.parametrize("name", schema.FEATURES)
 def test_every_feature_is_required_and_null_only_where_the_contract_says(name: str) -> None:
-    without = json.dumps({key: value for key, value in contract.EXAMPLE.items() if key != name}).encode()
+    without = json.dumps({key: value for key, value in schema.EXAMPLE.items() if key != name}).encode()
     assert refused(without).errors == ((name, "Field required"),)
-    if contract.SCHEMA.columns[name].nullable:
+    if schema.SCHEMA.columns[name].nullable:
         [row], _ = READER.read(body(**{name: None}))
         assert row[name] is None
     else:
@@ -102,9 +102,9 @@ def test_every_feature_is_required_and_null_only_where_the_contract_says(name: s
 
 
 def test_rest_of_the_key_may_be_left_out() -> None:
-    features = {name: contract.EXAMPLE[name] for name in contract.FEATURES}
+    features = {name: schema.EXAMPLE[name] for name in schema.FEATURES}
     [row], _ = READER.read(json.dumps(features).encode())
-    assert {name: row[name] for name in contract.columns("key")} == {name: None for name in contract.columns("key")}
+    assert {name: row[name] for name in schema.columns("key")} == {name: None for name in schema.columns("key")}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_body_that_is_no_rows_is_refused(content: bytes, status: int) -> None:
 
 def test_many_mistakes_are_cut_short() -> None:
     errors = refused(b"[" + b",".join([b'{"spare": 1}'] * 3) + b"]").errors
-    assert len(errors) == 3 * (len(contract.FEATURES) + 1)
+    assert len(errors) == 3 * (len(schema.FEATURES) + 1)
     wide = json.dumps({f"spare{at}": at for at in range(1000)}).encode()
     errors = refused(wide).errors
     assert len(errors) == payload.MAX_ERRORS + 1
@@ -169,20 +169,20 @@ def test_every_check_of_the_contract_holds_for_the_api(check: pa.Check, good: in
 
 
 def test_schema_says_what_the_contract_says() -> None:
-    schema = payload.Row.model_json_schema()
-    assert schema["required"] == contract.FEATURES
-    assert schema["additionalProperties"] is False
-    assert schema["properties"]["distance"] == {
+    described = payload.Row.model_json_schema()
+    assert described["required"] == schema.FEATURES
+    assert described["additionalProperties"] is False
+    assert described["properties"]["distance"] == {
         "description": "distance to fly, miles",
         "maximum": 10_000,
         "minimum": 1,
         "title": "Distance",
         "type": "integer",
     }
-    assert schema["examples"] == [contract.EXAMPLE]
+    assert described["examples"] == [schema.EXAMPLE]
 
 
 def test_frame_is_what_the_pipeline_reads_elsewhere(rows) -> None:
-    frame = rows(3)[contract.FEATURES]
-    again = contract.to_frame(contract.to_records(frame))
+    frame = rows(3)[schema.FEATURES]
+    again = schema.to_frame(schema.to_records(frame))
     pd.testing.assert_frame_equal(again, frame)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from {{ cookiecutter.__package_name }} import contract, monitoring, status, tracking
+from {{ cookiecutter.__package_name }} import monitoring, schema, status, tracking
 from {{ cookiecutter.__package_name }}.cli import app
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, PACKAGE, load_settings
 from {{ cookiecutter.__package_name }}.drift import ColumnDrift
@@ -24,7 +24,7 @@ from {{ cookiecutter.__package_name }}.serving.metrics import ApiMetrics
 from {{ cookiecutter.__package_name }}.serving.page import StatePage
 from {{ cookiecutter.__package_name }}.serving.payload import Refusal
 
-from conftest import enter_project
+from example import enter_project
 from servers import Load, Server, free_port, metric, serving
 
 
@@ -146,7 +146,7 @@ def test_predictions_are_answered_while_the_page_waits_for_mlflow_in_vain(releas
         port = str(silent.getsockname()[1])
         mlflow = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}", f"{ENV_PREFIX}STACK__MLFLOW_PORT": port}
         patience = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "3", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-        with serving(released, **mlflow, **patience) as server, Load(server, [contract.EXAMPLE], threads=2) as load:
+        with serving(released, **mlflow, **patience) as server, Load(server, [schema.EXAMPLE], threads=2) as load:
             before = len(load.answers)
             answer = httpx.get(f"{server.url}/", timeout=60)
             meanwhile = len(load.answers) - before

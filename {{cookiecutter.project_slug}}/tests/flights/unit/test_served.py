@@ -8,7 +8,7 @@ from {{ cookiecutter.__package_name }}.scoring import KEY
 from {{ cookiecutter.__package_name }}.stages.served import join_labels
 from {{ cookiecutter.__package_name }}.storage import Layer, Partition
 
-from conftest import Rows
+from example import Rows
 
 
 def put(root: Path, layer: Layer, frame: pd.DataFrame) -> Partition:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from {{ cookiecutter.__package_name }}.cli import app
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, PACKAGE
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 def call(*words: str, program: str = f"-m {PACKAGE}") -> subprocess.CompletedProcess[str]:

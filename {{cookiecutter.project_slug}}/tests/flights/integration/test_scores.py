@@ -16,7 +16,7 @@ from airflow.utils.db import initdb
 from typer.testing import CliRunner
 
 from {{ cookiecutter.__package_name }} import (
-    contract,
+    schema,
     scoring,
     stages,
     storage,
@@ -33,7 +33,7 @@ from {{ cookiecutter.__package_name }}.errors import (
 )
 from {{ cookiecutter.__package_name }}.storage import Partition
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 NEWEST = "2013-07"
 
 
@@ -65,7 +65,7 @@ def test_scores_are_what_the_champion_predicts(released: Path, settings: Setting
     assert (scores.facts["model_version"], scores.source) == ("1", f"{settings.storage_uri}/clean/2013-06/v1")
     clean = storage.read_partition(storage.find_partitions(settings.storage_uri, "clean", "2013-06")[0])
     frame = storage.read_partition(scores)
-    pd.testing.assert_frame_equal(frame[contract.KEY], clean[contract.KEY])
+    pd.testing.assert_frame_equal(frame[schema.KEY], clean[schema.KEY])
     tracker = tracking.Tracker(settings)
     model = tracker.load_model(tracker.get_version("1").model_uri)
     np.testing.assert_array_equal(frame["probability"], training.predict(model, clean))
@@ -141,7 +141,7 @@ def test_month_that_is_not_there_is_named_beside_those_that_are(released: Path) 
 
 
 def test_champion_of_other_columns_is_named(released: Path, settings: Settings, monkeypatch) -> None:
-    monkeypatch.setattr(contract, "DTYPES", {n: t for n, t in contract.DTYPES.items() if n != "temp"})
+    monkeypatch.setattr(schema, "DTYPES", {n: t for n, t in schema.DTYPES.items() if n != "temp"})
     with pytest.raises(ContractError, match=r"the model needs columns that the data do not have: temp"):
         stages.score()
     assert not partitions(settings)
@@ -195,7 +195,7 @@ def test_memory_does_not_grow_with_the_rows(released: Path, settings: Settings) 
             frame = pd.concat([storage.read_partition(clean)] * 20)
             for _ in range(times // 20):
                 writer.write(frame)
-            writer.publish(source="copied", source_sha256=month, contract_version=contract.version())
+            writer.publish(source="copied", source_sha256=month, contract_version=schema.version())
         program = (
             f"import resource; from {PACKAGE} import stages; stages.score('{month}'); "
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"

@@ -1,0 +1,59 @@
+import pandas as pd
+import pytest
+
+from {{ cookiecutter.__package_name }} import schema
+from {{ cookiecutter.__package_name }}.errors import ContractError
+
+
+def test_no_outcome_is_a_feature() -> None:
+    assert not set(schema.OUTCOMES) & set(schema.FEATURES)
+    assert schema.TARGET in schema.OUTCOMES
+
+
+@pytest.mark.parametrize("name", schema.OUTCOMES)
+def test_outcome_as_a_feature_is_refused(name: str) -> None:
+    with pytest.raises(ContractError, match=f"'{name}' is an outcome"):
+        schema.select_features(["temp", name])
+
+
+def test_unknown_feature_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ContractError, match=r"'tmp' is no feature.*temp"):
+        schema.select_features(["tmp"])
+
+
+def test_selection_keeps_the_order_of_the_contract() -> None:
+    assert schema.select_features(["temp", "carrier"]) == ["carrier", "temp"]
+    assert schema.select_features([]) == schema.FEATURES
+
+
+def test_key_and_slices_are_columns() -> None:
+    assert set(schema.KEY + schema.SLICES) <= set(schema.SCHEMA.columns)
+
+
+def test_version_follows_the_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = schema.version()
+    assert before == schema.version()
+    monkeypatch.setitem(schema.SCHEMA.columns, "temp", schema.SCHEMA.columns["humidity"])
+    assert schema.version() != before
+
+
+def test_labelled_rows_are_those_whose_target_is_known(rows) -> None:
+    frame = rows(3, delayed=[1.0, None, 0.0], arr_delay=None)
+    assert schema.labelled(frame)["delayed"].tolist() == [1.0, 0.0]
+    assert schema.labelled(frame).index.tolist() == [0, 1]
+    pd.testing.assert_frame_equal(schema.labelled(rows(3)), rows(3))
+
+
+def test_file_of_labels_has_key_and_outcomes() -> None:
+    assert sorted(schema.LABEL_COLUMNS) == sorted([*schema.KEY, *schema.OUTCOMES])
+
+
+def test_value_that_does_not_parse_is_null() -> None:
+    assert schema.parse("flight", pd.Series(["7", "x", None])).fillna(-1).tolist() == [7, -1, -1]
+    times = schema.parse("scheduled_departure", pd.Series(["2013-05-01T06:00", "2013-05-01T06:00Z", "soon"]))
+    assert times.isna().tolist() == [False, True, True]
+
+
+def test_empty_frame_has_every_dtype() -> None:
+    frame = schema.empty_frame()
+    assert frame.dtypes.astype("str").to_dict() == schema.DTYPES
