@@ -144,6 +144,9 @@ class Training(Section):
     """What the model learns from."""
 
     window_months: int = Field(0, ge=0)
+    holdout_months: int = Field(1, ge=1)
+    holdout_fraction: float = Field(0.2, gt=0, lt=1)
+    max_rows: int = Field(0, ge=0)
     features: list[str] = []
     seed: int = Field(2013, ge=0, lt=2**32)
     threads: int = Field(1, ge=0)
@@ -159,7 +162,7 @@ class Model(Section):
 
 
 class Evaluation(Section):
-    """How the held-out month is measured."""
+    """How the held-out rows are measured."""
 
     bootstrap_resamples: int = Field(1000, ge=100)
     confidence: float = Field(0.95, gt=0.5, lt=1)
@@ -172,6 +175,9 @@ class Gates(Section):
     min_roc_auc: Score = 0.60
     max_roc_auc: Score = 0.85
     max_calibration_error: Score = 0.15
+    min_r2: float = Field(0.0, le=1)
+    max_r2: float = Field(0.99, le=1)
+    max_bias: Annotated[float, Field(ge=0)] = 0.15
     min_gain_over_baseline: float = 0.0
     max_loss_over_champion: Annotated[float, Field(ge=0)] = 0.01
     max_slice_loss_over_champion: Annotated[float, Field(ge=0)] = 0.05
@@ -190,7 +196,7 @@ class Monitoring(Section):
 class Retraining(Section):
     """When monitoring asks for a new model."""
 
-    first_after_months: int = Field(3, ge=2)
+    first_after_months: int = Field(3, ge=1)
     on_decay: Window = "1 of 1"
     on_drift: Window = "never"
     every_months: int = Field(3, ge=0)

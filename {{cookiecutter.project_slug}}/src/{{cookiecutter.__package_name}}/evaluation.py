@@ -1,29 +1,35 @@
-"""How good a model is on a month it has not seen, and whether it may be released."""
+"""How good a model is on rows it has not seen, and whether it may be released."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from . import schema
+from . import schema, task
 from .checks import Check
 from .config import Evaluation, Gates
-from .intervals import DayBootstrap, Estimate
+from .intervals import BlockBootstrap, Estimate, number_blocks
+from .task import Baseline
 
 CALIBRATION_BINS = 10
-PROBABILITY_FLOOR = 1e-15  # a certain and wrong forecast keeps a finite loss
+NO_VALUE = "no value"
 
 
 @dataclass(frozen=True)
 class SliceResult:
-    """The rows with one value of a slicing column."""
+    """The rows with one value of a slicing column.
+
+    Attributes
+    ----------
+    observed, expected : means of what `task.observe` and `task.expect` tell
+    """
 
     column: str
     value: str
     rows: int
-    rate: float
-    mean_probability: float
-    log_loss: float
+    observed: float
+    expected: float
+    loss: float
     loss_over_champion: Estimate | None
 
     @property
@@ -33,94 +39,149 @@ class SliceResult:
 
 @dataclass(frozen=True)
 class Report:
-    """All that is measured on the held-out month; losses in nats a row.
+    """All that is measured on the held-out rows; losses as `task.row_losses` has them.
 
     Attributes
     ----------
-    unlabelled : rows of the month that are not measured, since their target is not known
+    blocks : that are drawn for the intervals, such as days
+    observed : mean of what `task.observe` tells
+    unlabelled : rows that are not measured, since their target is not known
     """
 
     rows: int
-    days: int
-    rate: float
-    base_rate: float
+    blocks: int
+    observed: float
     metrics: dict[str, Estimate]
-    baseline_log_loss: float
+    baseline_loss: float
     loss_over_baseline: Estimate
     loss_over_champion: Estimate | None
     slices: list[SliceResult]
     unlabelled: int = 0
 
+    @property
+    def loss(self) -> Estimate:
+        return self.metrics[task.LOSS]
 
-def row_losses(target: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Log loss of each row, in nats; shape (n_rows,), lower is better."""
-    inside = np.clip(probability, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
-    return -np.where(target == 1, np.log(inside), np.log1p(-inside))
+    @property
+    def in_short(self) -> str:
+        """The two figures that say most."""
+        return f"{task.HEADLINE_NAME} {self.metrics[task.HEADLINE]}, {task.LOSS_NAME} {self.loss}"
 
 
 def evaluate(
     frame: pd.DataFrame,
-    probability: np.ndarray,
-    base_rate: float,
-    champion_probability: np.ndarray | None,
+    prediction: np.ndarray,
+    baseline: Baseline,
+    champion_prediction: np.ndarray | None,
     settings: Evaluation,
     seed: int,
     unlabelled: int = 0,
 ) -> Report:
-    """Measure a model on the held-out month.
+    """Measure a model on the held-out rows.
 
     Parameters
     ----------
     frame : the held-out rows whose target is known
-    probability : the model's, shape (n_rows,)
-    base_rate : share of positives in the training span, which the naive baseline predicts for every row
-    champion_probability : the champion's on the same rows, shape (n_rows,); None where there is no champion
-    unlabelled : how many rows the month has beside these
+    prediction : the model's, as `task` describes it
+    baseline : of the rows that the model learned from
+    champion_prediction : the champion's on the same rows; None where there is no champion
+    unlabelled : how many held-out rows there are beside these
     """
-    target = frame[schema.TARGET].to_numpy()
-    days = frame[schema.TIME].dt.floor("D").to_numpy()
-    draws = DayBootstrap(days, settings.bootstrap_resamples, settings.confidence, seed)
-    losses = row_losses(target, probability)
-    baseline = row_losses(target, np.full(len(target), base_rate))
-    over_champion = None if champion_probability is None else losses - row_losses(target, champion_probability)
+    target = task.code(frame[schema.TARGET])
+    numbers, _ = number_blocks(frame)
+    draws = BlockBootstrap(numbers, settings.bootstrap_resamples, settings.confidence, seed)
+    losses, of_baseline = (
+        task.row_losses(target, each, baseline.scale) for each in (prediction, baseline.predict(len(frame)))
+    )
+    over_champion = None
+    if champion_prediction is not None:
+        over_champion = losses - task.row_losses(target, champion_prediction, baseline.scale)
+    observed, expected = task.observe(target, prediction), task.expect(prediction)
     slices = []
     for column, labels in slice_labels(frame).items():
-        for value in sorted(labels.unique()):
+        for value in labels.cat.categories:
             rows = (labels == value).to_numpy()
             slices.append(
                 SliceResult(
                     column=str(column),
                     value=str(value),
                     rows=int(rows.sum()),
-                    rate=float(target[rows].mean()),
-                    mean_probability=float(probability[rows].mean()),
-                    log_loss=float(losses[rows].mean()),
+                    observed=float(observed[rows].mean()),
+                    expected=float(expected[rows].mean()),
+                    loss=float(losses[rows].mean()),
                     loss_over_champion=None if over_champion is None else draws.mean(over_champion, rows),
                 )
             )
     return Report(
         rows=len(frame),
-        days=draws.n_days,
-        rate=float(target.mean()),
-        base_rate=base_rate,
-        metrics={
-            "roc_auc": draws.roc_auc(target, probability),
-            "average_precision": draws.average_precision(target, probability),
-            "log_loss": draws.mean(losses),
-            "brier_loss": draws.mean((target - probability) ** 2),
-            "calibration_error": draws.calibration_error(target, probability, CALIBRATION_BINS),
-        },
-        baseline_log_loss=float(baseline.mean()),
-        loss_over_baseline=draws.mean(losses - baseline),
+        blocks=draws.n_blocks,
+        observed=float(observed.mean()),
+        metrics=_measure(draws, target, prediction, losses, of_baseline, baseline.scale),
+        baseline_loss=float(of_baseline.mean()),
+        loss_over_baseline=draws.mean(losses - of_baseline),
         loss_over_champion=None if over_champion is None else draws.mean(over_champion),
         slices=slices,
         unlabelled=unlabelled,
     )
 
 
+def _measure(
+    draws: BlockBootstrap,
+    target: np.ndarray,
+    prediction: np.ndarray,
+    losses: np.ndarray,
+    of_baseline: np.ndarray,
+    scale: float,
+) -> dict[str, Estimate]:
+    """The figures that are usual for the kind of target, by name."""
+    if task.IS_REGRESSION:
+        error = prediction - target
+        squared = draws.ratios(error**2, np.ones(len(error)))
+        return {
+            "r2": draws.estimate(1 - draws.ratios(losses, of_baseline)),
+            "squared_error": draws.mean(losses),
+            "rmse": draws.estimate(np.sqrt(squared)),
+            "mae": draws.mean(np.abs(error)),
+            "bias": draws.mean(error / np.sqrt(scale)),
+        }
+    if task.IS_BINARY:
+        return {
+            "roc_auc": draws.roc_auc(target, prediction),
+            "average_precision": draws.average_precision(target, prediction),
+            "log_loss": draws.mean(losses),
+            "brier_loss": draws.mean((target - prediction) ** 2),
+            "calibration_error": draws.calibration_error(target, prediction, CALIBRATION_BINS),
+        }
+    is_right, confidence = task.observe(target, prediction), task.expect(prediction)
+    own = np.eye(prediction.shape[1])[target.astype("int64")]
+    return {
+        "roc_auc": draws.macro_roc_auc(target, prediction),
+        "accuracy": draws.mean(is_right),
+        "log_loss": draws.mean(losses),
+        "brier_loss": draws.mean(((own - prediction) ** 2).sum(axis=1)),
+        "calibration_error": draws.calibration_error(is_right, confidence, CALIBRATION_BINS),
+    }
+
+
 def slice_labels(frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns that results are broken down by; shape (n_rows, n_slicing_columns)."""
-    return frame[schema.SLICES].assign(hour=frame[schema.TIME].dt.hour)
+    """The columns that results are broken down by, as texts whose order is that of their values.
+
+    Returns
+    -------
+    shape (n_rows, n_slicing_columns)
+    """
+    labels = {name: frame[name] for name in schema.SLICES}
+    if task.IS_MULTICLASS:
+        labels[schema.TARGET] = frame[schema.TARGET]
+    if schema.TIME and (hour := frame[schema.TIME].dt.hour).nunique() > 1:
+        labels["hour"] = hour
+    return pd.DataFrame({name: _in_order(column) for name, column in labels.items()}, index=frame.index)
+
+
+def _in_order(column: pd.Series) -> pd.Categorical:
+    values = sorted(column.dropna().unique())
+    texts = pd.Categorical(column, categories=values).rename_categories([str(value) for value in values])
+    return texts.add_categories(NO_VALUE).fillna(NO_VALUE) if column.isna().any() else texts
 
 
 def judge(report: Report, gates: Gates, settings: Evaluation) -> list[Check]:
@@ -130,15 +191,34 @@ def judge(report: Report, gates: Gates, settings: Evaluation) -> list[Check]:
     slice it is worse if it loses by more than the margin and the interval excludes no loss, since the many
     slices differ by chance.
     """
-    auc = report.metrics["roc_auc"]
-    calibration = report.metrics["calibration_error"]
-    checks = [
-        Check(
-            "beats the baseline",
-            report.loss_over_baseline.high < -gates.min_gain_over_baseline,
-            f"log loss minus the base rate's: {report.loss_over_baseline}, all of it below "
-            f"{0 - gates.min_gain_over_baseline:.3f} wanted",
-        ),
+    gains = report.loss_over_baseline.high < -gates.min_gain_over_baseline
+    beats = Check(
+        "beats the baseline",
+        gains,
+        f"{task.LOSS_NAME} minus the baseline's: {report.loss_over_baseline}, all of it below "
+        f"{0 - gates.min_gain_over_baseline:.3f} wanted" + ("" if gains else f"; {_advise(report)}"),
+    )
+    checks = _judge_numbers(report, gates) if task.IS_REGRESSION else _judge_classes(report, gates)
+    return [beats, *checks, *_judge_against_champion(report, gates, settings)]
+
+
+def _advise(report: Report) -> str:
+    """What to try where a model has learned too little to be told from the baseline."""
+    if report.loss_over_baseline.value < 0:
+        return (
+            f"it is better by its estimate, and {report.rows:,} held-out rows are too few to be sure: hold out more "
+            "([training] holdout_months or holdout_fraction), or gather more data"
+        )
+    return (
+        "the features say nothing of the target, or the model has learned its rows by heart: look at "
+        "permutation_importance.png, add features that are known beforehand, raise [model] min_samples_leaf, lower "
+        "max_iter or learning_rate, or gather more data"
+    )
+
+
+def _judge_classes(report: Report, gates: Gates) -> list[Check]:
+    auc, calibration = report.metrics["roc_auc"], report.metrics["calibration_error"]
+    return [
         Check("roc_auc floor", auc.value >= gates.min_roc_auc, f"{auc}, at least {gates.min_roc_auc:.3f} wanted"),
         Check(
             "no leak",
@@ -151,7 +231,23 @@ def judge(report: Report, gates: Gates, settings: Evaluation) -> list[Check]:
             f"calibration error {calibration}, at most {gates.max_calibration_error:.3f} wanted",
         ),
     ]
-    return checks + _judge_against_champion(report, gates, settings)
+
+
+def _judge_numbers(report: Report, gates: Gates) -> list[Check]:
+    r2, bias = report.metrics["r2"], report.metrics["bias"]
+    return [
+        Check("r2 floor", r2.value >= gates.min_r2, f"{r2}, at least {gates.min_r2:.3f} wanted"),
+        Check(
+            "no leak",
+            r2.value <= gates.max_r2,
+            f"r2 {r2}, at most {gates.max_r2:.3f} wanted: more, and a feature knows the outcome",
+        ),
+        Check(
+            "bias",
+            abs(bias.value) <= gates.max_bias,
+            f"mean error {bias} standard deviations, at most ±{gates.max_bias:.3f} wanted",
+        ),
+    ]
 
 
 def _judge_against_champion(report: Report, gates: Gates, settings: Evaluation) -> list[Check]:
@@ -169,7 +265,7 @@ def _judge_against_champion(report: Report, gates: Gates, settings: Evaluation) 
         Check(
             "not worse than the champion",
             overall.high <= gates.max_loss_over_champion,
-            f"log loss minus the champion's on the same rows: {overall}, none of it above "
+            f"{task.LOSS_NAME} minus the champion's on the same rows: {overall}, none of it above "
             f"{gates.max_loss_over_champion:.3f} wanted",
         ),
         Check(
@@ -186,19 +282,34 @@ def find_warnings(report: Report, gates: Gates, settings: Evaluation) -> list[st
     A floor is passed by the estimate; here the far end of its interval counts, and a loss on a slice counts
     although the interval includes no loss.
     """
-    auc, calibration = report.metrics["roc_auc"], report.metrics["calibration_error"]
     overall = report.loss_over_champion
     warnings = []
     if overall is None:
         warnings.append("this is the first release: there is no champion to compare with")
     elif overall.value > 0:
-        warnings.append(f"log loss is above the champion's: {overall}")
-    if auc.low < gates.min_roc_auc:
-        warnings.append(f"roc_auc {auc}: the interval reaches below the floor of {gates.min_roc_auc:.3f}")
-    if calibration.high > (limit := gates.max_calibration_error):
-        warnings.append(f"calibration error {calibration}: the interval reaches above the limit of {limit:.3f}")
+        warnings.append(f"{task.LOSS_NAME} is above the champion's: {overall}")
+    warnings += [
+        f"{figure} {estimate}: the interval reaches {beyond} of {limit:.3f}"
+        for figure, estimate, is_beyond, beyond, limit in _near_limits(report, gates)
+        if is_beyond
+    ]
     for each in report.slices:
         loss = each.loss_over_champion
         if loss and each.rows >= settings.min_slice_rows and loss.value > gates.max_slice_loss_over_champion:
-            warnings.append(f"{each.name}: log loss is above the champion's: {loss}")
+            warnings.append(f"{each.name}: {task.LOSS_NAME} is above the champion's: {loss}")
     return warnings
+
+
+def _near_limits(report: Report, gates: Gates) -> list[tuple[str, Estimate, bool, str, float]]:
+    """Figure, estimate, whether its interval reaches beyond the limit, in words, and the limit."""
+    below, above = "below the floor", "above the limit"
+    if task.IS_REGRESSION:
+        r2, bias = report.metrics["r2"], report.metrics["bias"]
+        is_beyond = max(abs(bias.low), abs(bias.high)) > gates.max_bias
+        return [("r2", r2, r2.low < gates.min_r2, below, gates.min_r2), ("bias", bias, is_beyond, above, gates.max_bias)]
+    auc, error = report.metrics["roc_auc"], report.metrics["calibration_error"]
+    limit = gates.max_calibration_error
+    return [
+        ("roc_auc", auc, auc.low < gates.min_roc_auc, below, gates.min_roc_auc),
+        ("calibration error", error, error.high > limit, above, limit),
+    ]

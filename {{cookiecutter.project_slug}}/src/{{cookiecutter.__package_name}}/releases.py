@@ -90,7 +90,7 @@ def check_sample(model: Pipeline, sample: dict[str, Any], version: str) -> None:
         If it predicts otherwise.
     """
     served = training.predict(model, schema.to_frame(sample["rows"]))
-    deployment.check_same_predictions(np.asarray(sample["probability"]), served, version)
+    deployment.check_same_predictions(np.asarray(sample["prediction"]), served, version)
 
 
 def name_of(champion: Version | None) -> str:
@@ -144,25 +144,34 @@ def learned_through(version: Version) -> str:
     return version.tags["months"].split(" to ")[1]
 
 
-def find_comparable_model(champion: Version, holdout_month: str) -> str:
-    """URI of the champion's model that has not seen the held-out month.
+def find_comparable_model(champion: Version, run_tags: dict[str, str]) -> str:
+    """URI of the champion's model that has not seen what a run holds out.
 
     Raises
     ------
     QualityGateError
-        If the champion learned from that month: on it, the champion cannot be judged.
+        If the champion learned from it: on it, the champion cannot be judged.
     """
     if "months" not in champion.tags:
         raise QualityGateError(
             f"the champion, version {champion.version}, was not released by this pipeline: it has no tag 'months' that "
             f"says what it learned from; remove the alias '{CHAMPION}' in the registry to start anew"
         )
-    first = champion.tags["months"].split(" to ")[0]
-    if not first <= holdout_month <= learned_through(champion):
+    if not schema.TIME:
+        if champion.tags["held_out"] == run_tags["held_out"]:
+            return champion.tags["candidate_uri"]
+        raise QualityGateError(
+            f"the champion, version {champion.version}, held out {champion.tags['held_out']}, and not "
+            f"{run_tags['held_out']}: it learned from rows that it would be compared on; hold out the same rows, by "
+            "[training] holdout_fraction and the contract's GROUP and KEY, or start anew with another [tracking] "
+            "model_name"
+        )
+    first, last = run_tags["holdout_from"], run_tags["holdout_month"]
+    if last < champion.tags["months"].split(" to ")[0] or learned_through(champion) < first:
         return champion.model_uri
-    if holdout_month == champion.tags["holdout_month"]:
-        return champion.tags["candidate_uri"]  # the same model before it was fitted on that month as well
+    if champion.tags["holdout_from"] <= first:
+        return champion.tags["candidate_uri"]  # the same model before it was fitted on those months as well
     raise QualityGateError(
-        f"the champion, version {champion.version}, was trained on {holdout_month} itself and cannot be "
-        f"compared there; hold out {champion.tags['holdout_month']} or a later month"
+        f"the champion, version {champion.version}, was trained on {run_tags['held_out']} itself and cannot be "
+        f"compared there; hold out {champion.tags['held_out']} or a later month"
     )

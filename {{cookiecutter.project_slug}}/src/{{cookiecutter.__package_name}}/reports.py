@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from . import schema
+from . import schema, task
 from .checks import Check
 from .evaluation import Report
+from .intervals import BLOCKS
 from .validation import MonthFacts
 
 
@@ -18,7 +19,8 @@ class Lineage:
     pipeline_run: str
     features: list[str]
     months: list[str]
-    holdout_month: str
+    held_out: str
+    trained_on: str
     rows: int
     data_digest: str
     contract_version: str
@@ -87,10 +89,10 @@ def validation_report(months: dict[str, tuple[MonthFacts, list[Check]]]) -> str:
 def metrics_table(report: Report) -> str:
     """Figures with their intervals, the model's own first."""
     rows = [[name, estimate] for name, estimate in report.metrics.items()]
-    rows.append(["log_loss, base rate alone", f"{report.baseline_log_loss:.3f}"])
-    rows.append(["log_loss against the base rate", report.loss_over_baseline])
+    rows.append([f"{task.LOSS}, baseline alone", f"{report.baseline_loss:.3f}"])
+    rows.append([f"{task.LOSS} against the baseline", report.loss_over_baseline])
     if report.loss_over_champion:
-        rows.append(["log_loss against the champion", report.loss_over_champion])
+        rows.append([f"{task.LOSS} against the champion", report.loss_over_champion])
     return table(["metric", "value [interval]"], rows)
 
 
@@ -108,7 +110,7 @@ def approval_request(
     linked = [f"[{name}]({to})" if to.startswith("http") else f"{name}: {to}" for name, to in links.items()]
     figures = table(["metric", "value [interval]"], report.metrics.items())
     return (
-        f"Measured on {count_rows(report.rows, report.unlabelled)}, {report.days} days. "
+        f"Measured on {count_rows(report.rows, report.unlabelled)}, {report.blocks} {BLOCKS}. "
         f"In MLflow: {', '.join(linked)}.\n\n"
         f"## To look at\n\n{look_at}\n\n## Champion and challenger\n\n{comparison_table(report, champion)}\n\n"
         f"## Verdict\n\n{checks_table(checks)}\n\n## Figures\n\n{figures}\n\n"
@@ -117,13 +119,13 @@ def approval_request(
 
 
 def comparison_table(report: Report, champion: str | None) -> str:
-    """The model against what it would replace and against the base rate, in log loss on the same rows."""
-    own = report.metrics["log_loss"]
-    others = {"the base rate alone": report.loss_over_baseline}
+    """The model against what it would replace and against the baseline, in loss on the same rows."""
+    own = report.loss
+    others = {"the baseline": report.loss_over_baseline}
     if report.loss_over_champion:
         others = {f"champion: version {champion}": report.loss_over_champion, **others}
     return table(
-        ["", "log loss", "challenger minus it [interval]"],
+        ["", task.LOSS_NAME, "challenger minus it [interval]"],
         [
             ["challenger: this model", own, ""],
             *([name, f"{own.value - loss.value:.3f}", loss] for name, loss in others.items()),
@@ -133,9 +135,9 @@ def comparison_table(report: Report, champion: str | None) -> str:
 
 def slices_table(report: Report) -> str:
     """Each slice's rows, rates and loss, against the champion where there is one."""
-    header = ["slice", "rows", "observed", "predicted", "log loss"]
+    header = ["slice", "rows", task.OBSERVED, task.EXPECTED, task.LOSS_NAME]
     rows = [
-        [each.name, f"{each.rows:,}", f"{each.rate:.3f}", f"{each.mean_probability:.3f}", f"{each.log_loss:.3f}"]
+        [each.name, f"{each.rows:,}", f"{each.observed:.3f}", f"{each.expected:.3f}", f"{each.loss:.3f}"]
         for each in report.slices
     ]
     if report.loss_over_champion:
@@ -146,7 +148,6 @@ def slices_table(report: Report) -> str:
 
 def model_card(model_name: str, version: str, report: Report, checks: list[Check], lineage: Lineage) -> str:
     """Data, use, quality, limits and lineage of one version."""
-    trained = [month for month in lineage.months if month != lineage.holdout_month]
     features = table(
         ["feature", "meaning", "unit"],
         [
@@ -169,8 +170,7 @@ def model_card(model_name: str, version: str, report: Report, checks: list[Check
 
 ## Intended use
 
-Gives the probability that `{schema.TARGET}` is {schema.CLASSES[1]}, from what is known beforehand
-(`{schema.TARGET}`: {schema.SCHEMA.columns[schema.TARGET].description}).
+{task.PURPOSE}, from what is known beforehand.
 It ranks and informs; it does not explain causes, and says nothing of data outside the contract.
 
 ## Data
@@ -181,10 +181,10 @@ It ranks and informs; it does not explain causes, and says nothing of data outsi
 
 ## Quality
 
-Measured on {count_rows(report.rows, report.unlabelled)} of {lineage.holdout_month} ({report.days} days,
-{report.rate:.1%} positive), by a model that was trained on {trained[0]} to {trained[-1]} only. The released model was
-then fitted again on all months, {lineage.holdout_month} included, with the same settings; no month is left that it
-has not seen, and these figures stay those of the held-out one. Intervals: bootstrap by days.
+Measured on {count_rows(report.rows, report.unlabelled)} of {lineage.held_out} ({report.blocks} {BLOCKS},
+{task.OBSERVED} {report.observed:.3g}), by a model that was trained on {lineage.trained_on} only. The released model
+was then fitted again on all rows, the held-out ones included, with the same settings; none are left that it has not
+seen, and these figures stay those of the held-out ones. Intervals: bootstrap by {BLOCKS}.
 
 {metrics_table(report)}
 
@@ -196,7 +196,7 @@ has not seen, and these figures stay those of the held-out one. Intervals: boots
 
 ## Limits
 
-- The figures are of one month; months differ by more than the intervals of one show.
+- The figures are of {lineage.held_out}; months differ by more than the intervals of one show.
 - Slices with few rows vary by chance.
 - Categories that the training data do not have are treated as missing.
 

@@ -81,6 +81,11 @@ def is_text(name: str) -> bool:
     return DTYPES[name] == "str"
 
 
+def is_time(name: str) -> bool:
+    """Whether a column holds dates or times."""
+    return DTYPES[name].startswith("datetime")
+
+
 def labelled(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows whose target is known; whatever learns or measures sees no others."""
     known = frame[TARGET].notna()
@@ -92,7 +97,7 @@ def parse(name: str, values: pd.Series) -> pd.Series:
     dtype = DTYPES[name]
     if str(values.dtype) == dtype:
         return values
-    if dtype.startswith("datetime"):
+    if is_time(name):
         # A time with an offset is another time than the contract's, which has none: it does not parse.
         with_offset = values.astype("str").str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", regex=True, na=False)
         return pd.to_datetime(values.mask(with_offset), errors="coerce", format="ISO8601").astype(dtype)

@@ -34,6 +34,15 @@ else:
 """A prediction in columns."""
 
 
+_MEANING = f"`{schema.TARGET}`: {schema.SCHEMA.columns[schema.TARGET].description}"
+PURPOSE = {
+    "binary": f"Gives the probability that `{schema.TARGET}` is {(schema.CLASSES or [0, 1])[-1]} ({_MEANING})",
+    "multiclass": f"Gives the probability of each of {len(schema.CLASSES)} classes ({_MEANING})",
+    "regression": f"Predicts a value ({_MEANING})",
+}[schema.TASK]
+"""What a model is for, in one sentence without its point."""
+
+
 @dataclass(frozen=True)
 class Baseline:
     """What is predicted without any feature, from the target of the rows of training.

@@ -35,7 +35,7 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 from sklearn.pipeline import Pipeline
 
-from . import schema
+from . import schema, task
 from .config import PACKAGE, Settings
 from .errors import ReleaseError
 from .storage import Dataset, file_sha256
@@ -278,7 +278,7 @@ class Tracker:
         features = list(model.feature_names_in_)
         signature = ModelSignature(
             Schema([_column_spec(feature) for feature in features]),
-            Schema([ColSpec("double", f"probability_{label}") for label in model.classes_]),
+            Schema([ColSpec("double", column) for column in _output_columns(model)]),
         )
         with mlflow.start_run(run_id=run_id):
             info = mlflow.sklearn.log_model(
@@ -287,7 +287,7 @@ class Tracker:
                 signature=signature,
                 input_example=example[features],
                 pip_requirements=[f"{package}=={installed_version(package)}" for package in REQUIREMENTS],
-                pyfunc_predict_fn="predict_proba",
+                pyfunc_predict_fn="predict" if task.IS_REGRESSION else "predict_proba",
                 serialization_format="skops",
                 skops_trusted_types=TRUSTED_TYPES,
             )
@@ -402,6 +402,12 @@ def _describe(run: Run) -> TrackedRun:
 
 def _column_spec(name: str) -> ColSpec:
     return ColSpec(COLUMN_TYPES[schema.DTYPES[name]], name, required=not schema.SCHEMA.columns[name].nullable)
+
+
+def _output_columns(model: Pipeline) -> list[str]:
+    if task.IS_REGRESSION:
+        return task.COLUMNS
+    return [f"probability_{schema.CLASSES[number]}" for number in model.classes_]
 
 
 def read_model(file: Path) -> Pipeline:

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from . import schema
+from . import schema, task
 from .config import Model, Training
 from .errors import ContractError
 
@@ -18,19 +18,22 @@ EPOCH_DAY_OF_WEEK = 3  # 1 January 1970 was a Thursday, and Monday is 0
 
 
 class Features(TransformerMixin, BaseEstimator):
-    """Features of the contract as one matrix: categories as codes, times as parts, numbers as they are.
+    """Features of the contract as one matrix: categories as codes, the time as parts, other times as days.
+
+    Numbers stay as they are.
 
     A missing or unseen category is NaN, as a missing number is. For one row this takes a tenth of the time of a
     `ColumnTransformer`, and it is the same code that a year is trained with.
 
     Parameters
     ----------
-    texts, times, numbers : names of columns, which come out in this order
+    texts, times, dates, numbers : names of columns, which come out in this order
     """
 
-    def __init__(self, texts: list[str], times: list[str], numbers: list[str]) -> None:
+    def __init__(self, texts: list[str], times: list[str], dates: list[str], numbers: list[str]) -> None:
         self.texts = texts
         self.times = times
+        self.dates = dates
         self.numbers = numbers
 
     def fit(self, X: pd.DataFrame, y: pd.Series | None = None) -> "Features":
@@ -46,7 +49,7 @@ class Features(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
-        """Numbers only; shape (n_rows, n_texts + 2 n_times + n_numbers)."""
+        """Numbers only; shape (n_rows, n_texts + 2 n_times + n_dates + n_numbers)."""
         matrix = np.empty((len(X), len(self.get_feature_names_out())))
         columns = iter(matrix.T)
         for name in self.texts:
@@ -57,21 +60,26 @@ class Features(TransformerMixin, BaseEstimator):
             minutes = X[name].to_numpy("datetime64[m]").astype("int64")
             next(columns)[:] = minutes % MINUTES_PER_DAY
             next(columns)[:] = (minutes // MINUTES_PER_DAY + EPOCH_DAY_OF_WEEK) % 7
+        for name in self.dates:
+            days = X[name].to_numpy("datetime64[D]")
+            next(columns)[:] = np.where(np.isnat(days), np.nan, days.astype("int64"))
         for name in self.numbers:
             next(columns)[:] = X[name].to_numpy("float64")
         return matrix
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         parts = [f"{name}_{part}" for name in self.times for part in ("minute_of_day", "day_of_week")]
-        return np.array([*self.texts, *parts, *self.numbers], dtype=object)
+        return np.array([*self.texts, *parts, *self.dates, *self.numbers], dtype=object)
 
 
 def build_model(features: list[str], model: Model, seed: int) -> Pipeline:
-    """An unfitted pipeline from features of the contract to the probability of the target."""
+    """An unfitted pipeline from features of the contract to the coded target."""
     texts = [name for name in features if schema.is_text(name)]
     times = [name for name in features if name == schema.TIME]
-    numbers = [name for name in features if name not in texts + times]
-    estimator = HistGradientBoostingClassifier(
+    dates = [name for name in features if schema.is_time(name) and name not in times]
+    numbers = [name for name in features if name not in texts + times + dates]
+    kind = HistGradientBoostingRegressor if task.IS_REGRESSION else HistGradientBoostingClassifier
+    estimator = kind(
         learning_rate=model.learning_rate,
         max_iter=model.max_iter,
         min_samples_leaf=model.min_samples_leaf,
@@ -80,7 +88,7 @@ def build_model(features: list[str], model: Model, seed: int) -> Pipeline:
         early_stopping=False,
         random_state=seed,
     )
-    return Pipeline([("features", Features(texts, times, numbers)), ("estimator", estimator)])
+    return Pipeline([("features", Features(texts, times, dates, numbers)), ("estimator", estimator)])
 
 
 def limit_threads(settings: Training) -> threadpool_limits:
@@ -102,21 +110,24 @@ def fit(frame: pd.DataFrame, settings: Training, model: Model) -> Pipeline:
     ------
     ContractError
         If `settings.features` names a column that is known only afterwards, or none of the contract; or if the
-        target has one class only, which leaves nothing to learn.
+        target has one value only, which leaves nothing to learn.
     """
     # A column without any value teaches nothing, and the estimator cannot bin it.
     features = [name for name in schema.select_features(settings.features) if frame[name].notna().any()]
-    target = frame[schema.TARGET].astype("int64")  # which the contract has as floats, since it may be unknown
-    if target.nunique() < 2:
+    target = task.code(frame[schema.TARGET])
+    if len(values := np.unique(target)) < 2:
+        only = values.tolist() if task.IS_REGRESSION else task.label(values).tolist()
         raise ContractError(
-            f"column {schema.TARGET!r}: only {target.unique().tolist()} in {len(frame)} rows of training data; "
-            "a model needs both classes"
+            f"column {schema.TARGET!r}: only {only} in {len(frame)} rows of training data; a model needs "
+            + ("different values" if task.IS_REGRESSION else "both classes" if task.IS_BINARY else "two classes")
         )
-    return build_model(features, model, settings.seed).fit(frame[features], target)
+    return build_model(features, model, settings.seed).fit(
+        frame[features], target if task.IS_REGRESSION else target.astype("int64")
+    )
 
 
 def predict(model: Pipeline, frame: pd.DataFrame) -> np.ndarray:
-    """Probability that the target is 1; shape (n_rows,), each in [0, 1].
+    """A prediction of each row, as `task` describes it: probabilities in [0, 1], or values.
 
     Raises
     ------
@@ -126,13 +137,27 @@ def predict(model: Pipeline, frame: pd.DataFrame) -> np.ndarray:
     features = list(model.feature_names_in_)
     # To select columns takes longer than to see that there is nothing to select, which counts for a single row.
     if list(frame.columns) == features:
-        return model.predict_proba(frame)[:, 1]
+        return _predict(model, frame)
     if missing := [name for name in features if name not in frame]:
         raise ContractError(
             f"the model needs columns that the data do not have: {', '.join(missing)}; it was trained under another "
             "contract: train and release one under this"
         )
-    return model.predict_proba(frame[features])[:, 1]
+    return _predict(model, frame[features])
+
+
+def _predict(model: Pipeline, frame: pd.DataFrame) -> np.ndarray:
+    if task.IS_REGRESSION:
+        return model.predict(frame)
+    probability = model.predict_proba(frame)
+    if task.IS_BINARY:
+        return probability[:, 1]
+    is_known = np.isin(np.arange(len(schema.CLASSES)), model.classes_)
+    if is_known.all():
+        return probability
+    wide = np.zeros((len(probability), len(schema.CLASSES)))
+    wide[:, is_known] = probability
+    return task.spread(wide, is_known)
 
 
 def skip_needless_encoding(model: Pipeline) -> Pipeline:

@@ -33,7 +33,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .. import schema, training
+from .. import schema, task, training
 from ..config import PACKAGE, Settings, load_settings
 from .batching import MicroBatcher
 from .champion import ChampionFollower, Served
@@ -50,7 +50,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     422: {"model": Problem, "description": "A row breaks the contract; each field is named"},
 }
 ABOUT = f"""
-Gives the probability that `{schema.TARGET}` is {schema.CLASSES[1]}; {schema.SCHEMA.columns[schema.TARGET].description}.
+{task.PURPOSE}.
 
 The fields of a row, with their units and what is allowed in them, are under `Row` below. Every answer that is not a
 prediction is a `Problem`, which names the field.

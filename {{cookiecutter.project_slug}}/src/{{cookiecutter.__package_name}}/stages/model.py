@@ -1,5 +1,6 @@
 """Train and evaluate: from clean months to a verdict."""
 
+import json
 from contextlib import suppress
 from dataclasses import asdict
 
@@ -8,12 +9,25 @@ import pandas as pd
 from pydantic import TypeAdapter
 from sklearn.pipeline import Pipeline
 
-from .. import deployment, evaluation, figures, performance, releases, reports, schema, storage, training
+from .. import (
+    deployment,
+    evaluation,
+    figures,
+    performance,
+    releases,
+    reports,
+    schema,
+    split,
+    storage,
+    task,
+    training,
+)
 from ..checks import explain, failures
 from ..config import Settings, load_settings
 from ..errors import ContractError, QualityGateError, ReleaseError
 from ..lineage import recipe
 from ..storage import Dataset, Partition
+from ..task import Baseline
 from ..tracking import (
     DATA_WARNINGS_FILE,
     EVALUATION_FILE,
@@ -24,25 +38,29 @@ from ..tracking import (
     Tracker,
 )
 from .common import NOT_NEEDED, PENDING, Facts, run_tags, span, stage, stage_tag
+from .rows import read_rows, split_dataset
 
-CANDIDATE = "candidate"  # fitted without the held-out month: the one that is measured
+CANDIDATE = "candidate"  # fitted without the held-out rows: the one that is measured
+MAX_PARAM = 5000  # characters of a value, of which MLflow takes 6,000
 
 
 @stage
 def train(dataset_uri: str, pipeline_run: str) -> Facts:
-    """Fit the candidate on all months but the newest, which stays unseen; returns the MLflow run."""
+    """Fit the candidate on all rows but those held out, which stay unseen; returns the MLflow run."""
     settings = load_settings()
     tracker = Tracker(settings)
     dataset = storage.load_dataset(dataset_uri)
     run_id = tracker.open_run(pipeline_run, dataset.months[-1], run_tags(settings, None, ""))
     with tracker.working_on(run_id), training.limit_threads(settings.training):
         _check_same_run(tracker.tags(run_id), settings, dataset)
-        training_span, holdout = _split_dataset(settings, dataset)
-        _check_labelled(settings, holdout.partitions[0])
-        frame = schema.labelled(storage.read_dataset(training_span))
+        training_span, holdout = split_dataset(settings, dataset)
+        for partition in holdout.partitions:
+            _check_labelled(settings, partition)
+        frame = read_rows(settings, training_span, held_out=False)
         model = training.fit(frame, settings.training, settings.model)
         candidate_uri = tracker.save_model(run_id, CANDIDATE, model, frame.head())
-        used = {"features": ", ".join(model.feature_names_in_), "training_months": span(training_span)}
+        names = ", ".join(model.feature_names_in_)
+        used = {"features": names[:MAX_PARAM], "training_months": span(training_span)}
         tracker.log_params(run_id, {**settings.training.model_dump(), **settings.model.model_dump(), **used})
         tracker.log_json(run_id, recipe(settings), RECIPE_FILE)
         tracker.log_dataset(run_id, training_span, "training")
@@ -52,22 +70,24 @@ def train(dataset_uri: str, pipeline_run: str) -> Facts:
             "data_digest": dataset.digest,
             "months": f"{dataset.months[0]} to {dataset.months[-1]}",
             "contract_version": schema.version(),
-            "holdout_month": holdout.months[0],
+            "holdout_month": holdout.months[-1],
+            "holdout_from": holdout.months[0] if schema.TIME else "",
+            "held_out": split.describe(holdout.months, settings.training),
+            "trained_on": span(training_span),
             "candidate_uri": candidate_uri,
-            "base_rate": repr(float(frame[schema.TARGET].mean())),
+            "baseline": json.dumps(asdict(task.fit_baseline(task.code(frame[schema.TARGET])))),
         }
         tracker.set_tags(run_id, facts)
     return {
         "run_id": run_id,
-        "result": f"{len(model.feature_names_in_)} features, "
-        f"{reports.count_rows(len(frame), training_span.rows - len(frame))} of {span(training_span)}; "
-        f"{holdout.months[0]} held out",
+        "result": f"{len(model.feature_names_in_)} features, {_count(settings, training_span, frame)} of "
+        f"{span(training_span)}; {facts['held_out']} held out",
     }
 
 
 @stage
 def evaluate(run_id: str) -> Facts:
-    """Measure the candidate on the held-out month, against the baseline and the champion, and judge it.
+    """Measure the candidate on the held-out rows, against the baseline and the champion, and judge it.
 
     Raises
     ------
@@ -79,21 +99,25 @@ def evaluate(run_id: str) -> Facts:
     tags = tracker.tags(run_id)
     with tracker.working_on(run_id), training.limit_threads(settings.training):
         dataset = storage.load_dataset(stage_tag(tags, "dataset_uri", run_id))
-        holdout = dataset.partitions[-1]
-        _check_labelled(settings, holdout)
-        frame = schema.labelled(storage.read_partition(holdout))
+        _, holdout = split_dataset(settings, dataset)
+        for partition in holdout.partitions:
+            _check_labelled(settings, partition)
+        frame = read_rows(settings, holdout, held_out=True)
+        if frame.empty:
+            raise ContractError(f"{dataset.uri}: none of {dataset.rows:,} rows is held out; more rows are wanted")
         candidate = tracker.load_model(tags["candidate_uri"])
-        probability = training.predict(candidate, frame)
+        prediction = training.predict(candidate, frame)
+        baseline = Baseline(**json.loads(tags["baseline"]))
         champion = releases.find_champion(tracker, releases.settle(settings, tracker))
-        champion_uri = releases.find_comparable_model(champion, tags["holdout_month"]) if champion else None
+        champion_uri = releases.find_comparable_model(champion, tags) if champion else None
         report = evaluation.evaluate(
             frame,
-            probability,
-            float(tags["base_rate"]),
+            prediction,
+            baseline,
             _predict_as_champion(tracker.load_model(champion_uri), frame) if champion_uri else None,
             settings.evaluation,
             settings.training.seed,
-            unlabelled=holdout.rows - len(frame),
+            unlabelled=_unlabelled(holdout),
         )
         checks = evaluation.judge(report, settings.gates, settings.evaluation)
         broken = failures(checks)
@@ -104,16 +128,15 @@ def evaluate(run_id: str) -> Facts:
         ]
         tracker.log_json(run_id, TypeAdapter(evaluation.Report).dump_python(report), EVALUATION_FILE)
         with suppress(ValueError):  # of one class only, about which the checks say more
-            daily = performance.tally([(frame[schema.TIME], frame[schema.TARGET].to_numpy(), probability)])
+            daily = performance.tally([(frame, task.code(frame[schema.TARGET]), prediction)], baseline.scale)
             tracker.log_json(run_id, asdict(daily), PERFORMANCE_FILE)
         tracker.log_json(run_id, [asdict(check) for check in checks], VERDICT_FILE)
         tracker.log_json(run_id, warnings, WARNINGS_FILE)
         seed, few = settings.training.seed, settings.evaluation.min_slice_rows
         for file, figure in figures.draw_figures(candidate, frame, report, few, seed).items():
             tracker.log_figure(run_id, figure, file)
-        figures_in_short = f"ROC-AUC {report.metrics['roc_auc']}, log loss {report.metrics['log_loss']}"
         verdict = "refused" if broken else "accepted"
-        note = f"{tags['holdout_month']}: {figures_in_short}; {verdict}"
+        note = f"{tags['held_out']}: {report.in_short}; {verdict}"
         asked = deployment.needs_approval(settings.gates.approval, warnings)
         tracker.set_tags(
             run_id,
@@ -135,9 +158,9 @@ def evaluate(run_id: str) -> Facts:
     return {
         "run_id": run_id,
         "asks_for_approval": asked,
-        "question": f"Release the model that was measured on {tags['holdout_month']}, {instead}?",
+        "question": f"Release the model that was measured on {tags['held_out']}, {instead}?",
         "about": reports.approval_request(report, checks, warnings, champion.version if champion else None, links),
-        "result": f"{figures_in_short} on {tags['holdout_month']}; {passed}",
+        "result": f"{report.in_short} on {tags['held_out']}; {passed}",
     }
 
 
@@ -159,13 +182,16 @@ def _check_same_run(tags: dict[str, str], settings: Settings, dataset: Dataset) 
         raise ReleaseError(f"this run began before {changed} changed, and its model is of that time; start a new run")
 
 
-def _split_dataset(settings: Settings, dataset: Dataset) -> tuple[Dataset, Dataset]:
-    """The months to learn from, and the newest month, which only `evaluate` reads."""
-    *earlier, newest = dataset.partitions
-    if not earlier:
-        raise ContractError(f"{dataset.uri}: one month only, {newest.month}; there is none to train on")
-    uri = settings.storage_uri
-    return storage.save_dataset(uri, earlier), storage.save_dataset(uri, [newest])
+def _unlabelled(dataset: Dataset) -> int:
+    return sum(partition.facts.get("unlabelled", 0) for partition in dataset.partitions)
+
+
+def _count(settings: Settings, dataset: Dataset, frame: pd.DataFrame) -> str:
+    """The rows that were learned from, and why it is not all of them."""
+    of_more = 0 < settings.training.max_rows < dataset.rows
+    return reports.count_rows(len(frame), _unlabelled(dataset)) + (
+        f" (of {dataset.rows:,}, by [training] max_rows)" if of_more else ""
+    )
 
 
 def _check_labelled(settings: Settings, holdout: Partition) -> None:
@@ -187,7 +213,7 @@ def _metrics(report: evaluation.Report) -> dict[str, float]:
     estimates = {**report.metrics, "loss_over_baseline": report.loss_over_baseline}
     if report.loss_over_champion:
         estimates["loss_over_champion"] = report.loss_over_champion
-    metrics = {"baseline_log_loss": report.baseline_log_loss, "holdout_rows": float(report.rows)}
+    metrics = {f"baseline_{task.LOSS}": report.baseline_loss, "holdout_rows": float(report.rows)}
     for name, estimate in estimates.items():
         metrics |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
     return metrics

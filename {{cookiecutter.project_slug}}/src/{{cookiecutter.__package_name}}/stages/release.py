@@ -14,6 +14,7 @@ from ..lineage import current_user, recipe
 from ..storage import Dataset
 from ..tracking import EVALUATION_FILE, RECIPE_FILE, VERDICT_FILE, WARNINGS_FILE, Tracker, Version
 from .common import APPROVED, PENDING, REJECTED, Facts, newest_clean, now, span, stage, stage_tag
+from .rows import read_rows
 
 MODEL = "model"  # fitted on all months: the one that is released
 SAMPLE_ROWS = 50
@@ -21,6 +22,9 @@ SAMPLE_ROWS = 50
 # What a version keeps of its run, so that it can be compared and made again without it.
 VERSION_TAGS = [
     "holdout_month",
+    "holdout_from",
+    "held_out",
+    "trained_on",
     "months",
     "dataset_uri",
     "data_digest",
@@ -98,7 +102,7 @@ def deploy(run_id: str, *, by: str | None = None, reason: str = "") -> Facts:
                 at=now(),
                 action="deploy",
                 by=by or current_user(),
-                reason=reason or tags.get("reason") or f"passed every check on {tags['holdout_month']}",
+                reason=reason or tags.get("reason") or f"passed every check on {tags['held_out']}",
                 from_version=champion.version if champion else None,
                 to_version=version.version,
                 run_id=run_id,
@@ -175,9 +179,9 @@ def reproduce(version: str) -> Facts:
     dataset = storage.load_dataset(found.tags["dataset_uri"])
     if dataset.digest != found.tags["data_digest"]:
         changed.append(f"data digest: then {found.tags['data_digest']}, now {dataset.digest}")
-    frame = schema.labelled(storage.read_dataset(dataset))
-    registered = releases.load_version(tracker, found)
     trained_with = Training(**then["training"])
+    frame = read_rows(settings.model_copy(update={"training": trained_with}), dataset)
+    registered = releases.load_version(tracker, found)
     with training.limit_threads(trained_with):
         again = training.fit(frame, trained_with, Model(**then["model"]))
         difference = float(np.abs(training.predict(again, frame) - training.predict(registered, frame)).max())
@@ -216,12 +220,12 @@ def _check_approved(settings: Settings, tracker: Tracker, run_id: str, tags: dic
 
 def _register(settings: Settings, tracker: Tracker, run_id: str, tags: dict[str, str], dataset: Dataset) -> Version:
     """Fit on all months, make a version of it, and see that the registry gives back the same model."""
-    frame = schema.labelled(storage.read_dataset(dataset))
+    frame = read_rows(settings, dataset)
     model = training.fit(frame, settings.training, settings.model)
     model_uri = tracker.save_model(run_id, MODEL, model, frame.head())
-    description = f"{tags['holdout_month']} held out, then fitted on {span(dataset)}; by {tags['by']}"
+    description = f"{tags['held_out']} held out, then fitted on {span(dataset)}; by {tags['by']}"
     sample = frame[list(model.feature_names_in_)].tail(SAMPLE_ROWS)
-    predicted = {"rows": schema.to_records(sample), "probability": training.predict(model, sample).tolist()}
+    predicted = {"rows": schema.to_records(sample), "prediction": training.predict(model, sample).tolist()}
     tracker.log_json(run_id, predicted, releases.SAMPLE_FILE)
     version = tracker.register(run_id, model_uri, description, {name: tags[name] for name in VERSION_TAGS})
     releases.load_version(tracker, version)
@@ -230,13 +234,14 @@ def _register(settings: Settings, tracker: Tracker, run_id: str, tags: dict[str,
         pipeline_run=tags["pipeline_run"],
         features=list(model.feature_names_in_),
         months=dataset.months,
-        holdout_month=tags["holdout_month"],
+        held_out=tags["held_out"],
+        trained_on=tags["trained_on"],
         rows=len(frame),
         data_digest=dataset.digest,
         contract_version=tags["contract_version"],
         config_digest=tags["config_digest"],
         code_commit=tags["code_commit"],
-        unlabelled=dataset.rows - len(frame),
+        unlabelled=sum(partition.facts.get("unlabelled", 0) for partition in dataset.partitions),
     )
     report = TypeAdapter(evaluation.Report).validate_python(tracker.load_json(run_id, EVALUATION_FILE))
     checks = TypeAdapter(list[Check]).validate_python(tracker.load_json(run_id, VERDICT_FILE))

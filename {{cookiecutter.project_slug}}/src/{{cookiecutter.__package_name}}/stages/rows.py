@@ -1,0 +1,47 @@
+"""The rows that a model learns from, and those that it is measured on."""
+
+import pandas as pd
+
+from .. import schema, split, storage
+from ..config import Settings
+from ..errors import ContractError
+from ..storage import Dataset
+
+
+def split_dataset(settings: Settings, dataset: Dataset) -> tuple[Dataset, Dataset]:
+    """The months to learn from, and the newest, which only `evaluate` reads; without time, all months for both.
+
+    Raises
+    ------
+    ContractError
+        If there is no month to learn from.
+    """
+    if not schema.TIME:
+        return dataset, dataset
+    n_held_out = settings.training.holdout_months
+    earlier, newest = dataset.partitions[:-n_held_out], dataset.partitions[-n_held_out:]
+    if not earlier:
+        raise ContractError(
+            f"{dataset.uri}: {len(newest)} months only, {newest[0].month} to {newest[-1].month}, and [training] "
+            f"holdout_months = {n_held_out}; there is none to train on"
+        )
+    return storage.save_dataset(settings.storage_uri, earlier), storage.save_dataset(settings.storage_uri, newest)
+
+
+def read_rows(settings: Settings, dataset: Dataset, *, held_out: bool | None = None) -> pd.DataFrame:
+    """The labelled rows of a dataset, of which no more than `[training] max_rows` are taken.
+
+    Parameters
+    ----------
+    held_out : take the rows that are held out, or the others; does nothing where months are held out. None: take both
+    """
+    max_rows, frames = settings.training.max_rows, []
+    for partition in dataset.partitions:
+        for frame in storage.read_batches(partition):
+            rows = frame[schema.TARGET].notna().to_numpy()
+            if held_out is not None and not schema.TIME:
+                rows &= split.is_held_out(frame, settings.training.holdout_fraction) == held_out
+            if 0 < max_rows < dataset.rows:
+                rows &= split.is_sampled(frame, max_rows / dataset.rows)
+            frames.append(frame if rows.all() else frame[rows])
+    return pd.concat(frames, ignore_index=True)
