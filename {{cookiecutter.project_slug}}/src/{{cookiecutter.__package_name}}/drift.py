@@ -2,8 +2,8 @@
 
 What counts as far is learned from the reference itself, as a fixed threshold cries wolf: months differ by the days that
 they happen to get, and by the season. So days of the reference are drawn, and windows of days that follow each other
-are compared with the rest; the threshold allows for both together.
-
+are compared with the rest; the threshold allows for both together. Rows without a time have blocks in place of days,
+as many from each delivery.
 
 References
 ----------
@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import jensenshannon
 
-from . import schema
-from .intervals import number_days
+from . import schema, task
+from .intervals import BLOCKS, number_blocks
 
 PREDICTION = "prediction"
 NUMBER_BINS = 10
@@ -52,7 +52,7 @@ class Binning:
         """The bin of each value, shape (n_rows,)."""
         null = self.size(name) - 1
         if name in self.edges:
-            numbers = values.to_numpy("float64")
+            numbers = _to_numbers(values)
             codes = np.searchsorted(np.asarray(self.edges[name]), numbers, side="right")
             return np.where(np.isnan(numbers), null, codes)
         known = self.categories[name]
@@ -70,29 +70,37 @@ class Binning:
         return [f"below {edges[0]}", *between, f"{edges[-1]} and more", "no value"] if edges else ["any", "no value"]
 
 
+def _to_numbers(values: pd.Series) -> np.ndarray:
+    """Numbers as they are, dates as days; NaN for a null."""
+    if values.dtype.kind != "M":
+        return values.to_numpy("float64")
+    days = values.to_numpy("datetime64[D]")
+    return np.where(np.isnat(days), np.nan, days.astype("int64"))
+
+
 @dataclass(frozen=True)
 class Profile:
-    """How often each bin occurs on each day.
+    """How often each bin occurs in each block of rows.
 
     Attributes
     ----------
-    days : in order
-    counts : of each column, shape (n_days, n_bins)
+    blocks : in order, such as days
+    counts : of each column, shape (n_blocks, n_bins)
     constant : columns with one value only
     """
 
-    days: list[str]
+    blocks: list[str]
     counts: dict[str, np.ndarray]
     constant: list[str]
 
     def to_json(self) -> dict[str, Any]:
         counts = {name: table.tolist() for name, table in self.counts.items()}
-        return {"days": self.days, "counts": counts, "constant": self.constant}
+        return {"blocks": self.blocks, "counts": counts, "constant": self.constant}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Profile":
         counts = {name: np.asarray(table) for name, table in content["counts"].items()}
-        return cls(content["days"], counts, content["constant"])
+        return cls(content["blocks"], counts, content["constant"])
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ class ColumnDrift:
 
     Attributes
     ----------
-    threshold : what days drawn from the reference and windows of it differ by
+    threshold : what blocks drawn from the reference and windows of it differ by
     """
 
     column: str
@@ -156,12 +164,12 @@ def choose_binning(sample: pd.DataFrame) -> Binning:
     sample : rows of the reference, features and `PREDICTION`
     """
     names = [name for name in sample.columns if name != schema.TIME]
-    texts = [name for name in names if name != PREDICTION and schema.is_text(name)]
+    texts = [name for name in names if (task.IS_MULTICLASS if name == PREDICTION else schema.is_text(name))]
     steps = np.linspace(0, 1, NUMBER_BINS + 1)[1:-1]
     edges = {}
     for name in names:
         if name not in texts:
-            values = sample[name].dropna().to_numpy("float64")
+            values = _to_numbers(sample[name].dropna())
             edges[name] = _choose_edges(np.quantile(values, steps)) if len(values) else []
     return Binning(edges, {name: sample[name].value_counts().index[:MAX_CATEGORIES].tolist() for name in texts})
 
@@ -181,31 +189,32 @@ def take_sample(frames: Iterable[pd.DataFrame], rows: int) -> pd.DataFrame:
     return pd.concat(taken, ignore_index=True)
 
 
-def count(frames: Iterable[pd.DataFrame], binning: Binning) -> Profile:
-    """Count rows by day and bin, frame by frame.
+def count(frames: Iterable[tuple[str, pd.DataFrame]], binning: Binning) -> Profile:
+    """Count rows by block and bin, frame by frame.
 
     Parameters
     ----------
-    frames : each with the time column and some of those of the binning; all together, each column of each row once
+    frames : the month of each, and rows with what `intervals.number_blocks` needs and some of the binning's columns;
+        all together, each column of each row once
     """
     counts: defaultdict[str, dict[str, np.ndarray]] = defaultdict(dict)
     seen: dict[str, set[Any]] = {name: set() for name in binning.columns}
-    for frame in frames:
-        day_of_row, days = number_days(frame[schema.TIME])
+    for month, frame in frames:
+        block_of_row, blocks = number_blocks(frame, month)
         for name in [each for each in binning.columns if each in frame]:
             size = binning.size(name)
-            cells = day_of_row * size + binning.encode(name, frame[name])
-            table = np.bincount(cells, minlength=len(days) * size).reshape(len(days), size)
-            for day, row in zip(days, table, strict=True):
-                counts[day][name] = counts[day].get(name, 0) + row
+            cells = block_of_row * size + binning.encode(name, frame[name])
+            table = np.bincount(cells, minlength=len(blocks) * size).reshape(len(blocks), size)
+            for block, row in zip(blocks, table, strict=True):
+                counts[block][name] = counts[block].get(name, 0) + row
             if len(seen[name]) < 2:
                 seen[name] |= set(frame[name].dropna().unique()[:2].tolist())
-    days = sorted(counts)
+    ordered = sorted(counts)
     tables = {
-        name: np.array([counts[day][name] for day in days]).reshape(len(days), binning.size(name))
+        name: np.array([counts[block][name] for block in ordered]).reshape(len(ordered), binning.size(name))
         for name in binning.columns
     }
-    return Profile(days, tables, [name for name, values in seen.items() if len(values) == 1])
+    return Profile(ordered, tables, [name for name, values in seen.items() if len(values) == 1])
 
 
 def measure(reference: Profile, month: Profile, confidence: float) -> list[ColumnDrift]:
@@ -218,19 +227,19 @@ def measure(reference: Profile, month: Profile, confidence: float) -> list[Colum
     Raises
     ------
     ValueError
-        If either has no days, or the reference is too short to be compared with itself.
+        If the month has no rows, or the reference is too short to be compared with itself.
     """
-    n_days, n_reference = len(month.days), len(reference.days)
-    if not n_days or n_reference < MIN_WINDOWS * n_days * 0.9:  # February and March are two months of March's length
-        raise ValueError(f"{n_days} days cannot be compared with a reference of {n_reference} days")
-    drawn = np.random.default_rng(SEED).multinomial(n_days, np.full(n_reference, 1 / n_reference), size=DRAWS)
+    n_blocks, n_reference = len(month.blocks), len(reference.blocks)
+    if not n_blocks or n_reference < MIN_WINDOWS * n_blocks * 0.9:  # February and March are two of March's length
+        raise ValueError(f"{n_blocks} {BLOCKS} cannot be compared with a reference of {n_reference}")
+    drawn = np.random.default_rng(SEED).multinomial(n_blocks, np.full(n_reference, 1 / n_reference), size=DRAWS)
     found = []
-    for name, days in reference.counts.items():
-        total = days.sum(axis=0)
-        # Windows go on at the beginning where they reach the end, so that each day is in as many.
-        sums = np.vstack([np.zeros_like(total), np.cumsum(np.vstack([days, days]), axis=0)])
-        windows = sums[n_days : n_days + n_reference] - sums[:n_reference]
-        by_chance, by_season = _divergence(drawn @ days, total), _divergence(windows, total - windows)
+    for name, blocks in reference.counts.items():
+        total = blocks.sum(axis=0)
+        # Windows go on at the beginning where they reach the end, so that each block is in as many.
+        sums = np.vstack([np.zeros_like(total), np.cumsum(np.vstack([blocks, blocks]), axis=0)])
+        windows = sums[n_blocks : n_blocks + n_reference] - sums[:n_reference]
+        by_chance, by_season = _divergence(drawn @ blocks, total), _divergence(windows, total - windows)
         threshold = np.quantile(by_chance, confidence) + np.quantile(by_season, confidence)
         distance = _divergence(month.counts[name].sum(axis=0), total)
         found.append(ColumnDrift(name, float(distance), float(threshold)))

@@ -173,7 +173,7 @@ def slice_labels(frame: pd.DataFrame) -> pd.DataFrame:
     labels = {name: frame[name] for name in schema.SLICES}
     if task.IS_MULTICLASS:
         labels[schema.TARGET] = frame[schema.TARGET]
-    if schema.TIME and (hour := frame[schema.TIME].dt.hour).nunique() > 1:
+    if schema.TIME and (hour := frame[schema.TIME].dt.hour).min() < hour.max():
         labels["hour"] = hour
     return pd.DataFrame({name: _in_order(column) for name, column in labels.items()}, index=frame.index)
 
@@ -306,7 +306,10 @@ def _near_limits(report: Report, gates: Gates) -> list[tuple[str, Estimate, bool
     if task.IS_REGRESSION:
         r2, bias = report.metrics["r2"], report.metrics["bias"]
         is_beyond = max(abs(bias.low), abs(bias.high)) > gates.max_bias
-        return [("r2", r2, r2.low < gates.min_r2, below, gates.min_r2), ("bias", bias, is_beyond, above, gates.max_bias)]
+        return [
+            ("r2", r2, r2.low < gates.min_r2, below, gates.min_r2),
+            ("bias", bias, is_beyond, above, gates.max_bias),
+        ]
     auc, error = report.metrics["roc_auc"], report.metrics["calibration_error"]
     limit = gates.max_calibration_error
     return [

@@ -101,7 +101,9 @@ def _draw_confusion(target: np.ndarray, probability: np.ndarray, report: Report)
     figure, axes = _new(f"Accuracy {report.metrics['accuracy']}")
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
-        axes.text(column, row, f"{count:,}", ha="center", va="center", color="white" if shares[row, column] > 0.5 else "k")
+        axes.text(
+            column, row, f"{count:,}", ha="center", va="center", color="white" if shares[row, column] > 0.5 else "k"
+        )
     names = [str(schema.CLASSES[number]) for number in shown]
     axes.set_xticks(range(len(shown)), names, rotation=45, ha="right")
     axes.set_yticks(range(len(shown)), names)

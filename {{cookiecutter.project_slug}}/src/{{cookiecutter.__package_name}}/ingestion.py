@@ -36,15 +36,23 @@ def newest_labelled(month: str, delay_months: int) -> str:
 
 
 def choose_months(
-    source: Source, month: str | None, window_months: int, today: date, delay_months: int = 0, *, to_train: bool = True
+    source: Source,
+    month: str | None,
+    window_months: int,
+    today: date,
+    delay_months: int = 0,
+    holdout_months: int = 1,
+    *,
+    to_train: bool = True,
 ) -> list[str]:
     """The months of one run: up to `month`, and no further back than the window.
 
     Parameters
     ----------
     month : the newest month; None: the last that there can be, or to train the last whose labels are known
-    window_months : how many months to train on, before the newest, which is held out; 0: all
+    window_months : how many months to train on, before the newest, which are held out; 0: all
     delay_months : how many months labels take
+    holdout_months : how many are held out; 0 where rows are, and one month is enough to train on
     to_train : if not, one month is enough, and the window reaches back to all whose labels may have come since
 
     Raises
@@ -62,9 +70,12 @@ def choose_months(
     if not source.first_month <= month <= newest:
         raise SourceError(f"month {month}{why}: outside the source, which has {source.first_month} to {newest}")
     months = months_between(source.first_month, month)
-    if to_train and len(months) < 2:
-        raise SourceError(f"month {month}{why}: the first of the source; there is no month before it to train on")
-    wanted = window_months + 1 + (0 if to_train else delay_months)
+    if to_train and len(months) < 1 + holdout_months:
+        held_out = (
+            f"with {months[0]} the {holdout_months} held out" if holdout_months > 1 else "the first of the source"
+        )
+        raise SourceError(f"month {month}{why}: {held_out}; there is no month before it to train on")
+    wanted = window_months + holdout_months if to_train else window_months + 1 + delay_months
     return months[-wanted:] if window_months else months
 
 

@@ -43,7 +43,9 @@ def number_blocks(frame: pd.DataFrame, month: str = "") -> tuple[np.ndarray, lis
     """
     if schema.TIME:
         numbers, days = pd.factorize(frame[schema.TIME].to_numpy("datetime64[D]"))
-        return numbers, days.astype("datetime64[D]").astype("str").tolist()  # pandas has no days, and made seconds of them
+        return numbers, days.astype("datetime64[D]").astype(
+            "str"
+        ).tolist()  # pandas has no days, and made seconds of them
     numbers, different = pd.factorize(hash_units(frame) % np.uint64(N_BLOCKS))
     return numbers, [f"{month} {number:03d}".strip() for number in different.tolist()]
 
@@ -121,7 +123,9 @@ class BlockBootstrap:
         """
         edges = np.quantile(probability, np.linspace(0, 1, n_bins + 1)[1:-1])
         bin_of_row = np.searchsorted(edges, probability)
-        gaps = [np.abs(self._weights @ self._by_block((target - probability) * (bin_of_row == b))) for b in range(n_bins)]
+        gaps = [
+            np.abs(self._weights @ self._by_block((target - probability) * (bin_of_row == b))) for b in range(n_bins)
+        ]
         return self.estimate(np.sum(gaps, axis=0) / (self._weights @ self._by_block(np.ones(len(target)))))
 
     def _roc_auc(self, target: np.ndarray, probability: np.ndarray) -> np.ndarray:

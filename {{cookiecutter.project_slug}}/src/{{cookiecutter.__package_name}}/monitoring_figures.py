@@ -4,13 +4,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from . import schema
+from . import schema, task
 from .drift import ColumnDrift, Counted
 from .ingestion import months_between
-from .intervals import Estimate
+from .intervals import BLOCKS, Estimate
 from .monitoring import MonthPerformance
-from .performance import DailyPerformance
+from .performance import BlockPerformance
 
+LOSS_A_ROW = f"{task.LOSS_NAME}, {task.LOSS_UNIT} a row"
 SHOWN_MONTHS = 13  # a year, and the same month of the year before
 SHOWN_COLUMNS = 30
 LABEL_LENGTH = 20
@@ -20,23 +21,28 @@ MONTH_NAMES = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "O
 INK, GREY, BLUE, ORANGE, RED = "#1c2733", "#8a97a3", "#1f6fb2", "#d98200", "#c22f2f"
 
 
-def draw_days(month: str, daily: DailyPerformance) -> Figure:
-    """Log loss, and observed against predicted share, on each day of a month."""
-    days, rows = [int(day[8:]) for day in daily.days], np.asarray(daily.rows, dtype="float64")
-    figure, (upper, lower) = _new(f"{month}, day by day", 2)
-    upper.plot(days, np.asarray(daily.loss) / rows, marker="o", color=BLUE, label="of the day")
-    upper.axhline(sum(daily.loss) / rows.sum(), color=GREY, linestyle=":", label="of the month")
-    lower.plot(days, np.asarray(daily.positives) / rows, marker="o", color=INK, label="observed")
-    lower.plot(days, np.asarray(daily.probability) / rows, marker="o", color=ORANGE, label="predicted")
-    lower.set(xlabel="day of the month", xlim=(0.4, 31.6))
-    for axes, title in ((upper, "log loss, nats a row"), (lower, "share of positives")):
-        axes.set_ylim(0, None)
+def draw_blocks(month: str, found: BlockPerformance) -> Figure:
+    """Loss, and what was observed against what was expected, in each block of a month, such as a day."""
+    rows = np.asarray(found.rows, dtype="float64")
+    at = [int(block[8:]) for block in found.blocks] if schema.TIME else range(1, len(rows) + 1)
+    title, each = ("day by day", "of the day") if schema.TIME else (f"by {BLOCKS}", "of each")
+    figure, (upper, lower) = _new(f"{month}, {title}", 2)
+    upper.plot(at, np.asarray(found.loss) / rows, marker="o", color=BLUE, label=each)
+    upper.axhline(sum(found.loss) / rows.sum(), color=GREY, linestyle=":", label="of the month")
+    lower.plot(at, np.asarray(found.observed) / rows, marker="o", color=INK, label="observed")
+    lower.plot(at, np.asarray(found.expected) / rows, marker="o", color=ORANGE, label="predicted")
+    lower.set(xlabel="day of the month" if schema.TIME else "number of the block")
+    if schema.TIME:
+        lower.set_xlim(0.4, 31.6)
+    for axes, title in ((upper, LOSS_A_ROW), (lower, task.OBSERVED)):
+        if not task.IS_REGRESSION:
+            axes.set_ylim(0, None)
         _head(axes, title)
     return figure
 
 
 def draw_months(measured: dict[str, MonthPerformance], max_decay: float) -> Figure:
-    """Log loss and decay of the last months, with intervals, alarms and the versions that served.
+    """Loss and decay of the last months, with intervals, alarms and the versions that served.
 
     Parameters
     ----------
@@ -48,17 +54,17 @@ def draw_months(measured: dict[str, MonthPerformance], max_decay: float) -> Figu
     shown = [(at, measured[month]) for at, month in enumerate(months) if month in measured]
     found = [(at, each.figures, bool(each.is_alarm)) for at, each in shown if each.figures]
     figure, (upper, lower) = _new("Month by month", 2)
-    _draw_estimates(upper, [(at, figures.log_loss) for at, figures, _ in found], BLUE, "served")
-    at, of_share = zip(*[(at, figures.log_loss.value - figures.skill.value) for at, figures, _ in found], strict=True)
-    upper.plot(at, of_share, "_", color=INK, markersize=11, label="observed share for every row")
+    _draw_estimates(upper, [(at, figures.loss) for at, figures, _ in found], BLUE, "served")
+    at, of_share = zip(*[(at, figures.loss.value - figures.skill.value) for at, figures, _ in found], strict=True)
+    upper.plot(at, of_share, "_", color=INK, markersize=11, label="best single prediction")
     for label, color, alarmed in (("no alarm", BLUE, False), ("alarm", RED, True)):
         decays = [(at, figures.decay) for at, figures, is_alarm in found if figures.decay and is_alarm == alarmed]
         _draw_estimates(lower, decays, color, label)
     lower.axhline(max_decay, color=INK, linestyle=":", label="limit")
     _mark_versions(upper, [(at, each.model_version) for at, each in shown])
     place_months(lower, months)
-    _head(upper, "log loss, nats a row")
-    _head(lower, "decay, nats a row")
+    _head(upper, LOSS_A_ROW)
+    _head(lower, f"decay, {task.LOSS_UNIT} a row")
     return figure
 
 

@@ -2,24 +2,29 @@
 
 from collections.abc import Callable, Iterable
 
-from . import monitoring, monitoring_figures, schema
+from . import monitoring, monitoring_figures, task
 from .config import Monitoring
 from .drift import PREDICTION, ColumnDrift, Counted
+from .intervals import BLOCKS
 from .monitoring import MonthPerformance, Record
 from .pages import html_page, plain
-from .performance import DailyPerformance, Performance
+from .performance import BlockPerformance, Performance
 from .reports import table
 
 SHOWN_DISTRIBUTIONS = 3
 MEASURES: list[tuple[str, Callable[[Performance], object], str]] = [
-    ("observed share", lambda found: f"{found.rate:.3f}", f"of rows whose `{schema.TARGET}` is 1"),
-    ("predicted share", lambda found: f"{found.mean_probability:.3f}", "mean of the predicted probabilities"),
-    ("log loss", lambda found: found.log_loss, "nats a row; 0 is certain and right, lower is better"),
-    ("skill", lambda found: found.skill, "log loss minus that of the observed share for every row; below 0 is better"),
+    (task.OBSERVED, lambda found: f"{found.observed:.3f}", task.OBSERVED_MEANING),
+    (task.EXPECTED, lambda found: f"{found.expected:.3f}", "what the predictions make one expect of it"),
+    (task.LOSS_NAME, lambda found: found.loss, f"{task.LOSS_UNIT} a row; 0 is certain and right, lower is better"),
+    (
+        "skill",
+        lambda found: found.skill,
+        "loss minus that of the best single prediction for each row; below 0 is better",
+    ),
     (
         "recalibration gain",
         lambda found: found.gain,
-        "log loss that recalibrating in hindsight saves; near 0 if the model fits",
+        "loss that recalibrating in hindsight saves; near 0 if the model fits",
     ),
     (
         "decay",
@@ -32,7 +37,7 @@ MEASURES: list[tuple[str, Callable[[Performance], object], str]] = [
 def build_page(
     record: Record,
     earlier: list[Record],
-    daily: dict[str, DailyPerformance],
+    by_block: dict[str, BlockPerformance],
     counted: Counted | None,
     learned_from: str,
     limits: Monitoring,
@@ -42,12 +47,12 @@ def build_page(
     Parameters
     ----------
     earlier : the records before this one
-    daily : of the months whose performance the record holds, as far as it could be added up
+    by_block : of the months whose performance the record holds, as far as it could be added up
     counted : what the drift was measured on; None where it was not
     learned_from : the champion's months, in words; empty if there is no champion
     """
     measured = monitoring.latest_performance([*earlier, record])
-    by_month = {f"days-{month}": monitoring_figures.draw_days(month, each) for month, each in daily.items()}
+    by_month = {f"blocks-{month}": monitoring_figures.draw_blocks(month, each) for month, each in by_block.items()}
     if any(each.figures for each in measured.values()):
         by_month["months"] = monitoring_figures.draw_months(measured, limits.max_decay)
     columns = {"columns": monitoring_figures.draw_ratios(record.drift)} if record.drift else {}
@@ -84,7 +89,7 @@ def _performance_section(measured: list[MonthPerformance], limits: Monitoring) -
     if not measured:
         return "Nothing to measure: no outcomes have come of predictions that were served."
     return (
-        "How the predictions that were served turned out. In brackets: bootstrap intervals, by days.\n\n"
+        f"How the predictions that were served turned out. In brackets: bootstrap intervals, by {BLOCKS}.\n\n"
         f"{_performance_table(measured, limits)}"
     )
 
@@ -127,8 +132,9 @@ def _drift_section(record: Record, learned_from: str, limits: Monitoring) -> str
         f"{drifted} of {len(features)} features did.**\n\n"
         "- distance: between the two distributions, in bits: 0 if they are the same, 1 if they have nothing in common "
         "(Jensen-Shannon divergence)\n"
-        "- threshold: how far months within the reference lie from it, by chance (days drawn from it) plus by season "
-        f"(days in a row); {_percent(limits.drift_confidence)} of each lie within\n"
+        "- threshold: how far months within the reference lie from it, by chance "
+        f"({BLOCKS} drawn from it) plus by season ({BLOCKS} in a row); "
+        f"{_percent(limits.drift_confidence)} of each lie within\n"
         "- ratio: distance / threshold; above 1 the column drifted\n\n"
         f"{_drift_table(record.drift)}"
     )

@@ -28,6 +28,8 @@ TIME = next(iter(columns("time")), "")
 TARGET = next(iter(columns("target")), "")
 OUTCOMES = columns("outcome", "target")
 FEATURES = columns("time", "feature")
+IDENTITY = [name for name in DTYPES if name in {*KEY, TIME, GROUP}]
+"""What tells rows apart, and which of them belong together."""
 LABEL_COLUMNS = [name for name in DTYPES if name in {*KEY, *OUTCOMES}]
 """What a file of labels has."""
 

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from . import schema, training
 
-KEY = list(dict.fromkeys([schema.TIME, *schema.KEY]))
+KEY = schema.IDENTITY
 CHUNK_ROWS = 50_000  # predicted at once: larger chunks leave the processor's caches, and cost memory
 
 

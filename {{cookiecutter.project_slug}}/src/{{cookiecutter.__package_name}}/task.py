@@ -115,6 +115,13 @@ OBSERVED, EXPECTED = {
 """What `observe` and `expect` tell on average."""
 
 
+OBSERVED_MEANING = {
+    "binary": f"of rows whose `{schema.TARGET}` is {(schema.CLASSES or [0, 1])[-1]}",
+    "multiclass": f"of rows whose most likely class of `{schema.TARGET}` came true",
+    "regression": f"of `{schema.TARGET}`",
+}[schema.TASK]
+
+
 def observe(target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """What became of each row: whether it is of the second class or the most likely one came true, or its value."""
     if IS_MULTICLASS:

@@ -7,6 +7,7 @@ a model one version. So a stage that was killed can simply be started again.
 import json
 import logging
 import os
+import re
 import time
 import warnings
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ TRUSTED_TYPES = [
 # What a run keeps beside its figures, as JSON.
 RECIPE_FILE = "recipe.json"
 EVALUATION_FILE = "evaluation.json"
-PERFORMANCE_FILE = "daily_performance.json"
+PERFORMANCE_FILE = "performance.json"
 PROFILE_FILE = "training_profile.json"
 VERDICT_FILE = "verdict.json"
 WARNINGS_FILE = "warnings.json"
@@ -402,6 +403,11 @@ def _describe(run: Run) -> TrackedRun:
 
 def _column_spec(name: str) -> ColSpec:
     return ColSpec(COLUMN_TYPES[schema.DTYPES[name]], name, required=not schema.SCHEMA.columns[name].nullable)
+
+
+def metric_name(column: str) -> str:
+    """A column's name with the characters only that MLflow has in names of metrics."""
+    return re.sub(r"[^\w\-. /]", "_", column, flags=re.ASCII)
 
 
 def _output_columns(model: Pipeline) -> list[str]:

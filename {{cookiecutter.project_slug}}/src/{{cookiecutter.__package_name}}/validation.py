@@ -14,6 +14,7 @@ from .checks import Check
 from .config import Validation
 
 RECENT_MONTHS = 3
+MAX_CATEGORIES = 1000  # of a column; of one with more, new ones say nothing
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ class MonthTally:
         self.nulls.update(clean.isna().sum().to_dict())
         for name in clean.columns:
             if schema.is_text(name):
-                self.categories.setdefault(name, set()).update(clean[name].dropna().unique())
+                known = self.categories.setdefault(name, set())
+                if len(known) <= MAX_CATEGORIES:
+                    known.update(clean[name].dropna().unique())
 
     def facts(self) -> MonthFacts:
         kept = max(self.rows - self.quarantined, 1)
@@ -65,7 +68,9 @@ class MonthTally:
             quarantined=self.quarantined,
             reasons=dict(self.reasons.most_common()),
             null_fraction={name: round(count / kept, 4) for name, count in self.nulls.items()},
-            categories={name: sorted(values) for name, values in self.categories.items()},
+            categories={
+                name: sorted(values) for name, values in self.categories.items() if len(values) <= MAX_CATEGORIES
+            },
             unlabelled=self.nulls[schema.TARGET],
         )
 
@@ -82,7 +87,7 @@ def split_rows(frame: pd.DataFrame, duplicated: np.ndarray, month: str) -> tuple
     ----------
     frame : the contract's columns, typed or as text
     duplicated : shape (n_rows,), bool; rows that repeat a key of the month
-    month : the month that the rows have to lie in
+    month : the month that the rows have to lie in, where they have a time
 
     Returns
     -------
@@ -93,9 +98,10 @@ def split_rows(frame: pd.DataFrame, duplicated: np.ndarray, month: str) -> tuple
     typed, reasons = _parse(frame)
     for position in np.flatnonzero(duplicated).tolist():
         reasons.setdefault(position, []).append(f"key: {', '.join(schema.KEY)}: repeated")
-    outside = typed[schema.TIME].notna() & (typed[schema.TIME].dt.to_period("M") != pd.Period(month))
-    for position in np.flatnonzero(outside).tolist():
-        reasons.setdefault(position, []).append(f"{schema.TIME}: outside the month: {frame.at[position, schema.TIME]}")
+    if time := schema.TIME:
+        outside = typed[time].notna() & (typed[time].dt.to_period("M") != pd.Period(month))
+        for position in np.flatnonzero(outside).tolist():
+            reasons.setdefault(position, []).append(f"{time}: outside the month: {frame.at[position, time]}")
     parsed = typed.drop(index=list(reasons)) if reasons else typed
     for position, reason in _check_values(parsed):
         reasons.setdefault(position, []).append(reason)
@@ -208,6 +214,8 @@ def _check_categories(facts: MonthFacts, earlier: list[MonthFacts]) -> Check:
     unseen: dict[str, Any] = {}
     for name, values in facts.categories.items():
         known = {value for month in earlier for value in month.categories.get(name, [])}
+        if any(name not in month.categories for month in earlier):
+            continue  # there were too many
         if new := sorted(set(values) - known):
             unseen[name] = new
     detail = "; ".join(f"{name}: {', '.join(values[:10])}" for name, values in unseen.items())

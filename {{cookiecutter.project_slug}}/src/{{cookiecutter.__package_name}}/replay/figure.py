@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .. import task
 from ..monitoring_figures import BLUE, GREY, INK, ORANGE, RED, place_months, soften, to_label
 from .outcome import MonthOutcome
 
@@ -33,7 +34,7 @@ EVENTS: dict[str, tuple[str, str, Callable[[MonthOutcome], bool]]] = {
 
 
 def draw_year(outcomes: dict[str, list[MonthOutcome]]) -> Figure:
-    """Served log loss of every policy by month, above a time line of the first one.
+    """Served loss of every policy by month, above a time line of the first one.
 
     Parameters
     ----------
@@ -45,7 +46,12 @@ def draw_year(outcomes: dict[str, list[MonthOutcome]]) -> Figure:
     side_by_side = max(1, LEGEND_LENGTH // (8 + max(len(name) for name in outcomes)))
     height = 4 + LEGEND_INCHES * -(-len(outcomes) // side_by_side) + ROW_INCHES * len(rows)
     figure = Figure(figsize=(10.4, height), layout="constrained")
-    figure.suptitle("Log loss of the served predictions, nats a row; lower is better", x=0.01, ha="left", color=INK)
+    figure.suptitle(
+        f"{task.LOSS_NAME.capitalize()} of what was served, {task.LOSS_UNIT} a row; lower is better",
+        x=0.01,
+        ha="left",
+        color=INK,
+    )
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, ROW_INCHES * len(rows)])
     for axes in (upper, lower):
         soften(axes, 11)
@@ -61,7 +67,7 @@ def draw_year(outcomes: dict[str, list[MonthOutcome]]) -> Figure:
 
 def _draw_losses(axes: Axes, outcomes: dict[str, list[MonthOutcome]], months: list[str]) -> None:
     for at, (name, found) in enumerate(outcomes.items()):
-        losses = {each.month: each.log_loss for each in found}
+        losses = {each.month: each.loss for each in found}
         values = [np.nan if (loss := losses.get(month)) is None else loss for month in months]
         color, style = (BLUE, "-") if at == 0 else OTHERS[(at - 1) % len(OTHERS)]
         width, above = (3.2, 3) if at == 0 else (1.8, 2)

@@ -4,7 +4,7 @@ import time
 
 from rich.console import Console
 
-from .. import monitoring
+from .. import monitoring, task
 from ..config import Settings
 from ..errors import StackError
 from ..stack.airflow_api import DAGS, INGESTION_DAG, AirflowApi
@@ -64,7 +64,7 @@ def _is_done(settings: Settings, api: AirflowApi, month: str) -> bool:
 
 def print_month(console: Console, month: MonthOutcome, seconds: float | None = None) -> None:
     """One line for one month; the seconds are those since the beginning."""
-    loss = "nothing served yet" if month.log_loss is None else f"log loss {month.log_loss:.3f} by {month.served_by}"
+    loss = "nothing served yet" if month.loss is None else f"{task.LOSS_NAME} {month.loss:.3f} by {month.served_by}"
     asked = f"new model wanted: {month.asked}" if month.asked else ""
     passed = "" if seconds is None else f" {seconds:5.0f} s"
     console.print(f"[green]✓[/] [bold]{month.month}[/]{passed}", end="")

@@ -15,7 +15,7 @@ class MonthOutcome:
 
     Attributes
     ----------
-    rows, log_loss, skill : of the predictions that were served; None where none were, or no labels came
+    rows, loss, skill : of the predictions that were served; None where none were, or no labels came
     asked : why a new model was asked for; empty if none was
     outcome : what came of it: released, refused or failed
     incidents : what was unusual about the data
@@ -24,7 +24,7 @@ class MonthOutcome:
     month: str
     served_by: str | None
     rows: int
-    log_loss: float | None
+    loss: float | None
     skill: float | None
     alarms: list[str]
     asked: str
@@ -49,7 +49,7 @@ def read_outcomes(settings: Settings) -> list[MonthOutcome]:
                 month=record.month,
                 served_by=performance.model_version if performance else None,
                 rows=performance.labelled if performance else 0,
-                log_loss=figures.log_loss.value if figures else None,
+                loss=figures.loss.value if figures else None,
                 skill=figures.skill.value if figures else None,
                 alarms=record.alarms,
                 asked=record.reason if record.retrain else "",
@@ -72,17 +72,17 @@ def _tell(tracker: Tracker, record: Record, run: str | None, ledger: dict[str, s
 
 
 def mean_loss(outcomes: list[MonthOutcome], first: str, last: str) -> float:
-    """Served log loss of all rows of a span of months, in nats a row.
+    """Served loss of all rows of a span of months, a row.
 
     Raises
     ------
     ValueError
         If no predictions of that span are measured.
     """
-    counted = [each for each in outcomes if first <= each.month <= last and each.log_loss is not None]
+    counted = [each for each in outcomes if first <= each.month <= last and each.loss is not None]
     if not counted:
         raise ValueError(f"nothing was served and measured from {first} to {last}")
-    return sum(each.rows * (each.log_loss or 0.0) for each in counted) / sum(each.rows for each in counted)
+    return sum(each.rows * (each.loss or 0.0) for each in counted) / sum(each.rows for each in counted)
 
 
 def to_json(outcomes: dict[str, list[MonthOutcome]]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The page of a year that was lived through again: what each policy served, and what happened month by month."""
 
+from .. import task
 from ..pages import html_page, plain, to_png
 from ..reports import table
 from .figure import draw_year
@@ -45,7 +46,8 @@ def _compare(outcomes: Outcomes, span: tuple[str, str]) -> str:
         f", {_show(each)} {loss:.3f} ({loss - own:+.3f})" for each, loss in losses.items() if loss and each != name
     ]
     said = f"**{_show(name)} {own:.3f}**{''.join(others)}"
-    return f"Log loss of all rows served from {span[0]} to {span[1]}, in nats a row: {said}. Lower is better."
+    loss = f"{task.LOSS_NAME.capitalize()} of all rows served from {span[0]} to {span[1]}, in {task.LOSS_UNIT} a row"
+    return f"{loss}: {said}. Lower is better."
 
 
 def _show(policy: str) -> str:
@@ -61,7 +63,7 @@ def _policies_table(outcomes: Outcomes, span: tuple[str, str]) -> str:
         rows.append([
             _show(name),
             plain(describe(name)),
-            f"{sum(each.log_loss is not None for each in within)} of {len(within)}",
+            f"{sum(each.loss is not None for each in within)} of {len(within)}",
             _cell(loss),
             NONE if loss is None or own is None or name == first else f"{loss - own:+.3f}",
             sum(bool(each.asked) for each in months),
@@ -69,7 +71,7 @@ def _policies_table(outcomes: Outcomes, span: tuple[str, str]) -> str:
             sum(each.outcome.startswith("refused") for each in months),
             sum(len(each.alarms) for each in months),
         ])
-    header = ["policy", "meaning", "months measured", "served log loss", f"against {_show(first)}"]
+    header = ["policy", "meaning", "months measured", f"served {task.LOSS_NAME}", f"against {_show(first)}"]
     return table([*header, "asked for a model", "released", "refused", "alarms"], rows)
 
 
@@ -81,8 +83,8 @@ def _loss(months: list[MonthOutcome], span: tuple[str, str]) -> float | None:
 
 
 def _months_table(outcomes: Outcomes) -> str:
-    losses = {name: {each.month: each.log_loss for each in months} for name, months in outcomes.items()}
-    header = ["month", "served by", "rows", *(f"log loss, {_show(name)}" for name in outcomes)]
+    losses = {name: {each.month: each.loss for each in months} for name, months in outcomes.items()}
+    header = ["month", "served by", "rows", *(f"{task.LOSS_NAME}, {_show(name)}" for name in outcomes)]
     rows = [
         [
             each.month,

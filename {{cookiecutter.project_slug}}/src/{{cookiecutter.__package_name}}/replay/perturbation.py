@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from .. import schema, storage
+from .. import schema, storage, task
 from ..config import Settings
 from ..errors import ConfigError
 
@@ -20,7 +20,7 @@ class Perturbation:
     Attributes
     ----------
     kind : add the amount, multiply by it, set all to it, empty that share of the rows, shuffle that share among
-        themselves, or turn that share of labels into their contrary
+        themselves, or turn that share of labels into the next class
     """
 
     month: str
@@ -31,11 +31,11 @@ class Perturbation:
     def __post_init__(self) -> None:
         if self.column not in schema.DTYPES:
             raise ConfigError(f"column {self.column!r}: not in the contract, which has {', '.join(schema.DTYPES)}")
-        is_number = not schema.is_text(self.column) and self.column != schema.TIME
+        is_number = not schema.is_text(self.column) and not schema.is_time(self.column)
         if self.kind in {"shift", "scale", "constant"} and not is_number:
             raise ConfigError(f"column {self.column!r} holds no numbers: it can be emptied or shuffled")
-        if self.kind == "flip" and self.column != schema.TARGET:
-            raise ConfigError(f"only labels can be flipped, which are in column {schema.TARGET!r}")
+        if self.kind == "flip" and (self.column != schema.TARGET or task.IS_REGRESSION):
+            raise ConfigError(f"only labels of classes can be flipped; the target is {schema.TARGET!r}, {schema.TASK}")
         if self.kind in {"nulls", "shuffle", "flip"} and not 0 < self.amount <= 1:
             raise ConfigError(f"{self.kind} {self.amount}: a share of the rows is wanted, above 0 and at most 1")
         if self.kind == "nulls" and not schema.SCHEMA.columns[self.column].nullable:
@@ -58,7 +58,7 @@ def perturb(frame: pd.DataFrame, change: Perturbation, seed: int) -> pd.DataFram
     elif change.kind == "nulls":
         changed = values.mask(chosen)
     elif change.kind == "flip":
-        changed = values.mask(chosen, 1 - values)
+        changed = values.mask(chosen & values.notna(), _next_class(values))
     else:
         changed = values.copy()
         changed[chosen] = random.permutation(values[chosen].to_numpy())
@@ -66,6 +66,11 @@ def perturb(frame: pd.DataFrame, change: Perturbation, seed: int) -> pd.DataFram
     return frame.assign(**{change.column: changed.round() if dtype.startswith("int") else changed}).astype({
         change.column: values.dtype
     })
+
+
+def _next_class(labels: pd.Series) -> pd.Series:
+    codes = np.nan_to_num(task.code(labels))
+    return task.label((codes + 1) % len(schema.CLASSES)).set_axis(labels.index)
 
 
 def perturb_month(settings: Settings, change: Perturbation) -> None:

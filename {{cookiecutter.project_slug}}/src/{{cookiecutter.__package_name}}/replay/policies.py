@@ -14,6 +14,9 @@ NEVER = {
 OPEN_GATES = {
     "gates.min_roc_auc": "0",
     "gates.max_roc_auc": "1",
+    "gates.min_r2": "-1000",
+    "gates.max_r2": "1",
+    "gates.max_bias": "1000",
     "gates.max_calibration_error": "1",
     "gates.min_gain_over_baseline": "-1000",
     "gates.max_loss_over_champion": "1000",

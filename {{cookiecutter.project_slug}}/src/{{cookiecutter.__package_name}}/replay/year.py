@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from .. import task
 from ..config import Settings
 from ..errors import ConfigError
 from ..ingestion import last_complete_month, months_between
@@ -117,7 +118,9 @@ def _read(folder: Path, policy: Policy) -> list[MonthOutcome]:
 
 def print_comparison(console: Console, outcomes: dict[str, list[MonthOutcome]], span: tuple[str, str]) -> None:
     """A line for each policy: what was served, and how often a model was asked for, released and refused."""
-    table = Table("policy", "served log loss", "against configured", "asked", "released", "refused", "alarms", box=None)
+    table = Table(
+        "policy", f"served {task.LOSS_NAME}", "against configured", "asked", "released", "refused", "alarms", box=None
+    )
     own = mean_loss(next(iter(outcomes.values())), *span)
     for name, months in outcomes.items():
         loss = mean_loss(months, *span)
@@ -128,7 +131,9 @@ def print_comparison(console: Console, outcomes: dict[str, list[MonthOutcome]], 
             sum(len(each.alarms) for each in months),
         ]
         table.add_row(name, f"{loss:.4f}", f"{loss - own:+.4f}", *map(str, counts))
-    console.print(f"\nServed log loss of all rows, {span[0]} to {span[1]}, in nats; lower is better")
+    console.print(
+        f"\nServed {task.LOSS_NAME} of all rows, {span[0]} to {span[1]}, in {task.LOSS_UNIT}; lower is better"
+    )
     console.print(table)
 
 

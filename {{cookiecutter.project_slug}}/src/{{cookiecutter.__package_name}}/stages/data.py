@@ -28,7 +28,10 @@ def ingest(month: str | None = None, *, refresh: bool = False, labelled: bool = 
     settings = load_settings()
     schema.select_features(settings.training.features)  # fail now rather than after the download
     window_months, delay_months = settings.training.window_months, settings.labels.delay_months
-    months = ingestion.choose_months(settings.source, month, window_months, _today(), delay_months, to_train=labelled)
+    holdout_months = settings.training.holdout_months if schema.TIME else 0
+    months = ingestion.choose_months(
+        settings.source, month, window_months, _today(), delay_months, holdout_months, to_train=labelled
+    )
     present = {each: len(storage.find_partitions(settings.storage_uri, "raw", each)) for each in months}
     partitions = [ingest_month(settings, each, refresh) for each in months]
     dataset = storage.save_dataset(settings.storage_uri, partitions)

@@ -128,8 +128,8 @@ def evaluate(run_id: str) -> Facts:
         ]
         tracker.log_json(run_id, TypeAdapter(evaluation.Report).dump_python(report), EVALUATION_FILE)
         with suppress(ValueError):  # of one class only, about which the checks say more
-            daily = performance.tally([(frame, task.code(frame[schema.TARGET]), prediction)], baseline.scale)
-            tracker.log_json(run_id, asdict(daily), PERFORMANCE_FILE)
+            found = performance.tally([(frame, task.code(frame[schema.TARGET]), prediction)], baseline.scale)
+            tracker.log_json(run_id, asdict(found), PERFORMANCE_FILE)
         tracker.log_json(run_id, [asdict(check) for check in checks], VERDICT_FILE)
         tracker.log_json(run_id, warnings, WARNINGS_FILE)
         seed, few = settings.training.seed, settings.evaluation.min_slice_rows

@@ -1,8 +1,10 @@
 """Monitor: a new month against the champion's past, its predictions against the labels, and what follows from it."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
+import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter
 from sklearn.pipeline import Pipeline
@@ -16,7 +18,9 @@ from .. import (
     releases,
     retraining,
     schema,
+    scoring,
     storage,
+    task,
     training,
     validation,
 )
@@ -24,9 +28,10 @@ from ..config import Settings, load_settings
 from ..drift import Binning, Counted, Findings, Profile
 from ..errors import PipelineError
 from ..monitoring import MonthPerformance, Record
-from ..performance import DailyPerformance
+from ..performance import BlockPerformance
 from ..storage import Partition
-from ..tracking import PERFORMANCE_FILE, PROFILE_FILE, Tracker, Version
+from ..task import Baseline
+from ..tracking import PERFORMANCE_FILE, PROFILE_FILE, Tracker, Version, metric_name
 from ..validation import MonthFacts
 from .common import Facts, newest_clean, now, run_tags, stage
 from .scores import find_scores, score_batches
@@ -134,9 +139,9 @@ def _monitor(
             pipeline_run=pipeline_run,
             run_id=run_id,
         )
-        daily = {performance.month: days for performance, days in by_month if days}
+        blocks = {performance.month: found for performance, found in by_month if found}
         learned_from = champion.tags["months"] if champion else ""
-        page = monitoring_report.build_page(record, records, daily, found.counted, learned_from, settings.monitoring)
+        page = monitoring_report.build_page(record, records, blocks, found.counted, learned_from, settings.monitoring)
         _log(tracker, record, page)
     tracker.end_run(run_id, "FINISHED")
     # Last, so that whoever is killed on the way leaves nothing that another would take for the result.
@@ -179,26 +184,26 @@ def _describe(
 
 def _measure_performance(
     settings: Settings, tracker: Tracker, clean: Partition, served: Partition
-) -> tuple[MonthPerformance, DailyPerformance | None]:
-    """Figures of the month, and of each of its days as far as there are labels."""
-    tally = performance.PerformanceTally()
+) -> tuple[MonthPerformance, BlockPerformance | None]:
+    """Figures of the month, and of each of its blocks as far as there are labels."""
+    version = tracker.get_version(served.facts["model_version"])
+    tally = performance.PerformanceTally(_scale(tracker, version))
     for batch in join_labels(served, clean):
-        tally.add(*batch)
-    daily, figures, note = None, None, ""
+        tally.add(*batch, clean.month)
+    by_block, figures, note = None, None, ""
     try:
-        daily = tally.daily()
+        by_block = tally.by_block()
         if tally.rows < settings.labels.min_labelled_fraction * served.rows:
             note = f"only {tally.rows:,} of {served.rows:,} rows have a label"
         else:
-            version = tracker.get_version(served.facts["model_version"])
             then = tracker.find_json(version.run_id, PERFORMANCE_FILE, None)
-            at_release = TypeAdapter(DailyPerformance).validate_python(then) if then else None
-            figures = performance.measure(daily, at_release, settings.evaluation, settings.training.seed)
+            at_release = TypeAdapter(BlockPerformance).validate_python(then) if then else None
+            figures = performance.measure(by_block, at_release, settings.evaluation, settings.training.seed)
     except ValueError as error:
         note = str(error) if tally.rows else "no row has a label"
     found = MonthPerformance(
         month=clean.month,
-        model_version=served.facts["model_version"],
+        model_version=version.version,
         clean_sha256=clean.sha256,
         labelled=tally.rows,
         unlabelled=served.rows - tally.rows,
@@ -206,7 +211,13 @@ def _measure_performance(
         is_alarm=performance.is_alarm(figures, settings.monitoring.max_decay) if figures else None,
         note=note,
     )
-    return found, daily
+    return found, by_block
+
+
+def _scale(tracker: Tracker, version: Version) -> float:
+    """What the losses of a version were divided by when it was evaluated."""
+    baseline = tracker.tags(version.run_id).get("baseline")
+    return Baseline(**json.loads(baseline)).scale if baseline else 1.0
 
 
 def _measure_drift(settings: Settings, tracker: Tracker, champion: Version | None, clean: Partition) -> Findings:
@@ -232,31 +243,43 @@ def _find_reference(
     if kept := tracker.find_json(champion.run_id, PROFILE_FILE, None):
         return Binning(**kept["binning"]), Profile.from_json(kept["profile"])
     dataset = storage.load_dataset(champion.tags["dataset_uri"])
-    sample = drift.take_sample(_read_features(model, dataset.partitions), dataset.rows)
-    binning = drift.choose_binning(sample.assign(**{drift.PREDICTION: training.predict(model, sample)}))
+    frames = (frame for _, frame in _read_features(model, dataset.partitions))
+    sample = drift.take_sample(frames, dataset.rows)
+    features = sample[list(model.feature_names_in_)]
+    predicted = _to_prediction(training.predict(model, sample))
+    binning = drift.choose_binning(features.assign(**{drift.PREDICTION: predicted}))
     profile = drift.count(_read_columns(settings, champion, model, dataset.partitions), binning)
     tracker.log_json(champion.run_id, {"binning": asdict(binning), "profile": profile.to_json()}, PROFILE_FILE)
     return binning, profile
 
 
-def _read_features(model: Pipeline, months: list[Partition]) -> Iterator[pd.DataFrame]:
-    names = list(dict.fromkeys([schema.TIME, *model.feature_names_in_]))
+def _read_features(model: Pipeline, months: list[Partition]) -> Iterator[tuple[str, pd.DataFrame]]:
+    names = list(dict.fromkeys([*scoring.KEY, *filter(None, [schema.GROUP]), *model.feature_names_in_]))
     for month in months:
-        yield from storage.read_batches(month, names)
+        for frame in storage.read_batches(month, names):
+            yield month.month, frame
 
 
 def _read_columns(
     settings: Settings, champion: Version, model: Pipeline, months: list[Partition]
-) -> Iterator[pd.DataFrame]:
+) -> Iterator[tuple[str, pd.DataFrame]]:
     """The features of all rows, then the champion's predictions; those that it has made already are found."""
     yield from _read_features(model, months)
     for month in months:
         if scores := find_scores(settings, month, champion):
-            frames = storage.read_batches(scores, [schema.TIME, "probability"])
+            frames = storage.read_batches(scores)
         else:
             frames = score_batches(settings, month, champion, model)
         for frame in frames:
-            yield frame[[schema.TIME, "probability"]].rename(columns={"probability": drift.PREDICTION})
+            predicted = _to_prediction(task.from_columns(frame))
+            yield month.month, frame[scoring.KEY].assign(**{drift.PREDICTION: predicted})
+
+
+def _to_prediction(prediction: np.ndarray) -> pd.Series:
+    """A prediction as one column: its number, or the most likely of many classes."""
+    if task.IS_MULTICLASS:
+        return task.label(prediction.argmax(axis=1)).astype("str")
+    return pd.Series(prediction)
 
 
 def _check_health(settings: Settings, clean: Partition, constant: list[str]) -> list[str]:
@@ -272,12 +295,13 @@ def _check_health(settings: Settings, clean: Partition, constant: list[str]) -> 
 
 
 def _metrics(record: Record) -> dict[str, float]:
-    metrics = {f"drift_{each.column}": each.ratio for each in record.drift}
+    metrics = {f"drift_{metric_name(each.column)}": each.ratio for each in record.drift}
     metrics["drifted_columns"] = float(sum(each.drifted for each in record.drift))
     for each in record.performance:
         metrics |= {"labelled": float(each.labelled), "unlabelled": float(each.unlabelled)}
         if each.figures:
-            for name in ("log_loss", "skill", "gain", "decay"):
+            for name in ("loss", "skill", "gain", "decay"):
                 if estimate := getattr(each.figures, name):
+                    name = task.LOSS if name == "loss" else name
                     metrics |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
     return metrics

@@ -5,56 +5,53 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from .. import schema, scoring, storage
+from .. import schema, scoring, storage, task
 from ..performance import Batch
 from ..storage import Partition
 
-NO_LABEL = 2
-LABEL_BITS = np.uint64(3)
-
 
 def join_labels(served: Partition, clean: Partition) -> Iterator[Batch]:
-    """Time, label and probability of the served rows whose label is known, batch by batch."""
-    labels = _read_labels(clean)
-    for frame in storage.read_batches(served, [*scoring.KEY, "probability"]):
-        found = _look_up(labels, frame)
-        known = found != NO_LABEL
+    """Key, label and prediction of the served rows whose label is known, batch by batch."""
+    hashes, labels = _read_labels(clean)
+    for frame in storage.read_batches(served, [*scoring.KEY, *task.COLUMNS]):
+        found = _look_up(hashes, labels, frame)
+        known = ~np.isnan(found)
         if known.any():
-            yield frame.loc[known, schema.TIME], found[known], frame["probability"].to_numpy()[known]
+            yield frame[known], found[known], task.from_columns(frame[known])
 
 
-def _read_labels(clean: Partition) -> np.ndarray:
-    """Hashes of the keys, in order, with the label in the two lowest bits of each.
+def _read_labels(clean: Partition) -> tuple[np.ndarray, np.ndarray]:
+    """Hashes of the keys in order, and the coded label of each, which may be unknown; shape (n_rows,) each.
 
-    This is all of a month that is in memory at once: 8 bytes a row, however many columns the key has.
+    This is all of a month that is in memory at once: 16 bytes a row, however many columns the key has.
     """
-    labels, start = np.empty(clean.rows, "uint64"), 0
+    hashes, labels, start = np.empty(clean.rows, "uint64"), np.empty(clean.rows), 0
     for frame in storage.read_batches(clean, [*scoring.KEY, schema.TARGET]):
-        target = frame[schema.TARGET].fillna(NO_LABEL).to_numpy("uint64")
-        labels[start : start + len(frame)] = _hash(frame) | target
+        hashes[start : start + len(frame)] = _hash(frame)
+        labels[start : start + len(frame)] = task.code(frame[schema.TARGET])
         start += len(frame)
-    labels.sort()
-    return labels
+    order = np.argsort(hashes)
+    return hashes[order], labels[order]
 
 
-def _look_up(labels: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-    """The label of each row, shape (n_rows,); `NO_LABEL` where it is not known.
+def _look_up(hashes: np.ndarray, labels: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
+    """The label of each row, shape (n_rows,); NaN where it is not known.
 
     Parameters
     ----------
-    labels : as `_read_labels` gives them
+    hashes, labels : as `_read_labels` gives them
     frame : has the key
     """
-    if not len(labels):
-        return np.full(len(frame), NO_LABEL)
+    if not len(hashes):
+        return np.full(len(frame), np.nan)
     wanted = _hash(frame)
     # In order, they are found in a sixth of the time: what is looked at next is in the processor's cache.
     order = np.argsort(wanted)
-    found = np.empty_like(wanted)
-    found[order] = labels[np.minimum(np.searchsorted(labels, wanted[order]), len(labels) - 1)]
-    return np.where(found & ~LABEL_BITS == wanted, found & LABEL_BITS, NO_LABEL).astype("int64")
+    at = np.empty(len(wanted), "int64")
+    at[order] = np.minimum(np.searchsorted(hashes, wanted[order]), len(hashes) - 1)
+    return np.where(hashes[at] == wanted, labels[at], np.nan)
 
 
 def _hash(frame: pd.DataFrame) -> np.ndarray:
-    """A number for each key, shape (n_rows,), its two lowest bits free; 62 are enough to tell many millions apart."""
-    return pd.util.hash_pandas_object(frame[scoring.KEY], index=False).to_numpy() & ~LABEL_BITS
+    """A number for each key, shape (n_rows,), uint64; enough to tell many millions apart."""
+    return pd.util.hash_pandas_object(frame[scoring.KEY], index=False).to_numpy()

@@ -83,7 +83,7 @@ def _performance(served: list[MonthPerformance], is_drawn: bool) -> str:
         [
             each.month,
             each.model_version,
-            *([each.figures.log_loss, each.figures.skill, each.figures.decay] if each.figures else [None] * 3),
+            *([each.figures.loss, each.figures.skill, each.figures.decay] if each.figures else [None] * 3),
             Markdown("**decay**") if each.is_alarm else each.note,
             f"{each.labelled:,}",
             f"{each.unlabelled:,}",

@@ -61,13 +61,13 @@ def test_predictions_that_were_served_are_compared_with_their_labels() -> None:
     assert (july.month, july.model_version, july.labelled, july.unlabelled) == (JULY, "1", clean.rows, 0)
     assert july.figures is not None
     # The mean of the losses of all rows, worked out from the files themselves.
-    from {{ cookiecutter.__package_name }}.evaluation import row_losses
+    from {{ cookiecutter.__package_name }}.task import row_losses
 
     served = storage.find_partitions(load_settings().storage_uri, "scores", JULY)[0]
     scores, rows = storage.read_partition(served), storage.read_partition(clean)
     both = scores.merge(rows[[*scoring.KEY, "delayed"]], on=scoring.KEY)
     expected = row_losses(both["delayed"].to_numpy(), both["probability"].to_numpy()).mean()
-    assert july.figures.log_loss.value == pytest.approx(expected)
+    assert july.figures.loss.value == pytest.approx(expected)
     assert july.figures.decay is not None
     assert july.figures.decay.low < july.figures.decay.value < july.figures.decay.high
 
@@ -235,7 +235,7 @@ def test_record_and_figures_are_in_mlflow() -> None:
     metrics = tracker.metrics(last.run_id)
     figures = last.performance[0].figures
     assert figures is not None
-    assert metrics["log_loss"] == figures.log_loss.value
+    assert metrics["log_loss"] == figures.loss.value
     assert metrics["drift_temp"] == next(each.ratio for each in last.drift if each.column == "temp")
     assert tracker.find_run(last.pipeline_run) == last.run_id
     assert Tracker(settings).find_run(last.pipeline_run) is None  # training runs stand alone in their experiment
@@ -247,4 +247,4 @@ def test_page_of_the_month_is_in_mlflow_with_its_plots() -> None:
     page = mlflow.artifacts.load_text(f"runs:/{records()[-1].run_id}/report.html")
     assert "In 2013-07 monitoring found" in page
     assert "from those of 2013-05 to 2013-06, which version 1 learned from" in page
-    assert re.findall(r'alt="plot: ([^"]+)"', page)[:3] == ["days-2013-07", "months", "columns"]
+    assert re.findall(r'alt="plot: ([^"]+)"', page)[:3] == ["blocks-2013-07", "months", "columns"]

@@ -168,7 +168,7 @@ def test_rollback_to_a_model_that_predicts_otherwise_is_refused(project: Path, s
     tracker = tracking.Tracker(settings)
     run_id = tracker.get_version("1").run_id
     sample = tracker.load_json(run_id, releases.SAMPLE_FILE)
-    tracker.log_json(run_id, {**sample, "probability": sample["probability"][::-1]}, releases.SAMPLE_FILE)
+    tracker.log_json(run_id, {**sample, "prediction": sample["prediction"][::-1]}, releases.SAMPLE_FILE)
     with pytest.raises(ReleaseError, match="it predicts differently"):
         stages.rollback()
     assert champion(settings) == "2"

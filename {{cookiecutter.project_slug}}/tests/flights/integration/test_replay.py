@@ -25,7 +25,7 @@ def test_policies_are_lived_through_in_worlds_of_their_own(project: Path, monkey
     for months in outcomes.values():
         assert [each.month for each in months] == MONTHS
         assert months[1].outcome == "released version 1"
-        assert months[2].log_loss is not None
+        assert months[2].loss is not None
     assert outcomes["always"][2].outcome == "released version 2"  # a model each month
     assert outcomes["frozen"][2].asked == ""
     assert not (project / "shared-storage").exists()
@@ -36,7 +36,7 @@ def test_policies_are_lived_through_in_worlds_of_their_own(project: Path, monkey
     files = {file.name: file for file in year.write_pages(project / "var" / "year", outcomes, span)}
     assert files["year.png"].read_bytes().startswith(b"\x89PNG")
     assert "2013-05 to 2013-07, replayed" in files["year.html"].read_text()
-    assert json.loads(files["year.json"].read_text())["frozen"][2]["log_loss"] == outcomes["frozen"][2].log_loss
+    assert json.loads(files["year.json"].read_text())["frozen"][2]["loss"] == outcomes["frozen"][2].loss
 
 
 @pytest.mark.usefixtures("project")

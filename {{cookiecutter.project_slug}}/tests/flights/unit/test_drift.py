@@ -25,10 +25,14 @@ REFERENCE = pd.date_range("2013-01-01", "2013-03-31")
 MONTH = pd.date_range("2013-04-01", "2013-04-30")
 
 
+def count(frames: list[pd.DataFrame], binning: Binning) -> drift.Profile:
+    return drift.count([("2013-04", each) for each in frames], binning)
+
+
 def measured(month: pd.DataFrame, confidence: float = 0.99) -> dict[str, drift.ColumnDrift]:
     reference = frame(REFERENCE)
     binning = drift.choose_binning(reference)
-    found = drift.measure(drift.count([reference], binning), drift.count([month], binning), confidence)
+    found = drift.measure(count([reference], binning), count([month], binning), confidence)
     return {each.column: each for each in found}
 
 
@@ -49,9 +53,9 @@ def test_value_that_most_rows_have_is_told_from_larger_ones() -> None:
 def test_counts_do_not_depend_on_how_rows_are_batched() -> None:
     rows = frame(MONTH)
     binning = drift.choose_binning(rows)
-    whole = drift.count([rows], binning)
-    parts = drift.count([rows.iloc[:777], rows.iloc[777:]], binning)
-    assert whole.days == parts.days
+    whole = count([rows], binning)
+    parts = count([rows.iloc[:777], rows.iloc[777:]], binning)
+    assert whole.blocks == parts.blocks
     assert all(np.array_equal(whole.counts[name], parts.counts[name]) for name in binning.columns)
     assert whole.counts["temp"].sum(axis=1).tolist() == [DAY_ROWS] * 30
 
@@ -59,10 +63,10 @@ def test_counts_do_not_depend_on_how_rows_are_batched() -> None:
 def test_predictions_may_come_after_the_features_and_in_another_order() -> None:
     rows = frame(MONTH)
     binning = drift.choose_binning(rows)
-    together = drift.count([rows], binning)
+    together = count([rows], binning)
     predictions = rows[["scheduled_departure", "prediction"]].iloc[::-1]
-    apart = drift.count([rows.drop(columns="prediction"), predictions], binning)
-    assert apart.days == together.days
+    apart = count([rows.drop(columns="prediction"), predictions], binning)
+    assert apart.blocks == together.blocks
     assert all(np.array_equal(apart.counts[name], together.counts[name]) for name in binning.columns)
 
 
@@ -92,29 +96,29 @@ def test_predictions_alone_are_an_alarm_and_one_feature_is_none() -> None:
 def test_column_that_has_gone_constant_is_named() -> None:
     rows = frame(MONTH).assign(temp=60.0)
     binning = drift.choose_binning(frame(REFERENCE))
-    assert drift.count([rows.iloc[:10], rows.iloc[10:]], binning).constant == ["temp"]
+    assert count([rows.iloc[:10], rows.iloc[10:]], binning).constant == ["temp"]
 
 
 def test_reference_of_one_month_has_nothing_to_compare_within_itself() -> None:
     rows = frame(MONTH)
     binning = drift.choose_binning(rows)
-    counted = drift.count([rows], binning)
-    with pytest.raises(ValueError, match="30 days cannot be compared with a reference of 30 days"):
+    counted = count([rows], binning)
+    with pytest.raises(ValueError, match="30 days cannot be compared with a reference of 30"):
         drift.measure(counted, counted, 0.99)
 
 
 def test_month_without_rows_is_said_not_to_be_comparable() -> None:
     binning = drift.choose_binning(frame(REFERENCE))
-    reference, nothing = drift.count([frame(REFERENCE)], binning), drift.count([frame(MONTH).iloc[:0]], binning)
+    reference, nothing = count([frame(REFERENCE)], binning), count([frame(MONTH).iloc[:0]], binning)
     with pytest.raises(ValueError, match="0 days"):
         drift.measure(reference, nothing, 0.99)
 
 
 def test_profile_survives_json() -> None:
     binning = drift.choose_binning(frame(MONTH))
-    counted = drift.count([frame(MONTH)], binning)
+    counted = count([frame(MONTH)], binning)
     again = drift.Profile.from_json(counted.to_json())
-    assert (again.days, again.constant) == (counted.days, counted.constant)
+    assert (again.blocks, again.constant) == (counted.blocks, counted.constant)
     assert np.array_equal(again.counts["temp"], counted.counts["temp"])
 
 

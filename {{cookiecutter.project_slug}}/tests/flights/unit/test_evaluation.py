@@ -10,9 +10,9 @@ from {{ cookiecutter.__package_name }}.evaluation import (
     evaluate,
     find_warnings,
     judge,
-    row_losses,
 )
 from {{ cookiecutter.__package_name }}.intervals import Estimate
+from {{ cookiecutter.__package_name }}.task import Baseline, row_losses
 
 SETTINGS = Evaluation(bootstrap_resamples=100, min_slice_rows=20)
 
@@ -20,7 +20,7 @@ SETTINGS = Evaluation(bootstrap_resamples=100, min_slice_rows=20)
 def report_of(rows, probability, champion=None, count: int = 100) -> Report:
     """Of rows whose target alternates 0, 1, 0, 1, ..."""
     frame = rows(count, carrier=np.tile(["AA", "AA", "B6", "B6"], count // 4))
-    return evaluate(frame, np.resize(probability, count), 0.5, champion, SETTINGS, seed=0)
+    return evaluate(frame, np.resize(probability, count), Baseline([0.5]), champion, SETTINGS, seed=0)
 
 
 def names_of_failures(report: Report, **gates: float) -> list[str]:

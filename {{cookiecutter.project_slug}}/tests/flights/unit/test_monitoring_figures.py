@@ -7,7 +7,7 @@ from {{ cookiecutter.__package_name }}.drift import Binning, ColumnDrift, Counte
 from {{ cookiecutter.__package_name }}.intervals import Estimate
 from {{ cookiecutter.__package_name }}.monitoring import MonthPerformance
 from {{ cookiecutter.__package_name }}.monitoring_figures import (
-    draw_days,
+    draw_blocks,
     draw_distribution,
     draw_months,
     draw_ratios,
@@ -15,7 +15,7 @@ from {{ cookiecutter.__package_name }}.monitoring_figures import (
     to_label,
 )
 from {{ cookiecutter.__package_name }}.pages import to_png
-from {{ cookiecutter.__package_name }}.performance import DailyPerformance, Performance
+from {{ cookiecutter.__package_name }}.performance import BlockPerformance, Performance
 
 BINNING = Binning(edges={"temp": [20.0, 40.0]}, categories={"carrier": ["AA", "$\\frac{$"]})
 
@@ -30,10 +30,10 @@ COUNTED = Counted(BINNING, profile([2, 4, 2, 0], [5, 4, 1, 0]), profile([1, 0, 2
 def measured(month: str, version: str, loss: float, decay: float | None, *, is_alarm: bool = False) -> MonthPerformance:
     figures = Performance(
         rows=100,
-        days=30,
-        rate=0.25,
-        mean_probability=0.2,
-        log_loss=Estimate(loss, loss - 0.1, loss + 0.2),
+        blocks=30,
+        observed=0.25,
+        expected=0.2,
+        loss=Estimate(loss, loss - 0.1, loss + 0.2),
         skill=Estimate(-0.05, -0.1, 0.0),
         gain=Estimate(0.01, 0.0, 0.02),
         decay=None if decay is None else Estimate(decay, decay - 0.01, decay + 0.01),
@@ -50,8 +50,8 @@ def labels_of(figure: Figure) -> list[str]:
 
 
 def test_days_show_means_of_their_rows() -> None:
-    daily = DailyPerformance(["2013-05-02", "2013-05-04"], [10, 30], [2, 3], [1.0, 6.0], [5.0, 21.0], [0.1, 0.1])
-    upper, lower = draw_days("2013-05", daily).axes
+    found = BlockPerformance(["2013-05-02", "2013-05-04"], [10, 30], [2, 3], [1.0, 6.0], [5.0, 21.0], [0.1, 0.1], 0.5)
+    upper, lower = draw_blocks("2013-05", found).axes
     of_day, of_month = upper.lines
     assert of_day.get_xydata().tolist() == [[2, 0.5], [4, 0.7]]
     assert of_month.get_ydata()[0] == pytest.approx(26 / 40)
@@ -73,7 +73,7 @@ def test_months_keep_their_place_where_one_was_not_measured() -> None:
     assert alarmed.get_xydata().tolist() == [[3, 0.05]]
     assert [text.get_text() for text in upper.texts] == ["v1", "v2"]
     assert [text.get_position()[0] for text in upper.texts] == [0, 3]
-    share = next(line for line in upper.lines if line.get_label() == "observed share for every row")
+    share = next(line for line in upper.lines if line.get_label() == "best single prediction")
     assert share.get_ydata() == pytest.approx([0.55, 0.65])
     limit = next(line for line in lower.lines if line.get_linestyle() == ":")
     assert list(limit.get_ydata()) == [0.01, 0.01]

@@ -10,15 +10,15 @@ from {{ cookiecutter.__package_name }}.drift import Binning, ColumnDrift, Counte
 from {{ cookiecutter.__package_name }}.intervals import Estimate
 from {{ cookiecutter.__package_name }}.monitoring import MonthPerformance, Record
 from {{ cookiecutter.__package_name }}.monitoring_report import build_page
-from {{ cookiecutter.__package_name }}.performance import DailyPerformance, Performance
+from {{ cookiecutter.__package_name }}.performance import BlockPerformance, Performance
 
 LIMITS = Monitoring(drift_confidence=0.995, max_drifted_fraction=0.5, max_decay=0.01)
 FIGURES = Performance(
     rows=1200,
-    days=30,
-    rate=0.25,
-    mean_probability=0.2,
-    log_loss=Estimate(0.52, 0.48, 0.56),
+    blocks=30,
+    observed=0.25,
+    expected=0.2,
+    loss=Estimate(0.52, 0.48, 0.56),
     skill=Estimate(-0.05, -0.08, -0.02),
     gain=Estimate(0.04, 0.03, 0.06),
     decay=Estimate(0.03, 0.02, 0.04),
@@ -51,7 +51,7 @@ NOTHING_YET = replace(
     retrain=False,
     reason="no champion yet",
 )
-DAILY = DailyPerformance(["2013-04-01"], [1200], [300], [240.0], [624.0], [48.0])
+BY_BLOCK = BlockPerformance(["2013-04-01"], [1200], [300], [240.0], [624.0], [48.0], 0.56)
 COUNTS = {"temp": np.array([[1, 1, 0]]), "prediction": np.array([[1, 1, 0]]), "carrier": np.array([[1, 0, 1]])}
 PROFILE = Profile(["2013-05-01"], COUNTS, [])
 COUNTED = Counted(Binning({"temp": [50.0], "prediction": [0.5]}, {"carrier": ["AA"]}), PROFILE, PROFILE)
@@ -68,7 +68,7 @@ def text_of(html: str) -> str:
 
 
 def test_page_says_first_what_was_found_and_decided() -> None:
-    page = text_of(build_page(RECORD, [], {"2013-04": DAILY}, COUNTED, "2013-01 to 2013-03", LIMITS))
+    page = text_of(build_page(RECORD, [], {"2013-04": BY_BLOCK}, COUNTED, "2013-01 to 2013-03", LIMITS))
     said = "In 2013-05 monitoring found decay in 2013-04, and asks for a new model: decay in 2013-04."
     assert page.index(said) < page.index("Performance")
 
@@ -89,7 +89,7 @@ def test_page_says_first_what_was_found_and_decided() -> None:
     ],
 )
 def test_page_tells_each_measure_of_the_performance_and_what_it_is(name: str, value: str) -> None:
-    page = build_page(RECORD, [], {"2013-04": DAILY}, COUNTED, "2013-01 to 2013-03", LIMITS)
+    page = build_page(RECORD, [], {"2013-04": BY_BLOCK}, COUNTED, "2013-01 to 2013-03", LIMITS)
     row = next(row for row in table_rows(page) if row[0] == name)
     assert row[1] == value
     assert row[2]
@@ -126,9 +126,9 @@ def test_page_sets_each_column_against_its_threshold() -> None:
 
 
 def test_page_shows_the_month_its_history_and_the_most_drifted_columns() -> None:
-    page = build_page(RECORD, [], {"2013-04": DAILY}, COUNTED, "2013-01 to 2013-03", LIMITS)
+    page = build_page(RECORD, [], {"2013-04": BY_BLOCK}, COUNTED, "2013-01 to 2013-03", LIMITS)
     plots = re.findall(r'<img src="data:image/png;base64,[^"]+" alt="plot: ([^"]+)"', page)
-    assert plots == ["days-2013-04", "months", "columns", "column-1", "column-2", "column-3"]
+    assert plots == ["blocks-2013-04", "months", "columns", "column-1", "column-2", "column-3"]
 
 
 def test_page_shows_what_earlier_months_came_to_when_nothing_is_new() -> None:

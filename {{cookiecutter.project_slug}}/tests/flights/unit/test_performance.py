@@ -12,17 +12,17 @@ SETTINGS = Evaluation(bootstrap_resamples=200)
 
 def batch(rate: float, probability: float, days: int = 30, rows: int = 100) -> performance.Batch:
     """Days that are all alike: a share of positives, and one probability for every row."""
-    time = pd.Series(np.repeat(pd.date_range("2013-05-01", periods=days), rows))
+    frame = pd.DataFrame({"scheduled_departure": np.repeat(pd.date_range("2013-05-01", periods=days), rows)})
     positives = round(rate * rows)
-    return time, np.tile([1] * positives + [0] * (rows - positives), days), np.full(days * rows, probability)
+    return frame, np.tile([1] * positives + [0] * (rows - positives), days), np.full(days * rows, probability)
 
 
 def test_loss_gain_and_skill_of_a_forecast_that_is_too_high_throughout() -> None:
     """A quarter is positive and a half is said: ln 2 = 0.693 instead of 0.562, which recalibration would give."""
-    daily = performance.tally([batch(rate=0.25, probability=0.5)])
-    found = performance.measure(daily, None, SETTINGS, seed=1)
-    assert (found.rows, found.days, found.rate, found.mean_probability) == (3000, 30, 0.25, 0.5)
-    assert found.log_loss.value == pytest.approx(0.6931, abs=1e-4)
+    by_block = performance.tally([batch(rate=0.25, probability=0.5)])
+    found = performance.measure(by_block, None, SETTINGS, seed=1)
+    assert (found.rows, found.blocks, found.observed, found.expected) == (3000, 30, 0.25, 0.5)
+    assert found.loss.value == pytest.approx(0.6931, abs=1e-4)
     assert found.gain.value == pytest.approx(0.6931 - 0.5623, abs=2e-3)
     assert found.skill.value == pytest.approx(0.6931 - 0.5623, abs=1e-4)
     assert found.decay is None
@@ -30,8 +30,8 @@ def test_loss_gain_and_skill_of_a_forecast_that_is_too_high_throughout() -> None
 
 
 def test_forecast_that_fits_gains_nothing_and_has_not_decayed() -> None:
-    daily = performance.tally([batch(rate=0.25, probability=0.25)])
-    found = performance.measure(daily, daily, SETTINGS, seed=1)
+    by_block = performance.tally([batch(rate=0.25, probability=0.25)])
+    found = performance.measure(by_block, by_block, SETTINGS, seed=1)
     assert found.gain.value == pytest.approx(0, abs=1e-3)
     assert found.decay is not None
     assert found.decay.value == pytest.approx(0, abs=1e-6)
@@ -59,20 +59,23 @@ def test_one_bad_day_among_good_ones_is_no_decay() -> None:
 
 
 def test_figures_do_not_depend_on_how_rows_are_batched() -> None:
-    time, target, probability = batch(rate=0.25, probability=0.3)
+    frame, target, probability = batch(rate=0.25, probability=0.3)
     probability = np.linspace(0.05, 0.6, len(target))
-    whole = performance.tally([(time, target, probability)])
-    parts = performance.tally([(time[:50], target[:50], probability[:50]), (time[50:], target[50:], probability[50:])])
-    assert replace(parts, loss=[], gain=[], probability=[]) == replace(whole, loss=[], gain=[], probability=[])
+    whole = performance.tally([(frame, target, probability)])
+    parts = performance.tally([
+        (frame[:50], target[:50], probability[:50]),
+        (frame[50:], target[50:], probability[50:]),
+    ])
+    assert replace(parts, loss=[], gain=[], expected=[]) == replace(whole, loss=[], gain=[], expected=[])
     assert parts.loss == pytest.approx(whole.loss)
     assert parts.gain == pytest.approx(whole.gain)
 
 
 def test_predictions_that_are_certain_keep_the_figures_finite() -> None:
-    time, target, _ = batch(rate=0.5, probability=0.5)
-    found = performance.measure(performance.tally([(time, target, 1.0 - target)]), None, SETTINGS, seed=1)
-    assert np.isfinite([found.log_loss.value, found.gain.value]).all()
-    assert found.log_loss.value > 10
+    frame, target, _ = batch(rate=0.5, probability=0.5)
+    found = performance.measure(performance.tally([(frame, target, 1.0 - target)]), None, SETTINGS, seed=1)
+    assert np.isfinite([found.loss.value, found.gain.value]).all()
+    assert found.loss.value > 10
 
 
 def test_labels_of_one_class_cannot_be_recalibrated_to() -> None:

@@ -44,7 +44,7 @@ def test_rows_given_are_not_changed(rows: Rows) -> None:
     [
         ("tmp", "shift", 1, "column 'tmp': not in the contract, which has scheduled_departure, "),
         ("carrier", "scale", 2, "column 'carrier' holds no numbers"),
-        ("temp", "flip", 1, "only labels can be flipped, which are in column 'delayed'"),
+        ("temp", "flip", 1, "only labels of classes can be flipped; the target is 'delayed', binary"),
         ("temp", "nulls", 3, "nulls 3: a share of the rows is wanted"),
         ("carrier", "nulls", 0.5, "column 'carrier' may not be null by the contract"),
     ],

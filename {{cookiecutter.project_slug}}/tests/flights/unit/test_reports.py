@@ -19,11 +19,10 @@ from {{ cookiecutter.__package_name }}.validation import MonthFacts
 
 REPORT = Report(
     rows=10,
-    days=2,
-    rate=0.3,
-    base_rate=0.25,
+    blocks=2,
+    observed=0.3,
     metrics={"roc_auc": Estimate(0.7, 0.6, 0.8)},
-    baseline_log_loss=0.6,
+    baseline_loss=0.6,
     loss_over_baseline=Estimate(-0.1, -0.2, -0.05),
     loss_over_champion=None,
     slices=[SliceResult("carrier", "AA", 10, 0.3, 0.28, 0.5, None)],
@@ -51,7 +50,7 @@ def test_rows_without_a_label_are_told_where_there_are_any() -> None:
     facts = MonthFacts(rows=9, quarantined=1, reasons={}, null_fraction={}, categories={}, unlabelled=3)
     [line] = [each for each in validation_report({"2013-05": (facts, [])}).splitlines() if each.startswith("| 2013-05")]
     assert [cell.strip() for cell in line.strip("|").split("|")] == ["2013-05", "9", "1", "3", "0 of 0"]
-    lineage = Lineage("run", "name", [], ["2013-06"], "2013-07", 30, "feed", "c", "g", "sha", unlabelled=4)
+    lineage = Lineage("run", "name", [], ["2013-06"], "2013-07", "2013-06", 30, "feed", "c", "g", "sha", unlabelled=4)
     card = model_card("model", "7", replace(REPORT, unlabelled=2), [], lineage)
     assert "30 rows (4 without a label left out), months 2013-06" in card
     assert "Measured on 10 rows (2 without a label left out) of 2013-07" in card
@@ -63,19 +62,20 @@ def test_rows_without_a_label_are_told_where_there_are_any() -> None:
 )
 def test_model_card_says_what_is_known_of_the_model(said: str) -> None:
     months = ["2013-05", "2013-06", "2013-07"]
-    lineage = Lineage("run", "name", schema.FEATURES, months, "2013-07", 30, "feed", "c", "g", "sha")
+    trained_on = "2 months 2013-05 to 2013-06"
+    lineage = Lineage("run", "name", schema.FEATURES, months, "2013-07", trained_on, 30, "feed", "c", "g", "sha")
     assert said in model_card("model", "7", REPORT, [Check("roc_auc floor", True, "0.7")], lineage)
 
 
-def test_approval_request_sets_the_challenger_against_the_champion_and_the_base_rate() -> None:
+def test_approval_request_sets_the_challenger_against_the_champion_and_the_baseline() -> None:
     better = Estimate(-0.02, -0.03, -0.01)
     report = replace(REPORT, metrics={"log_loss": Estimate(0.5, 0.4, 0.6)}, loss_over_champion=better)
     text = approval_request(report, [], ["few rows"], "3", {"this run": "http://here", "the other": "run 7 at sqlite"})
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
     assert ["challenger: this model", "0.500 [0.400, 0.600]", ""] in lines
     assert ["champion: version 3", "0.520", "-0.020 [-0.030, -0.010]"] in lines
-    assert ["the base rate alone", "0.600", "-0.100 [-0.200, -0.050]"] in lines
-    assert ["slice", "rows", "observed", "predicted", "log loss", "minus the champion's"] in lines
+    assert ["the baseline", "0.600", "-0.100 [-0.200, -0.050]"] in lines
+    assert ["slice", "rows", "observed share", "predicted share", "log loss", "minus the champion's"] in lines
     assert ["- few rows"] in lines
     assert "[this run](http://here), the other: run 7 at sqlite." in text
 

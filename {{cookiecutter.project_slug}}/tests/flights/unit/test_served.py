@@ -20,7 +20,11 @@ def put(root: Path, layer: Layer, frame: pd.DataFrame) -> Partition:
 def joined(root: Path, served: pd.DataFrame, clean: pd.DataFrame) -> list[tuple[pd.Timestamp, int, float]]:
     """Time, label and probability of each row that has a label."""
     batches = list(join_labels(put(root, "scores", served), put(root, "clean", clean)))
-    return [row for batch in batches for row in zip(*batch, strict=True)]
+    return [
+        (time, label, prediction)
+        for frame, labels, predictions in batches
+        for time, label, prediction in zip(frame["scheduled_departure"], labels, predictions, strict=True)
+    ]
 
 
 def test_served_row_finds_the_label_of_its_key_wherever_that_stands(tmp_path: Path, rows: Rows) -> None:

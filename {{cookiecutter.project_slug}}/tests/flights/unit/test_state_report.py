@@ -72,10 +72,10 @@ RECORD = Record(
 )
 FIGURES = Performance(
     rows=90,
-    days=30,
-    rate=0.2,
-    mean_probability=0.25,
-    log_loss=Estimate(0.5, 0.4, 0.6),
+    blocks=30,
+    observed=0.2,
+    expected=0.25,
+    loss=Estimate(0.5, 0.4, 0.6),
     skill=Estimate(-0.02, -0.04, 0.01),
     gain=Estimate(0.03, 0.02, 0.04),
     decay=Estimate(0.02, 0.01, 0.03),

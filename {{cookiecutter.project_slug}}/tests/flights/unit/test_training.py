@@ -32,20 +32,27 @@ def test_features_are_categories_as_codes_then_times_in_parts_then_numbers() -> 
         "number": [2, 3],
         "text": ["b", "a"],
         "time": pd.to_datetime(["2013-05-06T06:30", "2013-05-12T23:59"]),  # a Monday and a Sunday
+        "date": pd.to_datetime(["2013-05-06T06:30", None]),
     })
-    features = Features(["text"], ["time"], ["number"]).fit(frame)
-    assert features.transform(frame).tolist() == [[1, 390, 0, 2], [0, 1439, 6, 3]]
-    assert features.get_feature_names_out().tolist() == ["text", "time_minute_of_day", "time_day_of_week", "number"]
+    features = Features(["text"], ["time"], ["date"], ["number"]).fit(frame)
+    np.testing.assert_array_equal(features.transform(frame), [[1, 390, 0, 15831, 2], [0, 1439, 6, np.nan, 3]])
+    assert features.get_feature_names_out().tolist() == [
+        "text",
+        "time_minute_of_day",
+        "time_day_of_week",
+        "date",
+        "number",
+    ]
 
 
 def test_missing_and_unseen_categories_are_nan() -> None:
-    features = Features(["text"], [], []).fit(pd.DataFrame({"text": ["a", None]}))
+    features = Features(["text"], [], [], []).fit(pd.DataFrame({"text": ["a", None]}))
     assert np.isnan(features.transform(pd.DataFrame({"text": ["z", None]}))).all()
 
 
 def test_rare_categories_share_the_last_code() -> None:
     common = [f"c{index:03}" for index in range(MAX_CATEGORIES)]
-    features = Features(["text"], [], []).fit(pd.DataFrame({"text": [*common, *common, "rare", "unusual"]}))
+    features = Features(["text"], [], [], []).fit(pd.DataFrame({"text": [*common, *common, "rare", "unusual"]}))
     codes = features.transform(pd.DataFrame({"text": ["c000", "c249", "rare", "unusual"]}))
     assert codes[:, 0].tolist() == [0, MAX_CATEGORIES - 1, MAX_CATEGORIES, MAX_CATEGORIES]
 

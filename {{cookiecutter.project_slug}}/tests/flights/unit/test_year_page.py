@@ -15,7 +15,7 @@ SPAN = ("2013-04", "2013-06")
 
 
 def served(month: str, loss: float, rows: int = 100, **fields: object) -> MonthOutcome:
-    return replace(NOTHING, month=month, served_by="1", rows=rows, log_loss=loss, **fields)
+    return replace(NOTHING, month=month, served_by="1", rows=rows, loss=loss, **fields)
 
 
 CONFIGURED = [
