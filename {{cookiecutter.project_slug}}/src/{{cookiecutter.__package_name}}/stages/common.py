@@ -62,7 +62,8 @@ def stage_tag(tags: dict[str, str], name: str, run_id: str) -> str:
 
 def span(dataset: Dataset) -> str:
     """The months of a dataset in words."""
-    return f"{len(dataset.months)} months {dataset.months[0]} to {dataset.months[-1]}"
+    months = dataset.months
+    return months[0] if len(months) == 1 else f"{len(months)} months {months[0]} to {months[-1]}"
 
 
 def under_this_contract(partitions: list[Partition]) -> list[Partition]:

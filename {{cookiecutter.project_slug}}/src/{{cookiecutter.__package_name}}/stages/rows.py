@@ -40,8 +40,8 @@ def read_rows(settings: Settings, dataset: Dataset, *, held_out: bool | None = N
         for frame in storage.read_batches(partition):
             rows = frame[schema.TARGET].notna().to_numpy()
             if held_out is not None and not schema.TIME:
-                rows &= split.is_held_out(frame, settings.training.holdout_fraction) == held_out
+                rows = rows & (split.is_held_out(frame, settings.training.holdout_fraction) == held_out)
             if 0 < max_rows < dataset.rows:
-                rows &= split.is_sampled(frame, max_rows / dataset.rows)
+                rows = rows & split.is_sampled(frame, max_rows / dataset.rows)
             frames.append(frame if rows.all() else frame[rows])
     return pd.concat(frames, ignore_index=True)
