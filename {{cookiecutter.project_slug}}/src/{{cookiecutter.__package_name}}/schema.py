@@ -114,8 +114,12 @@ def empty_frame() -> pd.DataFrame:
 
 
 def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON can hold them: times as text, missing values as None."""
-    return json.loads(frame.to_json(orient="records", date_format="iso", double_precision=15))
+    """Rows as JSON can hold them, with every digit: times as text, missing values as None."""
+    columns = {}
+    for name, column in frame.items():
+        values = column.dt.strftime("%Y-%m-%dT%H:%M:%S.%f") if column.dtype.kind == "M" else column
+        columns[name] = values.astype("object").where(column.notna(), None).tolist()
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def to_frame(records: list[dict[str, Any]], names: list[str] | None = None) -> pd.DataFrame:

@@ -1,3 +1,5 @@
+import json
+
 import pandas as pd
 import pytest
 
@@ -57,3 +59,9 @@ def test_value_that_does_not_parse_is_null() -> None:
 def test_empty_frame_has_every_dtype() -> None:
     frame = schema.empty_frame()
     assert frame.dtypes.astype("str").to_dict() == schema.DTYPES
+
+
+def test_rows_survive_json_to_the_last_digit(rows) -> None:
+    frame = rows(2, temp=[0.1 + 0.2, None], carrier=["AA", "B6"])
+    records = json.loads(json.dumps(schema.to_records(frame)))
+    pd.testing.assert_frame_equal(schema.to_frame(records), frame, check_exact=True)
