@@ -81,6 +81,27 @@ def is_for_comparison(project: Path, answers: dict[str, str]) -> bool:
     return "_commit" in answers and in_scratch and bool(re.fullmatch(r"tmp[a-z0-9_]{8}", project.parent.name))
 
 
+def adopt(project: Path, answers: dict[str, str]) -> None:
+    """Put the user's data in place of the flights; a project that cannot have them is not made."""
+    data_path = answers["data_path"]
+    if "://" not in data_path:
+        # From where the user stands, by the shell's own variable, or else from beside the project.
+        folders = [Path(os.environ.get("PWD", "/")), project.parent]
+        paths = [folder / Path(data_path).expanduser() for folder in folders]
+        data_path = str(next((path.resolve() for path in paths if path.is_file()), paths[0]))
+    print(f"Installing what it takes to read {data_path} ...", flush=True)
+    command = [f".venv/bin/{answers['project_slug']}", "adopt", data_path, "--target", answers["target"], "--yes"]
+    environment = {
+        name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+    }
+    for step in (["make", "--silent", "setup"], command):
+        try:
+            subprocess.run(step, cwd=project, env=environment, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"\nNo project was made: {shlex.join(step)} failed; see above.\n{error}", file=sys.stderr)
+            sys.exit(1)
+
+
 def next_steps(project: Path) -> str:
     """The commands to type now."""
     # The hook runs inside the project; only the shell's own variable tells where the user stands.
@@ -105,6 +126,8 @@ def main() -> None:
     print(f"\nThe project is in {project}.")
     if answers["git_init"]:
         print(first_commit(project, answers))
+    if answers["data_path"]:
+        adopt(project, answers)
     print(next_steps(project))
 
 

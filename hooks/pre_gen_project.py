@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import keyword
+import os
 import re
 import sys
 import unicodedata
@@ -31,6 +32,13 @@ RULES = {
         50,
     ),
     "description": Rule(ONE_LINE.format(200), "Predicts whether a flight will be late.", 200),
+    "data_path": Rule(
+        "empty, or a CSV or Parquet file that exists (.csv, .csv.gz, .parquet), relative to where you are, or a URI, "
+        "together with a target",
+        "customers.csv",
+        1000,
+    ),
+    "target": Rule("empty, or the name of a column of data_path", "churned", 200),
     "author_name": Rule(ONE_LINE.format(100), "Ada Lovelace", 100),
     "author_email": Rule("an address name@domain.tld, at most 254 characters", "ada@example.com", 254),
 }
@@ -120,14 +128,39 @@ def slug_problem(slug: str) -> str | None:
     return None
 
 
-def problem(question: str, answer: str) -> str | None:
+def data_problem(question: str, answers: dict[str, str]) -> str | None:
+    """Why the data to start from cannot be used, or None if they can; whether they fit is for `adopt` to say."""
+    data_path, target = answers["data_path"], answers["target"]
+    if question == "target":
+        return "there is a data_path and no target" if data_path and not target else None
+    if target and not data_path:
+        return "there is a target and no data_path"
+    if data_path and not data_path.lower().endswith((".csv", ".csv.gz", ".parquet")):
+        return "it is no CSV or Parquet file by its name"
+    # An update bakes once more to compare, and takes nothing from a file that may be gone.
+    if data_path and "://" not in data_path and "_commit" not in answers and not find_file(data_path):
+        return "there is no such file"
+    return None
+
+
+def find_file(data_path: str) -> Path | None:
+    """The file of a path that starts where the user stands, by the shell's own variable, or beside the project."""
+    folders = [Path(os.environ.get("PWD", "/")), Path.cwd().parent]
+    return next((path for folder in folders if (path := folder / Path(data_path).expanduser()).is_file()), None)
+
+
+def problem(question: str, answers: dict[str, str]) -> str | None:
     """Why an answer cannot be used, or None if it can."""
-    found = text_problem(answer, RULES[question].max_length)
-    if found is None and question == "project_slug":
+    answer, is_data = answers[question], question in {"data_path", "target"}
+    if (answer or not is_data) and (found := text_problem(answer, RULES[question].max_length)):
+        return found
+    if is_data:
+        return data_problem(question, answers)
+    if question == "project_slug":
         return slug_problem(answer)
-    if found is None and question == "author_email" and not EMAIL.fullmatch(answer):
+    if question == "author_email" and not EMAIL.fullmatch(answer):
         return "it is not an e-mail address"
-    return found
+    return None
 
 
 def was_evaluated(given: object) -> bool:
@@ -137,7 +170,7 @@ def was_evaluated(given: object) -> bool:
 
 def complaints(answers: dict[str, str], given: dict[str, object]) -> list[str]:
     """One paragraph for each answer that cannot be used."""
-    found = {question: problem(question, answers[question]) for question in RULES}
+    found = {question: problem(question, answers) for question in RULES}
     for question in RULES.keys() - {"project_slug"}:  # the slug's default is an expression
         if was_evaluated(given.get(question)):
             found[question] = f"it was given as {given[question]!r}, which is a template expression"

@@ -22,11 +22,17 @@ EXAMPLES = {
     "project_name": "Flight Delays",
     "project_slug": "flight-delays",
     "description": "Predicts whether a flight will be late.",
+    "data_path": "customers.csv",
+    "target": "churned",
     "author_name": "Ada Lovelace",
     "author_email": "ada@example.com",
 }
 
 REFUSED = [
+    ("data_path", "no-such.csv", "no such file"),
+    ("data_path", "customers.xlsx", "no CSV or Parquet file"),
+    ("data_path", "a\nb.csv", "line break"),
+    ("target", "x" * 201, "201 characters"),
     ("project_name", "", "empty"),
     ("project_name", "   ", "empty"),
     ("project_name", " Flights", "space"),
@@ -67,7 +73,7 @@ REFUSED = [
     ("author_name", "x" * 101, "101 characters"),
     ("author_email", "ada", "not an e-mail"),
     ("author_email", "ada@example", "not an e-mail"),
-    ("author_email", "ada@@example.com", "not an e-mail"),
+    ("author_email", "adaexample.com", "not an e-mail"),
     ("author_email", "ada@example..com", "not an e-mail"),
     ("author_email", "a..da@example.com", "not an e-mail"),
     ("author_email", "Ada <ada@example.com>", "not an e-mail"),
@@ -115,7 +121,7 @@ def test_a_bad_answer_is_named_with_what_is_allowed_and_an_example(
 
 
 def test_the_examples_that_a_refusal_gives_are_accepted(bake: Bake) -> None:
-    assert bake(**EXAMPLES).path.name == EXAMPLES["project_slug"]
+    assert bake(**EXAMPLES | {"data_path": "", "target": ""}).path.name == EXAMPLES["project_slug"]
 
 
 def test_all_bad_answers_are_reported_in_one_go(bake: Bake, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -224,8 +230,9 @@ def run_cookiecutter(
 
 
 def test_typed_answers_are_taken_as_they_are(template: Path, tmp_path: Path) -> None:
-    """Name, slug, description, author, e-mail, second license, third CI, no git."""
-    typed = ['A "quoted" \\ {name}', "typed", "Says [bold]so[/bold].", "Ada", "ada@example.com", "2", "3", "n"]
+    """Name, slug, description, no data, no target, author, e-mail, second license, third CI, no git."""
+    named = ['A "quoted" \\ {name}', "typed", "Says [bold]so[/bold].", "", "", "Ada", "ada@example.com"]
+    typed = [*named, "2", "3", "n"]
     done = run_cookiecutter(template, tmp_path, typed="\n".join(typed) + "\n")
     assert done.returncode == 0, done.stdout + done.stderr
     declared = tomllib.loads((tmp_path / "out" / "typed" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -234,8 +241,19 @@ def test_typed_answers_are_taken_as_they_are(template: Path, tmp_path: Path) -> 
     assert not (tmp_path / "out" / "typed" / ".git").exists()
 
 
+def test_target_and_data_need_each_other(template: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    for answer, message in (("target=b", "a target and no data_path"), (f"data_path={tmp_path}/mine.csv", "no target")):
+        folder = tmp_path / message
+        folder.mkdir()
+        done = run_cookiecutter(template, folder, "--no-input", answer)
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert not any((folder / "out").iterdir())
+
+
 def test_enter_takes_every_default(template: Path, tmp_path: Path) -> None:
-    done = run_cookiecutter(template, tmp_path, typed="\n" * 8)
+    done = run_cookiecutter(template, tmp_path, typed="\n" * 10)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "out" / "flight-delays" / ".git").is_dir()
 
@@ -243,7 +261,7 @@ def test_enter_takes_every_default(template: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["{{ 7 * 7 }}", "{% if true %}", "{# note #}", "{{"])
 def test_a_typed_template_mark_is_not_run_but_refused(text: str, template: Path, tmp_path: Path) -> None:
     """Cookiecutter leaves typed answers alone, but a later update of the project would replay and run them."""
-    done = run_cookiecutter(template, tmp_path, typed=f"\n\n{text}\n" + "\n" * 5)
+    done = run_cookiecutter(template, tmp_path, typed=f"\n\n{text}\n" + "\n" * 7)
     assert done.returncode == 1
     assert f"description: {text!r}" in done.stderr
     assert list((tmp_path / "out").iterdir()) == []

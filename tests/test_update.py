@@ -312,12 +312,12 @@ def test_uncommitted_work_is_refused(project: Path) -> None:
 def test_a_project_of_plain_cookiecutter_is_linked_by_the_same_answers(
     template: Path, origin: Path, tmp_path: Path
 ) -> None:
-    """Cruft asks the eight questions and the commit; right answers leave no difference."""
+    """Cruft asks the ten questions and the commit; right answers leave no difference."""
     home = {"HOME": str(tmp_path)}
     made = BakedProject(tmp_path, {}).run(tool("cookiecutter"), str(template), "--no-input", "--default-config", **home)
     assert made.returncode == 0, made.stderr
     project = tmp_path / "flight-delays"
-    linked = cruft(project, "link", str(origin), "--checkout", BEFORE, typed="\n" * 9)
+    linked = cruft(project, "link", str(origin), "--checkout", BEFORE, typed="\n" * 11)
     assert linked.returncode == 0, linked.stdout + linked.stderr
     assert git(project, "status", "--short") == "?? .cruft.json\n"
     assert cruft(project, "diff").stdout == ""
