@@ -71,10 +71,9 @@ def choose_months(
         raise SourceError(f"month {month}{why}: outside the source, which has {source.first_month} to {newest}")
     months = months_between(source.first_month, month)
     if to_train and len(months) < 1 + holdout_months:
-        held_out = (
-            f"with {months[0]} the {holdout_months} held out" if holdout_months > 1 else "the first of the source"
-        )
-        raise SourceError(f"month {month}{why}: {held_out}; there is no month before it to train on")
+        of_many = f"one of the first {holdout_months}, and [training] holdout_months holds out as many"
+        which = of_many if holdout_months > 1 else "the first of the source"
+        raise SourceError(f"month {month}{why}: {which}; there is no month before it to train on")
     wanted = window_months + holdout_months if to_train else window_months + 1 + delay_months
     return months[-wanted:] if window_months else months
 
