@@ -88,12 +88,6 @@ def is_time(name: str) -> bool:
     return DTYPES[name].startswith("datetime")
 
 
-def labelled(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose target is known; whatever learns or measures sees no others."""
-    known = frame[TARGET].notna()
-    return frame if known.all() else frame[known].reset_index(drop=True)
-
-
 def parse(name: str, values: pd.Series) -> pd.Series:
     """A column in its dtype, integers with gaps as floats; a value that does not parse is null."""
     dtype = DTYPES[name]

@@ -1,10 +1,12 @@
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.__package_name }} import schema
+from {{ cookiecutter.__package_name }} import contract, schema
 from {{ cookiecutter.__package_name }}.errors import ContractError
+from other_contract import run_under
 
 
 def test_no_outcome_is_a_feature() -> None:
@@ -39,13 +41,6 @@ def test_version_follows_the_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     assert schema.version() != before
 
 
-def test_labelled_rows_are_those_whose_target_is_known(rows) -> None:
-    frame = rows(3, delayed=[1.0, None, 0.0], arr_delay=None)
-    assert schema.labelled(frame)["delayed"].tolist() == [1.0, 0.0]
-    assert schema.labelled(frame).index.tolist() == [0, 1]
-    pd.testing.assert_frame_equal(schema.labelled(rows(3)), rows(3))
-
-
 def test_file_of_labels_has_key_and_outcomes() -> None:
     assert sorted(schema.LABEL_COLUMNS) == sorted([*schema.KEY, *schema.OUTCOMES])
 
@@ -65,3 +60,23 @@ def test_rows_survive_json_to_the_last_digit(rows) -> None:
     frame = rows(2, temp=[0.1 + 0.2, None], carrier=["AA", "B6"])
     records = json.loads(json.dumps(schema.to_records(frame)))
     pd.testing.assert_frame_equal(schema.to_frame(records), frame, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ("KEY = ['flight', 'arr_delay']", "KEY: 'arr_delay' is no column known beforehand"),
+        ("SLICES = ['carier']", "SLICES: no column 'carier'"),
+        ("CLASSES = [0, 1, 2]", "CLASSES: a binary target has two, not 3"),
+        ("TASK = 'regression'", r"CLASSES: a target that is a number has none; write \[\]"),
+        ("GROUP = 'carrier'", "GROUP is for data without a time column, and 'scheduled_departure' is one"),
+    ],
+)
+def test_contract_whose_parts_do_not_fit_is_refused(tmp_path: Path, declared: str, message: str) -> None:
+    own = Path(contract.__file__).read_text(encoding="utf-8").partition('"""\n\n')[2]
+    with pytest.raises(AssertionError, match=f"ContractError: contract.py: .*{message}"):
+        run_under(f"{own}\n{declared}\n", tmp_path, look_at_the_schema)
+
+
+def look_at_the_schema() -> None:
+    assert schema.TARGET == "delayed"

@@ -70,7 +70,7 @@ def test_classes_are_whole_numbers_though_the_target_may_be_null(learnable: pd.D
 
 def test_nothing_labelled_is_nothing_to_learn(learnable: pd.DataFrame) -> None:
     with pytest.raises(ContractError, match=r"'delayed': only \[\] in 0 rows"):
-        fit(schema.labelled(learnable.assign(delayed=np.nan)), Training(), SMALL)
+        fit(learnable.iloc[:0], Training(), SMALL)
 
 
 def test_model_sees_no_outcome(learnable: pd.DataFrame) -> None:
