@@ -90,7 +90,15 @@ def adopt(project: Path, answers: dict[str, str]) -> None:
         paths = [folder / Path(data_path).expanduser() for folder in folders]
         data_path = str(next((path.resolve() for path in paths if path.is_file()), paths[0]))
     print(f"Installing what it takes to read {data_path} ...", flush=True)
-    command = [f".venv/bin/{answers['project_slug']}", "adopt", data_path, "--target", answers["target"], "--yes"]
+    command = [
+        f".venv/bin/{answers['project_slug']}",
+        "adopt",
+        data_path,
+        "--target",
+        answers["target"],
+        "--yes",
+        "--force",
+    ]
     environment = {
         name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
     }

@@ -20,7 +20,15 @@ Bake = Callable[..., "BakedProject"]
 
 
 # Minutes each; of what is left to the end, one worker would be busy with while the other has nothing to do.
-LONGEST_FIRST = ["test_drill.py", "test_year.py", "test_run.py", "test_live.py", "test_stack.py", "test_pages.py"]
+LONGEST_FIRST = [
+    "test_drill.py",
+    "test_year.py",
+    "test_adopt.py",
+    "test_run.py",
+    "test_live.py",
+    "test_stack.py",
+    "test_pages.py",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,0 +1,151 @@
+"""Tables of other shapes than the flights', from a file to a model that answers, without an edit by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import random
+import urllib.error
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from conftest import Bake, BakedProject, git
+from live_project import fetch, stack
+
+pytestmark = pytest.mark.slow
+
+# scikit-learn's own data come with it, and are no part of this repository.
+DIGITS = """
+from sklearn.datasets import load_digits
+digits = load_digits(as_frame=True)
+names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+digits.frame.assign(target=[names[each] for each in digits.target]).to_parquet("{path}", index=False)
+"""
+
+
+def write_customers(path: Path) -> None:
+    """As a German office saves it: no time, decimal commas, umlauts, brackets, and a text to predict."""
+    chance = random.Random(1)  # noqa: S311 - rows, not secrets
+    with path.open("w", encoding="latin-1", newline="") as file:
+        writer = csv.writer(file, delimiter=";")
+        writer.writerow(["Kunden-Nr.", "Umsatz [EUR/Monat]", "class", "Tarif", "Größe", "gekündigt"])
+        for number in range(3000):
+            revenue, calls = chance.gauss(40, 12), chance.randrange(8)
+            tariff = chance.choice(["Grün", "Basis", "Komfort"])
+            leaves = chance.random() < 1 / (1 + math.exp(-(calls - 4 + (tariff == "Basis") - (revenue - 40) / 20)))
+            size = "" if chance.random() < 0.1 else f"{chance.uniform(1, 9):.2f}".replace(".", ",")
+            row = [f"K{number:05}", f"{revenue:.2f}".replace(".", ","), calls, tariff, size, "ja" if leaves else "nein"]
+            writer.writerow(row)
+
+
+def write_rentals(path: Path) -> None:
+    """Rows of fourteen months, with the day in a form of its own, and a number to predict."""
+    chance = random.Random(2)  # noqa: S311 - rows, not secrets
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["day", "station", "temperature", "holiday", "rentals"])
+        for number in range(425):
+            day = date(2024, 1, 1) + timedelta(days=number)
+            warmth = 12 - 11 * math.cos(2 * math.pi * number / 365) + chance.gauss(0, 3)
+            for station in ("Harbour", "Market", "Park (north)", "University"):
+                busy = {"Harbour": 40, "Market": 90, "Park (north)": 25, "University": 60}[station]
+                count = max(0, round(busy + 3 * warmth - 15 * (day.weekday() == 6) + chance.gauss(0, 8)))
+                writer.writerow([f"{day:%d.%m.%Y}", station, f"{warmth:.1f}", day.weekday() == 6, count])
+
+
+def succeed(project: BakedProject, *command: str) -> str:
+    """What a command prints that has to succeed."""
+    done = project.run(*command)
+    assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def champion(project: BakedProject) -> dict[str, object]:
+    """What the project says of its champion."""
+    found: dict[str, object] = json.loads(succeed(project, "make", "--silent", "status", "ARGS=--json"))["champion"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def customers(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
+    """A project that was generated from a file of one's own."""
+    file = tmp_path_factory.mktemp("data") / "kunden.csv"
+    write_customers(file)
+    return bake(project_name="Customer Churn", data_path=str(file), target="gekündigt")
+
+
+def test_project_of_ones_own_data_has_nothing_of_the_flights(customers: BakedProject) -> None:
+    assert not list(customers.path.glob("data/flights*"))
+    assert not (customers.path / "tests" / "flights").exists()
+    changed = git(customers.path, "status", "--short")
+    assert " M pipeline.toml" in changed
+    assert " M src/customer_churn/contract.py" in changed
+
+
+def test_project_of_ones_own_data_is_clean_and_green(customers: BakedProject) -> None:
+    succeed(customers, "make", "check")
+    assert " passed" in succeed(customers, "make", "test")
+
+
+def test_project_of_ones_own_data_serves_what_it_has_trained(customers: BakedProject) -> None:
+    succeed(customers, "make", "run")
+    assert champion(customers)["version"] == "1"
+    with stack(customers.path, dict(os.environ)) as live:
+        row = {"Umsatz [EUR/Monat]": 55.5, "class": 7, "Tarif": "Grün", "Größe": None}
+        [answer] = fetch(f"{live.api}/predict", row)["predictions"]
+        assert answer["decision"] == "ja"
+        assert 0.5 < answer["probability"] < 1
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            fetch(f"{live.api}/predict", {"class": "x"})
+        assert {each["field"] for each in json.load(refused.value)["errors"]} >= {"class", "Tarif"}
+
+
+def adopt(project: BakedProject, file: Path, *options: str) -> str:
+    """What `adopt` says of a file."""
+    return succeed(project, f".venv/bin/{project.path.name}", "adopt", str(file), *options, "--yes")
+
+
+def test_many_classes_in_parquet_without_time(project: BakedProject, tmp_path: Path) -> None:
+    file = tmp_path / "digits.parquet"
+    succeed(project, ".venv/bin/python", "-c", DIGITS.format(path=file))
+    told = adopt(project, file, "--target", "target")
+    assert "multiclass" in told
+    assert "at random" in told
+    succeed(project, "make", "run")
+    assert champion(project)["version"] == "1"
+    assert " passed" in succeed(project, "make", "test", "ARGS=tests/contract")
+    succeed(project, "make", "check")
+
+
+def test_numbers_over_fourteen_months_and_the_next_file(project: BakedProject, tmp_path: Path) -> None:
+    """In the same project, after another table: nothing of that is left, and the champion starts anew."""
+    file = tmp_path / "rentals.csv"
+    write_rentals(file)
+    told = adopt(project, file, "--target", "rentals", "--time", "day", "--key", "station")
+    assert "regression" in told
+    assert not list(project.path.glob("data/digits*"))
+    succeed(project, "make", "run")
+    assert str(champion(project)["held_out"]).endswith("2025-02")
+    assert " passed" in succeed(project, "make", "test", "ARGS=tests/contract")
+
+
+def test_table_that_says_nothing_of_the_target_is_refused_with_advice(project: BakedProject, tmp_path: Path) -> None:
+    chance = random.Random(3)  # noqa: S311 - rows, not secrets
+    lines = [f"{chance.random():.4f},{chance.choice('abc')},{chance.choice(['no', 'yes'])}" for _ in range(800)]
+    (tmp_path / "noise.csv").write_text("x,letter,outcome\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    adopt(project, tmp_path / "noise.csv", "--target", "outcome")
+    done = project.run("make", "run")
+    assert done.returncode != 0
+    assert "beats the baseline" in done.stdout
+    assert "the features say nothing of the target" in done.stdout
+    assert champion(project) is None
+
+
+def test_file_that_cannot_be_adopted_makes_no_project(bake: Bake, tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("a,b\n1,2\n3,4\n", encoding="utf-8")
+    with pytest.raises(Exception, match="Hook script failed"):
+        bake(tmp_path, project_name="Mine", data_path=str(tmp_path / "mine.csv"), target="c")
+    assert not (tmp_path / "mine").exists()
