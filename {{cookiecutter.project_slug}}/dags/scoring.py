@@ -11,8 +11,8 @@ from notifications import run_failed
 from shared import CLEAN, DEFAULT_ARGS, MODEL, PROJECT, SCORES, ChampionSettled, emit, month_param
 
 DOC = """
-Scores a clean month with the champion: a row of probability and decision for each row, in the layer `scores` of the
-storage, stamped with the model's version.
+Scores a clean month with the champion: for each row its key, what is predicted (probabilities and a decision, or a
+value) and the model's version, in the layer `scores` of the storage.
 
 A new clean month is scored, and a new champion scores the newest. Scores of the same rows by the same model are made
 once, whoever asks. While there is no champion, runs that an asset has started are skipped.

@@ -92,7 +92,7 @@ def print_run(console: Console, run: dict[str, Any]) -> None:
         f"{run['rows']:,} clean rows, {run['quarantined']:,} quarantined"
         + (f", {run['unlabelled']:,} without a label" if run["unlabelled"] else "")
     )
-    console.print(f"[bold]Held out[/]   {run['holdout_month']}, unseen in training")
+    console.print(f"[bold]Held out[/]   {run['held_out']}, unseen in training")
     console.print()
     console.print(_metrics_table(run["metrics"]))
     console.print()
@@ -139,7 +139,7 @@ def print_status(console: Console, status: dict[str, Any]) -> None:
         console.print("No champion yet; `make run` trains and releases the first.")
     else:
         console.print(f"[bold]Champion[/]   {status['model']} version {champion['version']}, since {champion['since']}")
-        console.print(f"[bold]Measured[/]   on {champion['holdout_month']}")
+        console.print(f"[bold]Measured[/]   on {champion['held_out']}")
         console.print(_metrics_table(champion["metrics"]))
     if partitions := status["partitions"]:
         rows = sum(each["rows"] for each in partitions)

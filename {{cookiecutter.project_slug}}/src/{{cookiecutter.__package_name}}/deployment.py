@@ -34,14 +34,16 @@ def check_same_predictions(expected: np.ndarray, served: np.ndarray, version: st
 
     Parameters
     ----------
-    expected, served : shape (n_rows,), probabilities
+    expected, served : of the same rows, as `task` describes predictions
 
     Raises
     ------
     ReleaseError
-        If any row differs by more than `PREDICTION_TOLERANCE`.
+        If any row differs by more than `PREDICTION_TOLERANCE`, of a value above 1 by more than this fraction of it.
     """
-    difference = float(np.max(np.abs(expected - served)))
+    difference = np.inf  # where one predicts for other classes than the other
+    if expected.shape == served.shape:
+        difference = float(np.max(np.abs(expected - served) / np.maximum(1, np.abs(expected))))
     if not difference <= PREDICTION_TOLERANCE:
         raise ReleaseError(
             f"version {version}: loaded from the registry it predicts differently, by up to {difference:.3g} "

@@ -5,12 +5,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from . import schema, training
+from . import schema, task, training
 
 KEY = schema.IDENTITY
 CHUNK_ROWS = 50_000  # predicted at once: larger chunks leave the processor's caches, and cost memory
@@ -22,12 +21,14 @@ def columns(model: Pipeline) -> list[str]:
 
 
 def score(frame: pd.DataFrame, model: Pipeline, version: str, threshold: float) -> pd.DataFrame:
-    """One row per row of `frame`, in its order: key, probability, decision and the model's version.
+    """One row per row of `frame`, in its order: key, `task.COLUMNS`, decision and the model's version.
+
+    The decision is a class; where the target is a number there is no such column.
 
     Parameters
     ----------
     frame : keys and features
-    threshold : the decision is 1 where the probability is at least this
+    threshold : probability from which the decision is the second of two classes
 
     Raises
     ------
@@ -35,9 +36,11 @@ def score(frame: pd.DataFrame, model: Pipeline, version: str, threshold: float) 
         If a column is missing that the model was trained with.
     """
     # scikit-learn refuses to predict no rows.
-    probability = training.predict(model, frame) if len(frame) else np.empty(0)
-    decision = (probability >= threshold).astype("int64")
-    return frame[KEY].assign(probability=probability, decision=decision, model_version=version)
+    nothing = pd.DataFrame(columns=task.COLUMNS)
+    prediction = training.predict(model, frame) if len(frame) else task.from_columns(nothing)
+    decision = task.decide(prediction, threshold)
+    decided = {} if decision is None else {"decision": decision.array}
+    return frame[KEY].assign(**task.to_columns(prediction), **decided, model_version=version)
 
 
 def score_batches(

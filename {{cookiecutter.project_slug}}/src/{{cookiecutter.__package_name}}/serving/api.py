@@ -39,7 +39,17 @@ from .batching import MicroBatcher
 from .champion import ChampionFollower, Served
 from .metrics import ApiMetrics
 from .page import StatePage, add_page
-from .payload import Answer, Problem, Refusal, RequestReader, Row, Rows, check_categories
+from .payload import (
+    ROW,
+    Answer,
+    Problem,
+    Refusal,
+    RequestReader,
+    Rows,
+    check_categories,
+    decide,
+    to_predictions,
+)
 from .prediction_log import Answered, PredictionLog
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -80,6 +90,7 @@ class ModelInfo(BaseModel):
     run_id: str
     metrics: dict[str, float]
     holdout_month: str
+    held_out: str
     since: str
     source: Literal["registry", "cache"]
     refused: RefusedModel | None
@@ -139,16 +150,14 @@ class Api:
         served = self.served
         if self.settings.serving.unseen_categories == "refuse":
             check_categories(rows, served.categories, is_many)
-        probability = await self.batcher.predict(served.model, rows)
-        decision = (probability >= self.settings.serving.decision_threshold).astype("int64")
+        prediction = await self.batcher.predict(served.model, rows)
+        decisions = decide(prediction, self.settings.serving.decision_threshold)
         self.metrics.rows.inc(len(rows))
         request_id = request.scope["request_id"]
         if self.settings.serving.log_predictions:
             now = datetime.now(UTC)
-            self.log.append(Answered(request_id, now, served.version, rows, probability, decision))
-        predictions = [
-            {"probability": p, "decision": d} for p, d in zip(probability.tolist(), decision.tolist(), strict=True)
-        ]
+            self.log.append(Answered(request_id, now, served.version, rows, prediction, decisions))
+        predictions = to_predictions(prediction, decisions)
         answer = {"request_id": request_id, "model_version": served.version, "predictions": predictions}
         return json.dumps(answer, separators=(",", ":")).encode()
 
@@ -161,6 +170,7 @@ class Api:
             run_id=served.run_id,
             metrics=served.metrics,
             holdout_month=served.holdout_month,
+            held_out=served.held_out,
             since=served.since,
             source=served.source,
             refused=RefusedModel(version=refused[0], reason=refused[1]) if refused else None,
@@ -206,7 +216,7 @@ def _add_routes(app: FastAPI, api: Api) -> None:
 
     @app.get(
         "/model",
-        summary="Which model answers, how good it was on its held-out month, and since when it answers here",
+        summary="Which model answers, how good it was on what was held out, and since when it answers here",
         responses=NO_MODEL,
     )
     async def model() -> ModelInfo:
@@ -233,7 +243,7 @@ def _describe_rows(app: FastAPI, reader: RequestReader) -> None:
                 title=app.title, version=schema.version(), description=app.description, routes=app.routes
             )
             # FastAPI drops a null wherever it stands, and so made an example that lacks columns.
-            described["components"]["schemas"]["Row"] = Row.model_json_schema()
+            described["components"]["schemas"]["Row"] = ROW.json_schema()
             described["paths"]["/predict"]["post"]["requestBody"] = {
                 "required": True,
                 "content": {"application/json": body},
@@ -244,7 +254,7 @@ def _describe_rows(app: FastAPI, reader: RequestReader) -> None:
 
 
 def predict_rows(model: Pipeline, rows: Rows) -> np.ndarray:
-    """Probabilities of rows that were read from JSON; shape (n_rows,)."""
+    """Predictions of rows that were read from JSON, as `task` describes them."""
     return training.predict(model, schema.to_frame(rows, list(model.feature_names_in_)))
 
 

@@ -23,7 +23,7 @@ PATIENCE_S = 0.001
 class _Waiting:
     model: Any
     rows: Rows
-    probability: asyncio.Future[np.ndarray]
+    prediction: asyncio.Future[np.ndarray]
 
 
 class MicroBatcher:
@@ -34,7 +34,7 @@ class MicroBatcher:
 
     Parameters
     ----------
-    predict : from a model and rows to probabilities; shape (n_rows,)
+    predict : from a model and rows to predictions; shape (n_rows,) or (n_rows, n_classes)
     worker : for requests of more than `BATCH_ROWS` rows
     observe : is told the rows of each batch
     """
@@ -48,7 +48,7 @@ class MicroBatcher:
         self._last_requests = 1
 
     async def predict(self, model: Any, rows: Rows) -> np.ndarray:
-        """Probabilities of the rows by exactly this model; shape (n_rows,)."""
+        """Predictions of the rows by exactly this model, as `predict` makes them."""
         loop = asyncio.get_running_loop()
         if len(rows) > BATCH_ROWS:
             self._observe(len(rows))
@@ -60,7 +60,7 @@ class MicroBatcher:
         if len(self._waiting) == self._last_requests:
             self._timer.cancel()
             self._timer = loop.call_soon(self._predict_waiting)
-        return await waiting.probability
+        return await waiting.prediction
 
     def _predict_waiting(self) -> None:
         batch = [self._waiting.popleft()]
@@ -78,7 +78,7 @@ class MicroBatcher:
     def _answer(self, batch: list[_Waiting]) -> None:
         rows = [row for each in batch for row in each.rows]
         try:
-            probability = self._predict(batch[0].model, rows)
+            prediction = self._predict(batch[0].model, rows)
         except Exception as error:
             if len(batch) == 1:
                 _set_exception(batch[0], error)
@@ -89,11 +89,11 @@ class MicroBatcher:
         self._observe(len(rows))
         start = 0
         for each in batch:
-            if not each.probability.done():
-                each.probability.set_result(probability[start : start + len(each.rows)])
+            if not each.prediction.done():
+                each.prediction.set_result(prediction[start : start + len(each.rows)])
             start += len(each.rows)
 
 
 def _set_exception(waiting: _Waiting, error: Exception) -> None:
-    if not waiting.probability.done():
-        waiting.probability.set_exception(error)
+    if not waiting.prediction.done():
+        waiting.prediction.set_exception(error)

@@ -38,6 +38,7 @@ class Served:
     categories: dict[str, frozenset[str]]
     metrics: dict[str, float]
     holdout_month: str
+    held_out: str
     since: str
     source: Literal["registry", "cache"]
 
@@ -120,6 +121,7 @@ class ChampionFollower:
             "run_id": version.run_id,
             "metrics": tracker.metrics(version.run_id),
             "holdout_month": version.tags.get("holdout_month", ""),
+            "held_out": version.tags.get("held_out", ""),
             "sample": sample,
         }
         with tempfile.TemporaryDirectory(prefix="champion-") as folder:
@@ -166,6 +168,7 @@ def _try_out(file: Path, facts: dict[str, Any], source: Literal["registry", "cac
         categories=training.known_categories(model),
         metrics=facts["metrics"],
         holdout_month=facts["holdout_month"],
+        held_out=facts["held_out"],
         since=datetime.now(UTC).isoformat(timespec="seconds"),
         source=source,
     )

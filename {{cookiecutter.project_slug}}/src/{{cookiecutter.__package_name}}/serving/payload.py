@@ -1,8 +1,9 @@
 """What the API takes and answers, in JSON: made from the contract, so that it cannot say otherwise."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from pydantic import (
@@ -16,13 +17,16 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
     create_model,
+    with_config,
 )
+from typing_extensions import TypedDict
 
-from .. import schema
+from .. import schema, task
 
 Rows = list[dict[str, Any]]
 
 MAX_ERRORS = 100
+MAX_NAMED = 250  # known categories in a message
 
 
 def _without_fraction(value: Any) -> Any:
@@ -54,11 +58,36 @@ class Problem(BaseModel):
     errors: list[FieldError]
 
 
-class Prediction(BaseModel):
+def _prediction_model() -> type[BaseModel]:
     """The answer for one row."""
+    decision: Any = Annotated[Any, WithJsonSchema({"enum": schema.CLASSES})]
+    fields: dict[str, Any]
+    if task.IS_REGRESSION:
+        fields = {"prediction": (float, ...)}
+    elif task.IS_BINARY:
+        first, second = schema.CLASSES
+        told = f"{second} from the decision threshold on, else {first}"
+        fields = {
+            "probability": (float, Field(ge=0, le=1, description=f"of {second}")),
+            "decision": (decision, Field(description=told)),
+        }
+    else:
+        by_class = {
+            "type": "object",
+            "properties": {name: {"type": "number", "minimum": 0, "maximum": 1} for name in CLASS_NAMES},
+            "required": CLASS_NAMES,
+            "additionalProperties": False,
+        }
+        fields = {
+            "decision": (decision, Field(description="the most likely class")),
+            "probabilities": (Annotated[dict[str, float], WithJsonSchema(by_class)], ...),
+        }
+    config = ConfigDict(extra="forbid")  # for the specification, which says so of nothing but these fields
+    return create_model("Prediction", __config__=config, __doc__="The answer for one row.", **fields)
 
-    probability: float = Field(ge=0, le=1, description=f"of {schema.CLASSES[1]}")
-    decision: Literal[0, 1] = Field(description="1 from the decision threshold on")
+
+CLASS_NAMES = [str(each) for each in schema.CLASSES]
+Prediction = _prediction_model()
 
 
 class Answer(BaseModel):
@@ -66,7 +95,31 @@ class Answer(BaseModel):
 
     request_id: str
     model_version: str
-    predictions: list[Prediction]
+    predictions: list[Prediction]  # type: ignore[valid-type]
+
+
+# In plain Python: `task.decide` makes a column of pandas, which takes a hundred times as long for a single row.
+def decide(prediction: np.ndarray, threshold: float) -> list[Any]:
+    """The class of each row, as `task.decide` has it; none where the target is a number."""
+    if task.IS_REGRESSION:
+        return []
+    if task.IS_BINARY:
+        first, second = schema.CLASSES
+        return [second if probability >= threshold else first for probability in prediction.tolist()]
+    return [schema.CLASSES[number] for number in prediction.argmax(axis=1).tolist()]
+
+
+def to_predictions(prediction: np.ndarray, decisions: list[Any]) -> list[dict[str, Any]]:
+    """A `Prediction` for each row."""
+    values = prediction.tolist()
+    if task.IS_REGRESSION:
+        return [{"prediction": value} for value in values]
+    if task.IS_BINARY:
+        return [{"probability": p, "decision": d} for p, d in zip(values, decisions, strict=True)]
+    return [
+        {"decision": decision, "probabilities": dict(zip(CLASS_NAMES, row, strict=True))}
+        for decision, row in zip(decisions, values, strict=True)
+    ]
 
 
 class Refusal(Exception):
@@ -78,22 +131,19 @@ class Refusal(Exception):
         self.errors = errors
 
 
-def _row_model() -> type[BaseModel]:
+def _row_type() -> Any:
     """One row: features are required; the rest of the key may be given, so that outcomes can be joined later."""
-    fields: dict[str, Any] = {}
-    for name in schema.columns("time", "key", "feature"):
-        if name in schema.FEATURES:
-            fields[name] = (_type_of(name), ...)
-        else:
-            fields[name] = (_type_of(name), Field(default_factory=lambda: None))
-    return create_model(
-        "Row",
-        __config__=ConfigDict(
-            strict=True, extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [schema.EXAMPLE]}
-        ),
-        __doc__="One scheduled event, as the contract describes it.",
-        **fields,
+    fields = {name: _type_of(name) for name in schema.columns("time", "key", "feature")}
+    for name in fields:
+        if name not in schema.FEATURES:
+            fields[name] = Annotated[fields[name], Field(default_factory=lambda: None)]
+    # Unlike a model, which has names of its own, it takes whatever name a column has.
+    row = TypedDict("Row", fields)  # type: ignore[misc]
+    row.__doc__ = "One row, as the contract describes it; what is known only afterwards is left out."
+    config = ConfigDict(
+        strict=True, extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [schema.EXAMPLE]}
     )
+    return with_config(config)(row)
 
 
 def _type_of(name: str) -> Any:
@@ -131,30 +181,33 @@ def _constraints(check: pa.Check, dtype: str) -> list[Any]:
             pattern = found["pattern"].removeprefix("^")
             return [Field(pattern=f"^{pattern}" if "|" not in pattern else f"^(?:{pattern})")]
         case "isin":
-            check_value = AfterValidator(lambda value: _pass_check(check, value, dtype))
-            return [Field(json_schema_extra={"enum": list(found["allowed_values"])}), check_value]
+            allowed = frozenset(found["allowed_values"])
+            be_allowed = AfterValidator(lambda value: _keep(value, check, value in allowed))
+            return [Field(json_schema_extra={"enum": list(found["allowed_values"])}), be_allowed]
         case _:
-            return [AfterValidator(lambda value: _pass_check(check, value, dtype))]
+            return [AfterValidator(lambda value: _keep(value, check, _passes(value, check, dtype)))]
 
 
-def _pass_check(check: pa.Check, value: Any, dtype: str) -> Any:
-    if not check(pd.Series([value], dtype=dtype)).check_passed:
+def _passes(value: Any, check: pa.Check, dtype: str) -> bool:
+    return bool(check(pd.Series([value], dtype=dtype)).check_passed)
+
+
+def _keep(value: Any, check: pa.Check, passed: bool) -> Any:
+    if not passed:
         raise ValueError(f"breaks the contract: {check.error or check.name}")
     return value
 
 
-Row = _row_model()
-_ONE: TypeAdapter[BaseModel] = TypeAdapter(Row)
+_Row = _row_type()
+ROW: TypeAdapter[dict[str, Any]] = TypeAdapter(_Row)
 
 
 class RequestReader:
     """Reads the rows of a request's body, of at most `max_rows`."""
 
     def __init__(self, max_rows: int) -> None:
-        rows: Any = list[Row]  # type: ignore[valid-type]
-        self._many: TypeAdapter[list[BaseModel]] = TypeAdapter(
-            Annotated[rows, Field(min_length=1, max_length=max_rows)]
-        )
+        rows: Any = list[_Row]  # type: ignore[valid-type]
+        self._many: TypeAdapter[Rows] = TypeAdapter(Annotated[rows, Field(min_length=1, max_length=max_rows)])
 
     def json_schema(self, reference: str) -> dict[str, Any]:
         """Schema of one row or many, in which rows are at `reference`."""
@@ -171,8 +224,8 @@ class RequestReader:
         """
         try:
             if body.lstrip()[:1] == b"[":
-                return [vars(row) for row in self._many.validate_json(body)], True
-            return [vars(_ONE.validate_json(body))], False
+                return self._many.validate_json(body), True
+            return [ROW.validate_json(body)], False
         except ValidationError as error:
             raise _refusal(error) from None
 
@@ -198,6 +251,11 @@ def _field_name(location: tuple[int | str, ...]) -> str:
     return ".".join(parts)
 
 
+def _name_some(values: frozenset[str]) -> str:
+    named = ", ".join(sorted(values)[:MAX_NAMED])
+    return named if len(values) <= MAX_NAMED else f"{named} and {len(values) - MAX_NAMED:,} more"
+
+
 def check_categories(rows: Rows, known: Mapping[str, frozenset[str]], is_many: bool) -> None:
     """Refuse what the model has never seen.
 
@@ -211,6 +269,6 @@ def check_categories(rows: Rows, known: Mapping[str, frozenset[str]], is_many: b
         unseen = [(at, row[name]) for at, row in enumerate(rows) if row[name] is not None and row[name] not in values]
         for at, value in unseen[:MAX_ERRORS]:
             field = f"[{at}].{name}" if is_many else name
-            errors.append((field, f"{value!r} is unknown to the model, which knows {', '.join(sorted(values))}"))
+            errors.append((field, f"{value!r} is unknown to the model, which knows {_name_some(values)}"))
     if errors:
         raise Refusal(422, *errors[:MAX_ERRORS])

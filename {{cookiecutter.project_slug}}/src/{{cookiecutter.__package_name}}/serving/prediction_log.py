@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from .. import schema, storage
+from .. import schema, storage, task
 from .metrics import ApiMetrics
 
 logger = logging.getLogger(__name__)
@@ -33,14 +33,20 @@ COLUMNS = schema.columns("time", "key", "feature")
 
 @dataclass(frozen=True)
 class Answered:
-    """One request and its answer."""
+    """One request and its answer.
+
+    Attributes
+    ----------
+    prediction : as `task` describes it
+    decisions : a class for each row; none where the target is a number
+    """
 
     request_id: str
     at: datetime
     model_version: str
     rows: list[dict[str, Any]]
-    probability: np.ndarray
-    decision: np.ndarray
+    prediction: np.ndarray
+    decisions: list[Any]
 
 
 class PredictionLog:
@@ -142,7 +148,7 @@ def to_table(batch: list[Answered]) -> pa.Table:
     def per_request(values: list[Any], kind: pa.DataType) -> pa.Array:
         return pa.array([value for value, size in zip(values, sizes, strict=True) for _ in range(size)], kind)
 
-    made: dict[str, pa.Array] = {
+    made: dict[str, Any] = {
         "request_id": per_request([answered.request_id for answered in batch], pa.string()),
         "row": pa.array([at for size in sizes for at in range(size)], pa.int64()),
         "answered_at": per_request([answered.at for answered in batch], pa.timestamp("us", tz=UTC)),
@@ -150,6 +156,8 @@ def to_table(batch: list[Answered]) -> pa.Table:
     }
     for name in COLUMNS:
         made[name] = pa.array([row[name] for row in rows], TYPES[schema.DTYPES[name]])
-    made["probability"] = pa.array(np.concatenate([answered.probability for answered in batch]), pa.float64())
-    made["decision"] = pa.array(np.concatenate([answered.decision for answered in batch]), pa.int64())
+    made |= task.to_columns(np.concatenate([answered.prediction for answered in batch]))
+    if schema.CLASSES:
+        decisions = [decision for answered in batch for decision in answered.decisions]
+        made["decision"] = pa.array(decisions, pa.array(schema.CLASSES).type)
     return pa.table(made)

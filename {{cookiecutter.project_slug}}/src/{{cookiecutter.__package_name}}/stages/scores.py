@@ -1,16 +1,19 @@
 """Score: a clean month by the champion."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from .. import releases, scoring, storage
+from .. import releases, scoring, storage, task
 from ..config import Settings, load_settings
 from ..errors import NoChampionError
 from ..storage import Partition
 from ..tracking import Tracker, Version
 from .common import Facts, newest_clean, stage
+
+NAMED_CLASSES = 5
 
 
 @stage
@@ -33,15 +36,24 @@ def score(month: str | None = None) -> Facts:
     scores, found = find_scores(settings, clean, champion), "found"
     if scores is None:
         scores, found = _write_scores(settings, clean, champion, releases.load_version(tracker, champion)), "scored"
-    positive = scores.facts["positive"]
+    decisions = scores.facts["decisions"]
+    told = f"{task.EXPECTED} {scores.facts['expected']:.4g}"
     return {
         "month": clean.month,
         "model_version": champion.version,
         "scores_uri": f"{scores.uri}/{scores.file}",
         "rows": scores.rows,
-        "positive": positive,
-        "result": f"{clean.month}: {scores.rows:,} rows {found}, by version {champion.version}; {positive:,} positive",
+        "decisions": decisions,
+        "result": f"{clean.month}: {scores.rows:,} rows {found}, by version {champion.version}; "
+        + "; ".join([told, *_tell(decisions)]),
     }
+
+
+def _tell(decisions: dict[str, int]) -> list[str]:
+    """How often each class was decided for, the most frequent first; nothing where the target is a number."""
+    named = [f"{count:,} of {name}" for name, count in list(decisions.items())[:NAMED_CLASSES]]
+    others = len(decisions) - len(named)
+    return [f"decisions: {', '.join(named)}" + (f" and of {others} other classes" if others else "")] if named else []
 
 
 def find_scores(settings: Settings, clean: Partition, champion: Version) -> Partition | None:
@@ -61,17 +73,20 @@ def score_batches(settings: Settings, clean: Partition, champion: Version, model
 
 
 def _write_scores(settings: Settings, clean: Partition, champion: Version, model: Pipeline) -> Partition:
-    positive = 0
+    decisions, expected = Counter[str](), 0.0
     with storage.new_partition(settings.storage_uri, "scores", clean.month) as writer:
         for scores in score_batches(settings, clean, champion, model):
-            positive += int(scores["decision"].sum())
+            expected += float(task.expect(task.from_columns(scores)).sum())
+            if "decision" in scores:
+                decisions.update({str(name): count for name, count in scores["decision"].value_counts().items()})
             writer.write(scores)
         return writer.publish(
             source=clean.uri,
             source_sha256=clean.sha256,
             contract_version=clean.contract_version,
             **_score_facts(settings, champion),
-            positive=positive,
+            decisions=dict(decisions.most_common()),
+            expected=expected / max(writer.rows, 1),
         )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Container
 from typing import Any
 
-from .. import monitoring
+from .. import intervals, monitoring, task
 from ..config import Settings
 from ..monitoring import MonthPerformance, Record
 from ..monitoring_figures import SHOWN_MONTHS
@@ -68,10 +68,10 @@ def _champion(state: State) -> str:
         for name, value in metrics.items()
         if f"{name}_low" in metrics
     ]
-    how = f"Measured on {champion['holdout_month']}, before it learned from that month as well; intervals by days."
+    measured_on = f"Measured on {champion['held_out']}, before it learned from those rows as well"
     return "\n\n".join([
         text_table(["version", champion["version"]], facts),
-        as_text(how),
+        as_text(f"{measured_on}; intervals by {intervals.BLOCKS}."),
         text_table(["metric", "value", "interval"], measured),
     ])
 
@@ -90,13 +90,13 @@ def _performance(served: list[MonthPerformance], is_drawn: bool) -> str:
         ]
         for each in reversed(served)
     ]
-    header = ["month", "version", "log loss", "skill", "decay", "remark", "labelled", "unlabelled"]
+    header = ["month", "version", task.LOSS_NAME, "skill", "decay", "remark", "labelled", "unlabelled"]
     return "\n\n".join([
-        f"![log loss and decay by month]({PERFORMANCE})" if is_drawn else "",
-        "Log loss in nats a row; lower is better. Months differ in how hard they are, so what tells of the model is "
-        "its skill, the loss minus that of the month's observed share for every row, and its decay: what a "
-        "recalibration in hindsight would gain, minus what it would have gained at the release. It is an alarm where "
-        "its whole interval lies above the limit.",
+        f"![{task.LOSS_NAME} and decay by month]({PERFORMANCE})" if is_drawn else "",
+        f"{task.LOSS_NAME.capitalize()} in {task.LOSS_UNIT} a row; lower is better. Months differ in how hard they "
+        "are, so what tells of the model is its skill, the loss minus that of one prediction for all rows, made of the "
+        "month's own labels, and its decay: what a recalibration in hindsight would gain, minus what it would have "
+        "gained at the release. It is an alarm where its whole interval lies above the limit.",
         text_table(header, rows),
     ])
 
@@ -186,14 +186,15 @@ def _runs(state: State) -> str:
         [
             _run_link(state, each.name or each.run_id, each.run_id),
             to_minute(each.started_at),
-            each.tags.get("holdout_month"),
-            _metric(each, "roc_auc"),
-            _metric(each, "log_loss"),
+            each.tags.get("held_out"),
+            _metric(each, task.HEADLINE),
+            _metric(each, task.LOSS),
             shorten(tell_outcome(each)),
         ]
         for each in state.runs
     ]
-    return text_table(["run", "started", "held out", "ROC-AUC", "log loss", "what came of it"], rows)
+    header = ["run", "started", "held out", task.HEADLINE_NAME, task.LOSS_NAME, "what came of it"]
+    return text_table(header, rows)
 
 
 def _metric(run: TrackedRun, name: str) -> str:

@@ -69,7 +69,11 @@ def test_scores_are_what_the_champion_predicts(released: Path, settings: Setting
     tracker = tracking.Tracker(settings)
     model = tracker.load_model(tracker.get_version("1").model_uri)
     np.testing.assert_array_equal(frame["probability"], training.predict(model, clean))
-    assert facts["positive"] == frame["decision"].sum() == (frame["probability"] >= 0.5).sum()
+    late = int(frame["decision"].sum())
+    assert facts["decisions"] == {"0": len(frame) - late, "1": late}
+    assert late == (frame["probability"] >= 0.5).sum()
+    assert f"decisions: {len(frame) - late:,} of 0, {late} of 1" in facts["result"]
+    assert f"predicted share {frame['probability'].mean():.4g};" in facts["result"]
 
 
 def test_several_batches_are_the_same_scores(released: Path, settings: Settings, monkeypatch) -> None:
@@ -119,7 +123,7 @@ def test_other_threshold_decides_anew(released: Path, settings: Settings, monkey
     half = stages.score()
     monkeypatch.setenv(f"{ENV_PREFIX}SERVING__DECISION_THRESHOLD", "0.25")
     quarter = stages.score()
-    assert quarter["positive"] > half["positive"]
+    assert quarter["decisions"]["1"] > half["decisions"]["1"]
     assert [each.facts["decision_threshold"] for each in partitions(settings)] == [0.5, 0.25]
 
 

@@ -71,7 +71,8 @@ def test_probes_and_the_model_are_told(api: Server) -> None:
     assert httpx.get(f"{api.url}/health").json() == {"status": "alive"}
     assert httpx.get(f"{api.url}/ready").json() == {"status": "ready"}
     model = httpx.get(f"{api.url}/model").json()
-    assert (model["version"], model["holdout_month"], model["source"]) == ("2", "2013-07", "registry")
+    assert (model["version"], model["source"]) == ("2", "registry")
+    assert (model["holdout_month"], model["held_out"]) == ("2013-07", "2013-07")
     assert 0.6 <= model["metrics"]["roc_auc"] <= 0.8
     assert model["refused"] is None
     assert httpx.get(f"{api.url}/docs").status_code == 200

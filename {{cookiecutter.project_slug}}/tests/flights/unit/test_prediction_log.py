@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from {{ cookiecutter.__package_name }} import schema
-from {{ cookiecutter.__package_name }}.serving import prediction_log
+from {{ cookiecutter.__package_name }}.serving import payload, prediction_log
 from {{ cookiecutter.__package_name }}.serving.metrics import ApiMetrics
 from {{ cookiecutter.__package_name }}.serving.payload import RequestReader
 from {{ cookiecutter.__package_name }}.serving.prediction_log import Answered, PredictionLog
@@ -16,8 +16,8 @@ from {{ cookiecutter.__package_name }}.serving.prediction_log import Answered, P
 def answered(request_id: str, count: int = 1, at: str = "2013-07-03T12:00:00") -> Answered:
     rows, _ = RequestReader(1000).read(json.dumps([schema.EXAMPLE] * count).encode())
     probability = np.linspace(0.25, 0.75, count)
-    decision = (probability >= 0.5).astype("int64")
-    return Answered(request_id, datetime.fromisoformat(at).replace(tzinfo=UTC), "3", rows, probability, decision)
+    decisions = payload.decide(probability, 0.5)
+    return Answered(request_id, datetime.fromisoformat(at).replace(tzinfo=UTC), "3", rows, probability, decisions)
 
 
 def read(folder: Path) -> pd.DataFrame:

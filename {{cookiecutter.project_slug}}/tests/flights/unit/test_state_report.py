@@ -123,7 +123,7 @@ def champion(**facts: Any) -> dict[str, Any]:
         "version": "1",
         "run_id": "r1",
         "months": "2013-01 to 2013-10",
-        "holdout_month": "2013-10",
+        "held_out": "2013-09 to 2013-10",
         "data_digest": "feed",
         "code_commit": "c0ffee",
         "since": "2013-11-02T06:00:00+00:00",
@@ -154,7 +154,7 @@ def test_page_tells_what_is_known(settings: Settings) -> None:
         registry_champion="1",
         ledger=[MOVE],
         records=[replace(RECORD, performance=[SERVED], health=["row count: twice as many"])],
-        runs=[replace(RUN, tags={"holdout_month": "2013-10", "model_version": "1"})],
+        runs=[replace(RUN, tags={"held_out": "2013-10", "model_version": "1"})],
         links={"r1": "http://mlflow/r1", "m1": "http://mlflow/m1"},
     )
     page = to_html(settings, state)
@@ -180,6 +180,7 @@ def test_page_tells_what_is_known(settings: Settings) -> None:
     assert "2 clean months, 2013-10 to 2013-11, with 10,000 rows" in page
     assert "are quarantined: 3." in page
     assert "row count: twice as many" in page
+    assert "Measured on 2013-09 to 2013-10, before it learned from those rows as well; intervals by days." in page
     assert page.count('src="data:image/png;base64,') == 2
     assert read.addresses.count("http://mlflow/m1") == 1
 
@@ -190,7 +191,7 @@ def test_whatever_people_and_data_hold_is_shown_as_text(settings: Settings) -> N
         NOTHING,
         about={
             "model": HOSTILE,
-            "champion": champion(months=HOSTILE, holdout_month=HOSTILE, data_digest=HOSTILE, code_commit=HOSTILE),
+            "champion": champion(months=HOSTILE, held_out=HOSTILE, data_digest=HOSTILE, code_commit=HOSTILE),
             "partitions": [{"month": HOSTILE, "rows": 1, "unlabelled": 0, "quarantined": 0, "version": 1}],
         },
         registry_champion=HOSTILE,
@@ -208,7 +209,7 @@ def test_whatever_people_and_data_hold_is_shown_as_text(settings: Settings) -> N
             replace(RECORD, sequence=2, month=HOSTILE, drift=[], drift_note=HOSTILE),
         ],
         claims={1: HOSTILE},
-        runs=[replace(RUN, name=HOSTILE, tags={"verdict": "refused", "refusal": HOSTILE, "holdout_month": HOSTILE})],
+        runs=[replace(RUN, name=HOSTILE, tags={"verdict": "refused", "refusal": HOSTILE, "held_out": HOSTILE})],
         links={"r1": "javascript:alert(1)", "m1": "http://mlflow/<script>"},
     )
     page = to_html(settings, state, [HOSTILE])
