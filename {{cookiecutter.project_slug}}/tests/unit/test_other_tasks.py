@@ -25,6 +25,7 @@ from {{ cookiecutter.__package_name }} import (
 from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, Evaluation, Gates, Model, Training, load_settings
 from {{ cookiecutter.__package_name }}.errors import QualityGateError, SourceError
 from {{ cookiecutter.__package_name }}.tracking import Tracker
+
 from other_contract import CLASSES_WITHOUT_TIME, NUMBER_WITH_TIME, TWO_TEXTS_BY_GROUP, make_rows, run_under
 
 SMALL = Model(max_iter=30, min_samples_leaf=5)

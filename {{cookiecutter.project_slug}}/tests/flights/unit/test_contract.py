@@ -6,6 +6,7 @@ import pytest
 
 from {{ cookiecutter.__package_name }} import contract, schema
 from {{ cookiecutter.__package_name }}.errors import ContractError
+
 from other_contract import run_under
 
 
