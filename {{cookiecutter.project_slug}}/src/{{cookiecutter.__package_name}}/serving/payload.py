@@ -1,6 +1,7 @@
 """What the API takes and answers, in JSON: made from the contract, so that it cannot say otherwise."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from pydantic import (
     create_model,
     with_config,
 )
+from pydantic_core import SchemaError
 from typing_extensions import TypedDict
 
 from .. import schema, task
@@ -60,7 +62,9 @@ class Problem(BaseModel):
 
 def _prediction_model() -> type[BaseModel]:
     """The answer for one row."""
-    decision: Any = Annotated[Any, WithJsonSchema({"enum": schema.CLASSES})]
+    kinds = {type(each) for each in schema.CLASSES}
+    kind: Any = kinds.pop() if len(kinds) == 1 else float
+    decision = Annotated[kind, Field(json_schema_extra={"enum": schema.CLASSES})]
     fields: dict[str, Any]
     if task.IS_REGRESSION:
         fields = {"prediction": (float, ...)}
@@ -179,13 +183,15 @@ def _constraints(check: pa.Check, dtype: str) -> list[Any]:
             return [Field(lt=found["max_value"])]
         case "str_matches":
             pattern = found["pattern"].removeprefix("^")
-            return [Field(pattern=f"^{pattern}" if "|" not in pattern else f"^(?:{pattern})")]
+            constraint = Field(pattern=f"^{pattern}" if "|" not in pattern else f"^(?:{pattern})")
+            with suppress(SchemaError):  # pydantic's expressions cannot look ahead or back
+                TypeAdapter(Annotated[str, constraint])
+                return [constraint]
         case "isin":
             allowed = frozenset(found["allowed_values"])
             be_allowed = AfterValidator(lambda value: _keep(value, check, value in allowed))
             return [Field(json_schema_extra={"enum": list(found["allowed_values"])}), be_allowed]
-        case _:
-            return [AfterValidator(lambda value: _keep(value, check, _passes(value, check, dtype)))]
+    return [AfterValidator(lambda value: _keep(value, check, _passes(value, check, dtype)))]
 
 
 def _passes(value: Any, check: pa.Check, dtype: str) -> bool:

@@ -3,12 +3,13 @@
 import json
 from typing import Annotated
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from {{ cookiecutter.__package_name }} import schema
+from {{ cookiecutter.__package_name }} import schema, task
 from {{ cookiecutter.__package_name }}.serving import payload
 from {{ cookiecutter.__package_name }}.serving.payload import Refusal, RequestReader
 
@@ -144,6 +145,38 @@ def test_unseen_category_is_named_with_the_known_ones() -> None:
     with pytest.raises(Refusal) as raised:
         payload.check_categories(rows, {"carrier": frozenset({"UA", "AA"})}, is_many=True)
     assert raised.value.errors == (("[0].carrier", "'ZZ' is unknown to the model, which knows AA, UA"),)
+
+
+def test_of_many_known_categories_some_are_named() -> None:
+    known = frozenset(f"carrier {at:04d}" for at in range(1250))
+    with pytest.raises(Refusal, match=r"carrier 0000, .*, carrier 0249 and 1,000 more"):
+        payload.check_categories([{"carrier": "ZZ"}], {"carrier": known}, is_many=False)
+
+
+def test_pattern_that_pydantic_cannot_read_holds_all_the_same() -> None:
+    [constraint] = payload._constraints(pa.Check.str_matches("^(?!ZZ)[A-Z]{2}$"), "str")
+    adapter = TypeAdapter(Annotated[str, constraint])
+    assert adapter.validate_json('"AA"') == "AA"
+    for bad in ("ZZ", "aa"):
+        with pytest.raises(ValidationError, match="breaks the contract"):
+            adapter.validate_python(bad)
+
+
+def test_decision_is_that_of_the_task_and_from_the_threshold_on() -> None:
+    probability = np.array([0.2, 0.5, np.nextafter(0.5, 0), 0.9])
+    decisions = payload.decide(probability, 0.5)
+    assert decisions == task.decide(probability, 0.5).tolist() == [0, 1, 0, 1]
+    assert payload.to_predictions(probability, decisions)[3] == {"probability": 0.9, "decision": 1}
+    assert json.dumps(decisions) == "[0, 1, 0, 1]"
+
+
+def test_specification_names_the_classes() -> None:
+    described = payload.Prediction.model_json_schema()
+    assert described["required"] == ["probability", "decision"]
+    assert (described["properties"]["decision"]["type"], described["properties"]["decision"]["enum"]) == (
+        "integer",
+        [0, 1],
+    )
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,22 @@ def test_other_predictions_are_refused_with_the_difference(served: list[float]) 
         check_same_predictions(np.array([0.25, 0.75]), np.array(served), "3")
 
 
+def test_large_values_may_differ_by_a_fraction_of_them_and_small_ones_by_as_much_as_one() -> None:
+    expected = np.array([0.0, 1e9])
+    check_same_predictions(expected, expected + np.array([1e-13, 1e-4]), "3")
+    for difference in ([1e-11, 0.0], [0.0, 1e-2]):
+        with pytest.raises(ReleaseError, match="predicts differently"):
+            check_same_predictions(expected, expected + np.array(difference), "3")
+
+
+def test_probabilities_of_classes_are_compared_one_by_one() -> None:
+    expected = np.array([[0.2, 0.3, 0.5], [0.6, 0.2, 0.2]])
+    check_same_predictions(expected, expected.copy(), "3")
+    for served in (expected[:, ::-1], expected[:, :2], expected[:, 0]):
+        with pytest.raises(ReleaseError, match="on 2 sample rows"):
+            check_same_predictions(expected, served, "3")
+
+
 def test_release_of_a_run_is_found_among_others() -> None:
     ledger = [entry(1, "a"), entry(2, "b"), entry(3, "a", "rollback")]
     assert find_entry(ledger, "a") == ledger[0]
