@@ -17,7 +17,7 @@ import numpy as np  # type: ignore[import-not-found]
 import pyarrow as pa  # type: ignore[import-not-found]
 import pyarrow.compute as pc  # type: ignore[import-not-found]
 import scale_flights
-from flight_delays import contract, scoring, stages, storage  # type: ignore[import-not-found]
+from flight_delays import schema, scoring, stages, storage  # type: ignore[import-not-found]
 from flight_delays.config import load_settings  # type: ignore[import-not-found]
 
 SAMPLE_YEAR = 2013
@@ -35,13 +35,13 @@ def make_month(month: str, n_rows: int) -> None:
         for left in range(n_rows, 0, -PASS_ROWS):
             rows = scale_flights.make_month(sample, year, min(left, PASS_ROWS), rng, last_flight)
             last_flight = pc.max(rows["flight"]).as_py()
-            time = rows[contract.TIME].cast(pa.timestamp("us"))
-            writer.write(rows.set_column(rows.column_names.index(contract.TIME), contract.TIME, time))
-        made = {"source": "drawn days", "source_sha256": month, "contract_version": contract.version()}
+            time = rows[schema.TIME].cast(pa.timestamp("us"))
+            writer.write(rows.set_column(rows.column_names.index(schema.TIME), schema.TIME, time))
+        made = {"source": "drawn days", "source_sha256": month, "contract_version": schema.version()}
         dataset = storage.save_dataset(settings.storage_uri, [writer.publish(**made)])
     stages.validate(dataset.uri, f"{n_rows} rows of {month}", for_training=False)
     stages.score(month)
-    print(json.dumps(list(dict.fromkeys([*scoring.KEY, *contract.FEATURES, contract.TARGET, "probability"]))))
+    print(json.dumps(list(dict.fromkeys([*scoring.KEY, *schema.FEATURES, schema.TARGET, "probability"]))))
 
 
 def monitor(month: str, name: str) -> None:

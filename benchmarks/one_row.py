@@ -14,7 +14,7 @@ from functools import partial
 from statistics import median
 from time import perf_counter
 
-from flight_delays import contract, releases, tracking, training  # type: ignore[import-not-found]
+from flight_delays import releases, schema, tracking, training  # type: ignore[import-not-found]
 from flight_delays.config import load_settings  # type: ignore[import-not-found]
 from flight_delays.serving.api import predict_rows  # type: ignore[import-not-found]
 from flight_delays.serving.payload import RequestReader  # type: ignore[import-not-found]
@@ -32,13 +32,13 @@ def main() -> None:
     found = {}
     with training.limit_threads(settings.training):
         for count in map(int, sys.argv[1:]):
-            body = json.dumps([contract.EXAMPLE] * count).encode()
+            body = json.dumps([schema.EXAMPLE] * count).encode()
             rows, _ = reader.read(body)
-            frame = contract.to_frame(rows, features)
+            frame = schema.to_frame(rows, features)
             matrix = model[:-1].transform(frame)
             parts: dict[str, Callable[[], object]] = {
                 "read and check the JSON": partial(reader.read, body),
-                "make the frame": partial(contract.to_frame, rows, features),
+                "make the frame": partial(schema.to_frame, rows, features),
                 "features": partial(model[:-1].transform, frame),
                 "estimator": partial(model[-1].predict_proba, matrix),
                 "frame to probability, all in all": partial(predict_rows, model, rows),

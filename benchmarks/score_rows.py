@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flight_delays import contract, releases, stages, storage, training  # type: ignore[import-not-found]
+from flight_delays import releases, schema, stages, storage, training  # type: ignore[import-not-found]
 from flight_delays.config import load_settings  # type: ignore[import-not-found]
 from flight_delays.scoring import CHUNK_ROWS  # type: ignore[import-not-found]
 from flight_delays.tracking import Tracker  # type: ignore[import-not-found]
@@ -32,7 +32,7 @@ def make_month(month: str, n_rows: int) -> None:
         frame = storage.read_dataset(storage.Dataset("", "", sources))
         for left in range(n_rows, 0, -len(frame)):
             writer.write(frame.head(left))
-        writer.publish(source="repeated", source_sha256=month, contract_version=contract.version())
+        writer.publish(source="repeated", source_sha256=month, contract_version=schema.version())
 
 
 def measure_rate(month: str, rounds: int) -> dict[str, list[float]]:

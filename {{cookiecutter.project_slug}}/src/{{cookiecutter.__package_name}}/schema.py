@@ -16,6 +16,10 @@ __all__ = ["CLASSES", "EXAMPLE", "GROUP", "KEY", "SLICES", "TASK"]
 
 SCHEMA = pa.DataFrameSchema(COLUMNS, strict=True)
 
+RESERVED = {"answered_at", "decision", "model_version", "prediction", "probability", "reason", "request_id", "row"}
+RESERVED |= {f"probability_{each}" for each in CLASSES}
+"""Columns that scores, the log of predictions and the quarantine have beside the contract's."""
+
 
 def columns(*roles: Role) -> list[str]:
     """Names of the columns that play one of the `roles`, in the contract's order."""
@@ -41,6 +45,10 @@ def _check_declarations() -> None:
         (len(columns("time")) > 1, f"one column at most is the time, not {', '.join(columns('time'))}"),
         (not FEATURES, "no column is a feature"),
         (not KEY, "KEY names no column"),
+        *(
+            (name in DTYPES, f"{name!r} is a column that the pipeline adds itself; rename it")
+            for name in sorted(RESERVED)
+        ),
         *((name not in DTYPES or name in OUTCOMES, f"KEY: {name!r} is no column known beforehand") for name in KEY),
         *((name not in DTYPES, f"SLICES: no column {name!r}") for name in SLICES),
         (GROUP not in {"", *DTYPES}, f"GROUP: no column {GROUP!r}"),

@@ -67,6 +67,7 @@ def test_rows_survive_json_to_the_last_digit(rows) -> None:
     ("declared", "message"),
     [
         ("KEY = ['flight', 'arr_delay']", "KEY: 'arr_delay' is no column known beforehand"),
+        ("COLUMNS['reason'] = COLUMNS['temp']", "'reason' is a column that the pipeline adds itself; rename it"),
         ("SLICES = ['carier']", "SLICES: no column 'carier'"),
         ("CLASSES = [0, 1, 2]", "CLASSES: a binary target has two, not 3"),
         ("TASK = 'regression'", r"CLASSES: a target that is a number has none; write \[\]"),
