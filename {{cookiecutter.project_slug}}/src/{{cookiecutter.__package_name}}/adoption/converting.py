@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ class Measures:
     months : rows by month, in order of time; empty where there is no time
     nulls : the same, a mapping from column to rows without a value
     lows, highs : of numbers and times
+    targets : rows by month and class of the target
     repeated_keys : rows that repeat a key, by the key
     """
 
@@ -38,6 +40,7 @@ class Measures:
     nulls: dict[str, Counter[str]] = field(default_factory=dict)
     lows: dict[str, float] = field(default_factory=dict)
     highs: dict[str, float] = field(default_factory=dict)
+    targets: Counter[tuple[str, Any]] = field(default_factory=Counter)
     repeated_keys: dict[tuple[str, ...], int] = field(default_factory=dict)
 
 
@@ -121,8 +124,12 @@ def parse(values: pd.Series, column: ColumnRecipe) -> pd.Series:
     if is_text:
         if column.forms == ["int"]:  # not by way of floats, which end at 2**53
             is_int = forms.match(values, "int")
-            whole = pd.Series([int(text) if hit else None for text, hit in zip(values, is_int, strict=True)], dtype="Int64")
-            return whole.set_axis(values.index) if column.dtype == "int64" else whole.astype("Float64").astype("float64")
+            whole = pd.Series(
+                [int(text) if hit else None for text, hit in zip(values, is_int, strict=True)], dtype="Int64"
+            )
+            return (
+                whole.set_axis(values.index) if column.dtype == "int64" else whole.astype("Float64").astype("float64")
+            )
         numbers = forms.parse_numbers(values, column.forms[0] if column.forms else "point")
     else:
         numbers = pd.to_numeric(values)
@@ -132,12 +139,13 @@ def parse(values: pd.Series, column: ColumnRecipe) -> pd.Series:
     return numbers.where(np.isfinite(numbers))
 
 
-def measure(path: Path, recipe: Recipe, keys: list[list[str]]) -> Measures:
+def measure(path: Path, recipe: Recipe, keys: list[list[str]], *, has_classes: bool) -> Measures:
     """All rows, once more.
 
     Parameters
     ----------
     keys : sets of columns of which it is asked whether they tell all rows apart
+    has_classes : the target has
     """
     found = Measures()
     months: Counter[str] = Counter()
@@ -158,6 +166,8 @@ def measure(path: Path, recipe: Recipe, keys: list[list[str]]) -> Measures:
         for month, rows in _by_month(frame, recipe):
             months[month] += len(rows)
             found.nulls.setdefault(month, Counter()).update(rows.isna().sum().to_dict())
+            if has_classes:
+                found.targets.update({(month, each): n for each, n in rows[recipe.target].value_counts().items()})
         for key, parts in hashes.items():
             parts.append(pd.util.hash_pandas_object(frame[list(key)], index=False).to_numpy())
     found.months = dict(sorted(months.items())) if recipe.time else {}
@@ -216,4 +226,3 @@ class MonthFiles:
             self.files[month] = self._folder / f"{self._name}-{month}.parquet"
             self._writers[month] = pq.ParquetWriter(self.files[month], self._schema, compression="zstd")
         return self._writers[month]
-

@@ -31,7 +31,9 @@ _PARTS = {
     "m": r"(?P<month>0?[1-9]|1[0-2])",
     "d": r"(?P<day>0?[1-9]|[12]\d|3[01])",
 }
-_TIME_OF_DAY = r"(?:[T ]\s*(?P<hour>\d{1,2}):(?P<minute>\d{1,2})(?::(?P<second>\d{1,2}(?:\.\d+)?))?\s*(?P<half>[AaPp][Mm])?)?"
+_TIME_OF_DAY = (
+    r"(?:[T ]\s*(?P<hour>\d{1,2}):(?P<minute>\d{1,2})(?::(?P<second>\d{1,2}(?:\.\d+)?))?\s*(?P<half>[AaPp][Mm])?)?"
+)
 _OFFSET = r"\s*(?P<offset>Z|UTC|[+-]\d{2}:?\d{2})?"
 
 

@@ -32,7 +32,7 @@ class ColumnTally:
     kind : "text" of CSV files; what Parquet says otherwise: int, float, bool, date or text
     nulls : rows without a value, `null_texts` of them by what stands there
     matched : rows by the form that they are written in; one row may be in several
-    values : rows by their value; None where there are more than could be kept
+    counts : rows by their value; None where there are more than could be kept
     with_offset : rows with a time that has an offset to UTC
     """
 
@@ -45,7 +45,7 @@ class ColumnTally:
     matched: Counter[str] = field(default_factory=Counter)
     leading_zeros: int = 0
     with_offset: int = 0
-    values: Counter[Any] | None = field(default_factory=Counter)
+    counts: Counter[Any] | None = field(default_factory=Counter)
     looked_for: list[str] = field(default_factory=lambda: list(forms.FORMS))
 
     @property
@@ -62,11 +62,11 @@ class ColumnTally:
             for text, count in zip(values[missing].fillna(""), counts[missing], strict=True):
                 self.null_texts[text] += int(count)
         values, counts = values[~missing].reset_index(drop=True), counts[~missing]
-        if self.values is not None:
+        if self.counts is not None:
             for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-                self.values[value] += count
-            if len(self.values) > self.max_distinct:
-                self.values = None
+                self.counts[value] += count
+            if len(self.counts) > self.max_distinct:
+                self.counts = None
         if self.kind == "text":
             self._look_for_forms(values, counts)
 

@@ -174,7 +174,9 @@ def _find_delimiter(start: str) -> str:
     text = "".join(lines[:-1] if len(lines) > 1 else lines)
 
     def score(delimiter: str) -> tuple[float, int]:
-        rows = [row for _, row in zip(range(SNIFFED_ROWS), csv.reader(io.StringIO(text), delimiter=delimiter), strict=False)]
+        rows = [
+            row for _, row in zip(range(SNIFFED_ROWS), csv.reader(io.StringIO(text), delimiter=delimiter), strict=False)
+        ]
         if not rows or len(rows[0]) < 2:
             return 0.0, 0
         return sum(len(row) == len(rows[0]) for row in rows) / len(rows), len(rows[0])

@@ -82,8 +82,8 @@ def _to_numbers(column: pd.Series) -> np.ndarray:
     return column.to_numpy("float64", na_value=np.nan)
 
 
-def to_matrix(frame: pd.DataFrame) -> tuple[np.ndarray, list[int]]:
-    """Features as the project's model has them, and which are categories; times as times of day, of week and of all."""
+def to_matrix(frame: pd.DataFrame, time: str = "") -> tuple[np.ndarray, list[int]]:
+    """Features as the project's model has them, and which are categories; dates as days, the `time` as its parts."""
     columns: list[np.ndarray] = []
     categories: list[int] = []
     for name in frame.columns:
@@ -93,7 +93,7 @@ def to_matrix(frame: pd.DataFrame) -> tuple[np.ndarray, list[int]]:
             codes = pd.Index(common).get_indexer(values).astype("float64")
             categories.append(len(columns))
             columns.append(np.where(codes < 0, np.nan, codes))
-        elif str(values.dtype).startswith("datetime"):
+        elif name == time:
             columns += [(values.dt.hour * 60 + values.dt.minute).to_numpy("float64")]
             columns += [values.dt.day_of_week.to_numpy("float64")]
         else:
@@ -107,27 +107,26 @@ def try_model(
     n_classes: int,
     min_samples_leaf: int,
     groups: pd.Series | None = None,
-    *,
-    is_ordered: bool = False,
+    time: str = "",
 ) -> float:
     """What gradient boosting reaches on rows that it has not seen: ROC-AUC or R², by cross-validation.
 
     Parameters
     ----------
     groups : rows that belong together, by their value
-    is_ordered : the rows are in order of time, and folds are spans of it
+    time : a feature by which the rows are in order, and folds are spans of it
     """
     rows = min(len(target), TRIAL_ROWS, max(TRIAL_VALUES // features.shape[1], 500))
     at = np.sort(np.random.default_rng(SEED).permutation(len(target))[:rows])
-    matrix, categories = to_matrix(features.iloc[at])
+    matrix, categories = to_matrix(features.iloc[at], time)
     target = target[at]
     options = {"max_iter": TREES, "min_samples_leaf": min_samples_leaf, "l2_regularization": 5.0, "random_state": SEED}
     options |= {"categorical_features": categories, "early_stopping": False}
-    folds: KFold | GroupKFold | StratifiedKFold = KFold(FOLDS, shuffle=not is_ordered, random_state=None if is_ordered else SEED)
+    folds: KFold | GroupKFold | StratifiedKFold = KFold(FOLDS, shuffle=not time, random_state=None if time else SEED)
     labels = None
     if groups is not None and groups.iloc[at].nunique() >= FOLDS:
         folds, labels = GroupKFold(FOLDS), groups.iloc[at].astype("str").to_numpy()
-    elif n_classes and not is_ordered and np.unique(target, return_counts=True)[1].min() >= FOLDS:
+    elif n_classes and not time and np.unique(target, return_counts=True)[1].min() >= FOLDS:
         folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
     found = []
     with threadpool_limits(1):
