@@ -371,7 +371,7 @@ def adopt(
     yes: Annotated[bool, typer.Option("--yes", help="Take what is proposed; nothing is asked.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over what is not committed.")] = False,
 ) -> None:
-    """Make any table this project's data: infer the contract, show it, and write contract, settings, data and samples."""
+    """Make any table this project's data: infer the contract, show it, and write all that follows from it."""
     from . import adoption
     from .console import new_console
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tempfile
 import tomllib
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,9 +20,12 @@ from . import knobs, recipe, summary, writing
 from .choices import Choices, ask
 from .converting import Measures, MonthFiles, convert, measure
 from .decisions import Ask, Readings, check_names, propose_keys, read_as
-from .plan import Plan, choose_split, choose_task, make_plan, try_out
+from .leaks import try_out
+from .plan import Evidence, Plan, make_plan
 from .profile import Profile, profile_table
 from .reading import Layout, estimate_bytes, find_layout, open_file, read_batches, read_names
+from .splitting import choose_split
+from .target import choose_task, doubt_target
 
 WRITTEN_OVER = ["pipeline.toml", f"src/{PACKAGE}/contract.py", "data", "tests/sample", "tests/flights"]
 
@@ -98,7 +102,8 @@ def _plan(path: Path, layout: Layout, profile: Profile, choices: Choices, asked:
     if not measures.rows:
         raise AdoptionError(f"none of {profile.rows:,} rows can be read: {measures.reasons.most_common(1)[0][0]}")
     sample, _ = convert(profile.sample, readings.recipe)
-    plan = make_plan(profile, readings, measures, choices, task, classes, sample, split)
+    plan = make_plan(Evidence(profile, readings, measures, sample, choices), task, classes, split)
+    doubt_target(plan, profile, choices)
     try_out(plan, sample, choices, asked)
     _settle_recipe(readings, measures, plan)
     return plan
@@ -147,25 +152,26 @@ def import_file(uri: str, month: str | None, replace_month: bool, console: Conso
             month or "",
         )
         files.write(path)
-        if there := [file.name for file in files.files.values() if (home / "data" / file.name).exists()]:
-            if not replace_month:
-                raise AdoptionError(
-                    f"{', '.join(there)}: there already; a month is one file. Give a file with all rows of it and --replace, "
-                    "and then `make run ARGS=--refresh`"
-                )
+        there = [file.name for file in files.files.values() if (home / "data" / file.name).exists()]
+        if there and not replace_month:
+            raise AdoptionError(
+                f"{', '.join(there)}: there already; a month is one file; --replace takes another one, "
+                "and then `make run ARGS=--refresh`"
+            )
         for file in files.files.values():
             file.replace(home / "data" / file.name)
         if files.rejected_rows:
             files.rejected.replace(home / "data" / "rejected.csv")
             console.print(
-                f"[yellow]![/] {files.rejected_rows:,} rows cannot be read and are in data/rejected.csv, with the reason"
+                f"[yellow]![/] {files.rejected_rows:,} rows cannot be read; they are in data/rejected.csv"
             )
     console.print(f"data: {', '.join(sorted(file.name for file in files.files.values()))}", soft_wrap=True)
     console.print("To use them, set \\[source] last_month in pipeline.toml, then `make run`")
 
 
 def name_data(uri: str) -> str:
-    """A name for files, of a file's own."""
+    """A name for files, of a file's own, in plain letters."""
+    uri = unicodedata.normalize("NFKD", uri).encode("ascii", errors="ignore").decode()
     stem = re.sub(r"(\.(csv|tsv|txt|parquet|pq|gz))+$", "", uri.rstrip("/").rpartition("/")[2], flags=re.IGNORECASE)
     return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "data"
 
@@ -184,7 +190,8 @@ def _check_committed(home: Path, choices: Choices, console: Console) -> None:
         return
     if found and not choices.force:
         raise AdoptionError(
-            f"not committed: {', '.join(line[3:] for line in found[:5])}; commit them first, or write over them with --force"
+            f"not committed: {', '.join(line[3:] for line in found[:5])}; commit them first, "
+            "or write over them with --force"
         )
 
 

@@ -58,7 +58,8 @@ def ask(console: Console, choices: Choices, question: str, options: list[str], o
         return options[0]
     if not sys.stdin.isatty():
         raise AdoptionError(
-            f"{question} ({' or '.join(options)}); answer by {option}, or take {options[0]} by --yes; nothing is written"
+            f"{question} ({' or '.join(options)}); answer by {option}, or take {options[0]} by --yes; "
+            "nothing is written"
         )
     while True:
         console.print(f"[yellow]?[/] {question} [bold]{options[0]}[/] (Enter), or {', '.join(options[1:])}: ", end="")

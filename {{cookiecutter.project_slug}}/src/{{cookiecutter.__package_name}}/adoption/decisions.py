@@ -22,6 +22,7 @@ TIME_NAMES = re.compile(r"date|datum|time|zeit|stamp|month|monat|day|tag", re.IG
 LATER_NAMES = re.compile(r"birth|geburt|dob|end|close|expir|due|after|updat|modif|deliver|arriv|return", re.IGNORECASE)
 PARTS = [("year", "jahr"), ("month", "monat"), ("day", "tag"), ("hour", "stunde"), ("minute",)]
 MAX_SHOWN = 5
+MAX_KEY, MAX_KEYS = 5, 3
 
 
 @dataclass
@@ -40,6 +41,11 @@ class Readings:
     def name_of(self, source: str) -> str:
         """What a column of the file is called here."""
         return self.renamed.get(source, source)
+
+    @property
+    def parts(self) -> list[str]:
+        """Columns of the file that were put together, and are gone."""
+        return [name for column in self.recipe.columns if len(column.sources) > 1 for name in column.sources]
 
 
 def check_names(profile: Profile, choices: Choices) -> None:
@@ -61,6 +67,11 @@ def check_names(profile: Profile, choices: Choices) -> None:
         raise AdoptionError(
             f"column {choices.target!r}: {next(iter(known.counts))!r} in all rows; two values are wanted"
         )
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things, such as "1 row" and "2 rows"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def shorten(names: list[str]) -> str:
@@ -167,7 +178,7 @@ def _choose_time(
         if len(dates) > 1:
             time = ask("Which column says when a row happened?", dates, "--time")
             doubts.append(
-                f"{time!r} is taken as the time of a row; {shorten([d for d in dates if d != time])} are others"
+                f"{time!r} is taken as the time of a row; others: {shorten([each for each in dates if each != time])}"
             )
         return columns, time
     if not parts:
@@ -234,20 +245,19 @@ def propose_keys(profile: Profile, readings: Readings, choices: Choices) -> list
 
 
 def _keys_with_time(profile: Profile, readings: Readings, names: set[str]) -> list[list[str]]:
-    """The time, and the fewest texts and ids that make it unique in the sample."""
+    """The time, and columns that make it unique in the sample: the fewest, and some more."""
     from .converting import convert
 
     time = readings.recipe.time
     sample, _ = convert(profile.sample, readings.recipe)
-    candidates = [
-        readings.name_of(name)
-        for name in names
-        if not profile.columns[name].nulls
-        and (readings.recipe.of(readings.name_of(name)).dtype == "str" or ID.search(name))
-    ]
-    key = [time]
-    while sample.duplicated(key).any() and len(key) <= 4 and candidates:
-        best = min(sorted(candidates), key=lambda name: int(sample.duplicated([*key, name]).sum()))
+    candidates = sorted(readings.name_of(name) for name in names if not profile.columns[name].nulls)
+    # Texts and ids rather than quantities, which tell rows apart by chance.
+    candidates.sort(key=lambda name: readings.recipe.of(name).dtype != "str" and not ID.search(name))
+    key, found = [time], []
+    while len(key) <= MAX_KEY and candidates:
+        if not sample.duplicated(key).any():
+            found.append(list(key))  # all rows may need more than the sample
+        best = min(candidates, key=lambda name: int(sample.duplicated([*key, name]).sum()))
         key.append(best)
         candidates.remove(best)
-    return [] if sample.duplicated(key).any() else [key]
+    return found[:MAX_KEYS]

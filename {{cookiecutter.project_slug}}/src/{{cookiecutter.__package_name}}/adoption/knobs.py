@@ -19,7 +19,7 @@ Knobs = dict[tuple[str, str], tuple[Any, str]]
 
 PERFECT = 0.995
 RECENT_MONTHS = 3
-COMMENT_AT = 38
+COMMENT_AT = 37
 
 
 def choose_knobs(plan: Plan, name: str, table_bytes: int) -> Knobs:
@@ -61,7 +61,8 @@ def choose_knobs(plan: Plan, name: str, table_bytes: int) -> Knobs:
     if 3 * table_bytes > half:
         knobs["training", "max_rows"] = (round_down(int(rows * half / (3 * table_bytes))), "")
         plan.doubts.append(
-            f"the table does not fit into half of this computer's memory: [training] max_rows is {knobs['training', 'max_rows'][0]:,}"
+            f"the table does not fit into half of this computer's memory: [training] max_rows is "
+            f"{knobs['training', 'max_rows'][0]:,}"
         )
     return knobs
 
@@ -94,12 +95,12 @@ def _gates(plan: Plan, held_out: int) -> Knobs:
         ceiling = 1.0
     if reached >= PERFECT:
         plan.doubts.append(
-            f"a trial reaches {reached:.3f} of 1, so that the gate against leaks is open: is everything known beforehand?"
+            f"a trial reaches {reached:.3f} of 1, so the gate against leaks is open: is all of it known beforehand?"
         )
     if reached <= chance + 0.02:
         plan.doubts.append(
-            f"a trial reaches {reached:.3f}, where chance is {chance:.1f}: the columns say little of the target, and the "
-            "gates may refuse every model"
+            f"a trial reaches {reached:.3f}, where chance is {chance:.1f}: the columns say little of the target, and "
+            "the gates may refuse every model"
         )
     margin = round(0.01 * max(1.0, math.sqrt(5000 / max(held_out, 1))), 3)
     knobs: Knobs = {
@@ -131,11 +132,13 @@ def _limits(plan: Plan) -> Knobs:
     months = [each for each in plan.measures.months if plan.split.first_month <= each]
     if plan.split.kind != "time" or len(months) < 2:
         return knobs
-    change, rise = 0.0, 0.0
+    needed, rise = [0.0], 0.0
     for at in range(1, len(months)):
         before = months[max(0, at - RECENT_MONTHS) : at]
         usual = median(plan.measures.months[each] for each in before)
-        change = max(change, abs(plan.measures.months[months[at]] / usual - 1))
+        change = plan.measures.months[months[at]] / usual - 1
+        # A month cannot lose more than all of its rows, and one that loses nearly all should be seen.
+        needed.append(1.5 * change if change > 0 else max(1.5 * change, (change - 1) / 2))
         shares = _null_shares(plan, months[at])
         earlier = [_null_shares(plan, each) for each in before]
         outcomes = plan.names("outcome", "target")
@@ -143,8 +146,8 @@ def _limits(plan: Plan) -> Knobs:
             share - median(each[name] for each in earlier) for name, share in shares.items() if name not in outcomes
         ]
         rise = max([rise, *rises])
-    if 1.5 * change > 0.5:
-        knobs["validation", "max_row_count_change"] = (round(1.5 * change, 1), "")
+    if (change := max(map(abs, needed))) > 0.5:
+        knobs["validation", "max_row_count_change"] = (round(change, 2), "")
     if 1.5 * rise > 0.25:
         knobs["validation", "max_null_fraction_increase"] = (round(min(1.5 * rise, 1.0), 2), "")
     return knobs
@@ -207,7 +210,7 @@ def set_values(text: str, knobs: Knobs) -> str:
         old = re.search(r"\s*(#[^\"']*)$", chunk)
         comment = comment or (old[1].removeprefix("#").strip() if old else "")
         new = f"{key} = {_to_toml(value)}"
-        written.append(f"{new.ljust(COMMENT_AT - 1)} # {comment}".rstrip() if comment else new)
+        written.append(f"{new.ljust(COMMENT_AT - 1)} # {comment}" if comment else new)
     if left:
         (section, key) = next(iter(left))
         raise ConfigError(f"pipeline.toml: no [{section}] {key}; take it from the template's")

@@ -49,6 +49,11 @@ class ColumnTally:
     looked_for: list[str] = field(default_factory=lambda: list(forms.FORMS))
 
     @property
+    def distinct(self) -> int:
+        """How many different values there are; -1 for more than could be kept."""
+        return -1 if self.counts is None else len(self.counts)
+
+    @property
     def known(self) -> int:
         """Rows with a value."""
         return self.rows - self.nulls
@@ -103,7 +108,7 @@ class ColumnTally:
         return best if enough and not self.leading_zeros else ""
 
     def date_forms(self, prefers_month_first: bool) -> tuple[list[str], bool]:
-        """The forms of nearly all values, one for each way to separate the parts, and whether day and month are sure."""
+        """The forms of nearly all values, one for each mark between the parts, and whether day and month are sure."""
         by_marks: dict[str, list[str]] = {}
         for form in forms.DATES:
             if self.matched[form]:

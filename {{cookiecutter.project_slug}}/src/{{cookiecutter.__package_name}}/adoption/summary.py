@@ -1,5 +1,7 @@
 """What the person sees before anything is written."""
 
+import re
+from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -12,7 +14,6 @@ from .profile import Profile
 from .writing import Change
 
 MAX_COLUMNS = 60
-MAX_FILES = 8
 
 
 def print_plan(console: Console, plan: Plan, profile: Profile) -> None:
@@ -74,7 +75,8 @@ def describe_split(plan: Plan) -> str:
     split = plan.split
     if split.kind == "time":
         months = "the newest month" if split.holdout_months == 1 else f"the newest {split.holdout_months} months"
-        return f"by time: models learn from {split.first_month} on, and are measured on {months} up to {split.last_month} ({split.held_out:,} rows)"
+        learned = f"by time: models learn from {split.first_month} on, and are measured on {months} up to "
+        return learned + f"{split.last_month} ({split.held_out:,} rows)"
     what = f"all rows of one {plan.group!r} together" if split.kind == "grouped" else "row by row"
     return (
         f"not by time: a fraction of the rows is held out at random, {what}, always the same ones; "
@@ -90,8 +92,7 @@ def print_change(console: Console, home: Path, change: Change, knobs: Knobs, rea
     removed = [path for path in change.remove if path not in change.write]
     for mark, paths in (("written over", replaced), ("new", new), ("removed", removed)):
         if paths:
-            more = f" and {len(paths) - MAX_FILES} more" if len(paths) > MAX_FILES else ""
-            _say(console, mark, f"  {', '.join(paths[:MAX_FILES])}{more}")
+            _say(console, mark, f"  {', '.join(_by_pattern(paths))}")
     if ("storage", "uri") in knobs:
         _say(
             console,
@@ -105,3 +106,9 @@ def print_change(console: Console, home: Path, change: Change, knobs: Knobs, rea
             "yours",
             f"  README.md still speaks of the flights, in lines {', '.join(map(str, readme_lines[:12]))}",
         )
+
+
+def _by_pattern(paths: list[str]) -> list[str]:
+    """Paths, those of many months as one."""
+    patterns = Counter(re.sub(r"\d{4}-\d{2}(?=\.)", "{month}", path) for path in paths)
+    return [f"{path} ({number} files)" if number > 1 else path for path, number in patterns.items()]

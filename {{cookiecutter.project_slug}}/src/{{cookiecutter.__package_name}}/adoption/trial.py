@@ -1,5 +1,7 @@
 """What a sample tells of a target: how far each column alone predicts it, and what a model may reach."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -59,7 +61,7 @@ def score_alone(column: pd.Series, target: np.ndarray, n_classes: int) -> float:
         means = (sums + wanted[inside].mean(axis=0)) / (counts + 1)
         prediction[~inside] = means[bins[~inside]]
     found = score(target, prediction if n_classes else prediction[:, 0], n_classes)
-    if not n_classes and str(column.dtype) != "str" and column.nunique() > 1:
+    if not n_classes and str(column.dtype) != "str" and len(column.unique()) > 1:
         numbers = _to_numbers(column)
         known = ~np.isnan(numbers)
         if known.sum() > FOLDS and target[known].std() > 0 and numbers[known].std() > 0:
@@ -120,7 +122,12 @@ def try_model(
     at = np.sort(np.random.default_rng(SEED).permutation(len(target))[:rows])
     matrix, categories = to_matrix(features.iloc[at], time)
     target = target[at]
-    options = {"max_iter": TREES, "min_samples_leaf": min_samples_leaf, "l2_regularization": 5.0, "random_state": SEED}
+    options: dict[str, Any] = {
+        "max_iter": TREES,
+        "min_samples_leaf": min_samples_leaf,
+        "l2_regularization": 5.0,
+        "random_state": SEED,
+    }
     options |= {"categorical_features": categories, "early_stopping": False}
     folds: KFold | GroupKFold | StratifiedKFold = KFold(FOLDS, shuffle=not time, random_state=None if time else SEED)
     labels = None

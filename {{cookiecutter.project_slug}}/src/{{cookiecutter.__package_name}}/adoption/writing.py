@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,7 +121,7 @@ def _number(value: float, is_int: bool) -> str:
     return repr(int(value)) if is_int or (value.is_integer() and abs(value) < 1e15) else repr(value)
 
 
-def _list(values: list[object]) -> str:
+def _list(values: Sequence[object]) -> str:
     line = f"[{', '.join(map(quote, values))}]"
     return line if len(line) <= 90 else "[\n" + "".join(f"    {quote(value)},\n" for value in values) + "]"
 
