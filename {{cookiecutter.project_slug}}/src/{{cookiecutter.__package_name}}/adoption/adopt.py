@@ -27,7 +27,14 @@ from .reading import Layout, estimate_bytes, find_layout, open_file, read_batche
 from .splitting import choose_split
 from .target import choose_task, doubt_target
 
-WRITTEN_OVER = ["pipeline.toml", f"src/{PACKAGE}/contract.py", "data", "tests/sample", "tests/flights"]
+WRITTEN_OVER = [
+    "pipeline.toml",
+    "pyproject.toml",
+    f"src/{PACKAGE}/contract.py",
+    "data",
+    "tests/sample",
+    "tests/flights",
+]
 
 
 def adopt(uri: str, choices: Choices, console: Console) -> None:
@@ -162,9 +169,7 @@ def import_file(uri: str, month: str | None, replace_month: bool, console: Conso
             file.replace(home / "data" / file.name)
         if files.rejected_rows:
             files.rejected.replace(home / "data" / "rejected.csv")
-            console.print(
-                f"[yellow]![/] {files.rejected_rows:,} rows cannot be read; they are in data/rejected.csv"
-            )
+            console.print(f"[yellow]![/] {files.rejected_rows:,} rows cannot be read; they are in data/rejected.csv")
     console.print(f"data: {', '.join(sorted(file.name for file in files.files.values()))}", soft_wrap=True)
     console.print("To use them, set \\[source] last_month in pipeline.toml, then `make run`")
 

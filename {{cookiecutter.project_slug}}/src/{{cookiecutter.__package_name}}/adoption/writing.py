@@ -169,6 +169,15 @@ def write_sample(files: dict[str, Path], folder: Path, target: str) -> list[Path
     return made
 
 
+def without_flights(text: str) -> str:
+    """pyproject.toml, by which an update from the template no longer brings tests of the flights."""
+    if re.search(r"^\[tool\.cruft\]\nskip = \[[^]]*\"tests/flights\"", text, re.MULTILINE):
+        return text
+    return re.sub(
+        r"(^\[tool\.cruft\]\nskip = \[[^]]*)\]", r'\1    "tests/flights",\n]', text, count=1, flags=re.MULTILINE
+    )
+
+
 def find_removals(home: Path, old_uri: str) -> list[str]:
     """What belongs to the data that the project has had so far: its files in data/, its tests and their sample."""
     found = []
@@ -216,12 +225,15 @@ def write_all(
         "pipeline.toml": pipeline,
         "data/README.md": readme_text(plan, origin, name, rows),
         "data/import.toml": recipe.dump(plan.readings.recipe),
+        "pyproject.toml": without_flights((home / "pyproject.toml").read_text(encoding="utf-8")),
     }
     change = Change()
     for path, text in texts.items():
         ready = folder / path.replace("/", "_")
         ready.write_text(text, encoding="utf-8")
         change.write[path] = ready
+    # Its dependencies are as they were: make has no environment to make anew.
+    shutil.copystat(home / "pyproject.toml", change.write["pyproject.toml"])
     change.write |= {f"data/{file.name}": file for file in files.values()}
     if rejected:
         change.write["data/rejected.csv"] = rejected
