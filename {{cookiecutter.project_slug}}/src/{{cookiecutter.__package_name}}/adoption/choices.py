@@ -57,8 +57,9 @@ def ask(console: Console, choices: Choices, question: str, options: list[str], o
     if choices.yes:
         return options[0]
     if not sys.stdin.isatty():
+        by_option = f"answer by {option}, or " if option != "--yes" else ""
         raise AdoptionError(
-            f"{question} ({' or '.join(options)}); answer by {option}, or take {options[0]} by --yes; "
+            f"{question} ({' or '.join(options)}) Nobody is here to be asked; {by_option}take {options[0]!r} by --yes; "
             "nothing is written"
         )
     while True:

@@ -94,7 +94,7 @@ def read_as(profile: Profile, layout: Layout, choices: Choices, ask: Ask) -> Rea
     _tell_of_nulls(profile, doubts)
     if layout.encoding != "utf-8":
         doubts.append(f"the file is not UTF-8; it is read as {layout.encoding}: look at its special letters")
-    return Readings(Recipe(layout, columns, target, renamed.get(time, time)), doubts, renamed)
+    return Readings(Recipe(layout, columns, target, renamed.get(time, time) if time else ""), doubts, renamed)
 
 
 def _is_surely_comma(tally: ColumnTally) -> bool:
@@ -115,7 +115,7 @@ def _read_column(
         return ColumnRecipe(name, [name], "float64" if has_gaps else dtype, [])
     dates, is_sure = tally.date_forms(prefers_month_first=not prefers_comma)
     number = tally.number_form(prefers_comma)
-    if dates and not (number and dates != ["Ymd"]) and name != choices.target:
+    if dates and not (number and (dates != ["Ymd"] or name == choices.target)):
         if not is_sure:
             dates = [_ask_for_order(name, form, ask, doubts) for form in dates]
         if len(dates) > 1:
@@ -130,7 +130,7 @@ def _read_column(
                 f"{name!r}: numbers with a mark for thousands, such as {_example(tally, '.,')}; it is taken out"
             )
         return ColumnRecipe(name, [name], "int64" if number == "int" and not has_gaps else "float64", [number])
-    if tally.leading_zeros:
+    if tally.matched[forms.LEADING_ZEROS]:
         doubts.append(f"{name!r}: numbers with leading zeros, such as {_example(tally, '0')}; they stay text")
     return ColumnRecipe(name, [name], "str", [])
 
@@ -226,13 +226,17 @@ def propose_keys(profile: Profile, readings: Readings, choices: Choices) -> list
     if choices.key:
         return [[readings.name_of(name) for name in choices.key]]
     rows = profile.rows
-    excluded = {choices.target, choices.group, *choices.outcomes}
+    excluded = {choices.target, *choices.outcomes, *([choices.group] if choices.group else [])}
 
     def is_unique(tally: ColumnTally) -> bool:
         return not tally.nulls and (tally.counts is None or len(tally.counts) >= 0.95 * rows)
 
     whole = {each.sources[0] for each in readings.recipe.columns if each.dtype in {"int64", "str"}} - excluded
-    ids = [name for name in profile.columns if name in whole and ID.search(name) and is_unique(profile.columns[name])]
+    ids = [
+        name
+        for name in profile.columns
+        if name in whole and ID.search(readings.name_of(name)) and is_unique(profile.columns[name])
+    ]
     texts = [
         each.sources[0]
         for each in readings.recipe.columns

@@ -7,6 +7,8 @@ date's parts with what stands between them, such as `Y-m-d` or `d.m.Y`, each wit
 import re
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 NULLS = ["", "NA", "N/A", "n/a", "null", "NULL", "NaN", "nan", "?", "#N/A"]
 """Texts that mean "no value" in any column."""
@@ -22,9 +24,6 @@ NUMBERS = {
     "point, thousands": rf"[+-]?{_THOUSANDS.format(',')}(?:\.\d*)?",
     "comma, thousands": rf"[+-]?{_THOUSANDS.format('[.]')}(?:,\d*)?",
 }
-LEADING_ZEROS = r"0\d+"
-"""What would lose something as a number, such as a postal code."""
-
 _PARTS = {
     "Y": r"(?P<year>\d{4})",
     "y": r"(?P<short>\d{2})",
@@ -48,13 +47,15 @@ DATES = {
     "Ymd": r"(?P<year>(?:19|20)\d{2})(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])" + _TIME_OF_DAY + _OFFSET,
     "Y-m": r"(?P<year>\d{4})-(?P<month>0[1-9]|1[0-2])",
 }
-FORMS = NUMBERS | DATES
+LEADING_ZEROS = "leading zeros"
+FORMS = NUMBERS | DATES | {LEADING_ZEROS: r"0\d+"}  # what would lose something as a number, such as a postal code
 
 
 def match(texts: pd.Series, form: str) -> pd.Series:
     """Whether each text is written in a form; shape (n_rows,), bool."""
-    # Without names of groups, of which pandas would warn.
-    return texts.str.fullmatch(re.sub(r"\?P<\w+>", "?:", FORMS[form])).fillna(False).astype("bool")
+    # A hundred times as fast as pandas' own for a few hundred rows, and tables may have a thousand columns.
+    hits = pc.match_substring_regex(pa.array(texts, pa.large_string(), from_pandas=True), f"^(?:{FORMS[form]})$")
+    return pd.Series(pc.fill_null(hits, False).to_numpy(zero_copy_only=False), texts.index)
 
 
 def parse_numbers(texts: pd.Series, form: str) -> pd.Series:
@@ -73,7 +74,7 @@ def parse_dates(texts: pd.Series, forms: list[str]) -> pd.Series:
     for form in forms:
         hits = texts[found.isna() & match(texts, form)]
         if len(hits):
-            found.loc[hits.index] = _assemble(hits.str.extract(re.compile(DATES[form])))
+            found.loc[hits.index] = _assemble(hits.str.extract(re.compile(f"^(?:{DATES[form]})$")))
     return found
 
 

@@ -215,7 +215,7 @@ def _role_of(
         return "feature"
     if name in key and (len(key) == 1 or ID.search(name)):
         return "key"
-    if tally.distinct in {0, 1}:
+    if not tally.distinct or (tally.distinct == 1 and not tally.nulls):  # of one value, gaps may tell something
         doubts.append(f"{name!r}: {'the same in all rows' if tally.distinct else 'no value at all'}; not used")
         return "unused"
     if name == group:

@@ -43,7 +43,6 @@ class ColumnTally:
     nulls: int = 0
     null_texts: Counter[str] = field(default_factory=Counter)
     matched: Counter[str] = field(default_factory=Counter)
-    leading_zeros: int = 0
     with_offset: int = 0
     counts: Counter[Any] | None = field(default_factory=Counter)
     looked_for: list[str] = field(default_factory=lambda: list(forms.FORMS))
@@ -79,10 +78,14 @@ class ColumnTally:
         among_numbers = texts.isin(forms.NULLS_AMONG_NUMBERS)
         for text, count in zip(texts[among_numbers], counts[among_numbers], strict=True):
             self.matched[f"null {text}"] += int(count)
+        is_number = np.zeros(len(texts), dtype="bool")
         for form in self.looked_for:
-            self.matched[form] += int(counts[forms.match(texts, form)].sum())
-        if self.looked_for:
-            self.leading_zeros += int(counts[texts.str.fullmatch(forms.LEADING_ZEROS).astype("bool")].sum())
+            # A date is no number, but for the form that has nothing between its parts.
+            if form in forms.DATES and form != "Ymd" and is_number.all():
+                continue
+            hits = forms.match(texts, form).to_numpy()
+            self.matched[form] += int(counts[hits].sum())
+            is_number |= hits & (form in forms.NUMBERS)
         if any(self.matched[form] for form in forms.DATES):
             self.with_offset += int(counts[texts.str.contains(r"\d{2}:\d{2}.*(?:Z|UTC|[+-]\d{2}:?\d{2})$")].sum())
         if self.known >= FEW:
@@ -92,6 +95,7 @@ class ColumnTally:
                 form
                 for form in self.looked_for
                 if (has_dates if form in forms.DATES else self.matched[form] > self.known / 2)
+                or (form == forms.LEADING_ZEROS and self.matched["int"])
             ]
 
     @property
@@ -102,10 +106,10 @@ class ColumnTally:
         """The form that most values are written in, if nearly all are; else ""."""
         point, comma = ["point", "point, thousands"], ["comma", "comma, thousands"]
         # 1,234 is a thousand where the comma is no decimal mark, and 1.234 where the point is none.
-        order = ["int", *comma, "point", "point, thousands"] if prefers_comma else ["int", *point, *reversed(comma)]
+        order = ["int", *comma, "point", "point, thousands"] if prefers_comma else ["int", *point, *comma]
         best = max(order, key=lambda form: self.matched[form])
         enough = self.matched[best] >= MIN_SHARE * (self.known - self.nulls_among_numbers) > 0
-        return best if enough and not self.leading_zeros else ""
+        return best if enough and not self.matched[forms.LEADING_ZEROS] else ""
 
     def date_forms(self, prefers_month_first: bool) -> tuple[list[str], bool]:
         """The forms of nearly all values, one for each mark between the parts, and whether day and month are sure."""

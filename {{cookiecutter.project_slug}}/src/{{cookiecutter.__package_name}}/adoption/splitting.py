@@ -7,8 +7,9 @@ import pandas as pd
 
 from .converting import Measures
 
-MIN_ROWS, MIN_SHARE, MAX_MONTHS = 100, 0.15, 600
-"""Of the held-out months: rows where possible, and share of all; and how many months are files."""
+MIN_ROWS, MIN_SHARE, MAX_SHARE = 100, 0.15, 0.6
+"""Of the held-out months: rows where possible, and shares of all."""
+MAX_MONTHS = 600
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def _by_time(measures: Measures, doubts: list[str]) -> Split | None:
     wanted = max(MIN_SHARE * rows, min(MIN_ROWS, rows / 3))
     held_out, count = 0, 0
     for name in reversed(names[1:]):
-        if held_out >= wanted or held_out + months[name] > rows / 2:
+        # The first month may be one that has only begun.
+        if held_out >= wanted or held_out + months[name] > rows * (MAX_SHARE if held_out < MIN_ROWS else 0.5):
             break
         held_out, count = held_out + months[name], count + 1
     if not count:

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.metrics import r2_score, roc_auc_score
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
@@ -43,8 +44,15 @@ def score(target: np.ndarray, prediction: np.ndarray, n_classes: int) -> float:
     # A class that fills the fold, or is not in it, cannot be told from the rest.
     present = [each for each in range(n_classes) if 0 < (target == each).sum() < len(target)]
     wanted = present[-1:] if n_classes == 2 else present
-    areas = [roc_auc_score(target == each, prediction[:, each]) for each in wanted]
+    areas = [_area(target == each, prediction[:, each]) for each in wanted]
     return float(np.mean(areas)) if areas else 0.5
+
+
+def _area(is_positive: np.ndarray, prediction: np.ndarray) -> float:
+    """ROC-AUC, by ranks: scikit-learn's own takes milliseconds, and tables may have a thousand columns."""
+    n_positive = is_positive.sum()
+    ranks = rankdata(prediction)[is_positive].sum() - n_positive * (n_positive + 1) / 2
+    return float(ranks / (n_positive * (len(is_positive) - n_positive)))
 
 
 def score_alone(column: pd.Series, target: np.ndarray, n_classes: int) -> float:

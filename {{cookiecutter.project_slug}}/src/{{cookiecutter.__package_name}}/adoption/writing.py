@@ -225,15 +225,17 @@ def write_all(
         "pipeline.toml": pipeline,
         "data/README.md": readme_text(plan, origin, name, rows),
         "data/import.toml": recipe.dump(plan.readings.recipe),
-        "pyproject.toml": without_flights((home / "pyproject.toml").read_text(encoding="utf-8")),
     }
+    project = (home / "pyproject.toml").read_text(encoding="utf-8")
+    if (without := without_flights(project)) != project:
+        texts["pyproject.toml"] = without
     change = Change()
     for path, text in texts.items():
         ready = folder / path.replace("/", "_")
         ready.write_text(text, encoding="utf-8")
         change.write[path] = ready
-    # Its dependencies are as they were: make has no environment to make anew.
-    shutil.copystat(home / "pyproject.toml", change.write["pyproject.toml"])
+    if "pyproject.toml" in change.write:  # its dependencies are as they were: make has no environment to make anew
+        shutil.copystat(home / "pyproject.toml", change.write["pyproject.toml"])
     change.write |= {f"data/{file.name}": file for file in files.values()}
     if rejected:
         change.write["data/rejected.csv"] = rejected
