@@ -6,7 +6,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -340,6 +340,60 @@ def trigger(month: Month = None, refresh: Refresh = False, reason: Reason = "") 
         print_run(console, summary)
     if state != "success":
         raise StackError(f"run {run_id}: {state}")
+
+
+@app.command()
+def adopt(
+    table: Annotated[
+        str, typer.Argument(help="CSV or Parquet file; a path, s3://, https://, ...", metavar="PATH_OR_URI")
+    ],
+    target: Annotated[str, typer.Option(help="Column to predict.", show_default=False)],
+    time: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="When a row happened: one column, or its parts year, month, day, hour, minute, or date and time."
+        ),
+    ] = None,
+    key: Annotated[list[str] | None, typer.Option(help="Columns that tell rows apart.")] = None,
+    group: Annotated[
+        str, typer.Option(help="Rows with the same value are held out together.", show_default=False)
+    ] = "",
+    outcome: Annotated[list[str] | None, typer.Option(help="Columns that are known only afterwards.")] = None,
+    feature: Annotated[
+        list[str] | None, typer.Option(help="Columns that are features, whatever they look like.")
+    ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option(help="Columns that are categories, though they are numbers.")
+    ] = None,
+    task: Annotated[
+        Literal["auto", "binary", "multiclass", "regression"], typer.Option(help="What kind of target it is.")
+    ] = "auto",
+    yes: Annotated[bool, typer.Option("--yes", help="Take what is proposed; nothing is asked.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over what is not committed.")] = False,
+) -> None:
+    """Make any table this project's data: infer the contract, show it, and write all that follows from it."""
+    from . import adoption
+    from .console import new_console
+
+    lists = [time, key, outcome, feature, text]
+    times, keys, outcomes, features, texts = (each or [] for each in lists)
+    choices = adoption.Choices(target, times, keys, group, outcomes, features, texts, task, yes, force)
+    adoption.adopt(table, choices, new_console())
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[str, typer.Argument(help="CSV or Parquet file, with the columns of the adopted one.")],
+    month: Annotated[
+        str | None, typer.Option(help="In which it came, as YYYY-MM; only for rows without a time.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Write over months that are there.")] = False,
+) -> None:
+    """Convert a further file as `adopt` has converted the first."""
+    from . import adoption
+    from .console import new_console
+
+    adoption.import_file(file, month, replace, new_console())
 
 
 def main() -> None:

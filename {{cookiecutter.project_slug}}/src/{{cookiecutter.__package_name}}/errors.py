@@ -11,6 +11,7 @@
     ├── QualityGateError       a model that may not be released
     ├── ReleaseError           a release that could not be carried out
     │   └── NoChampionError    nothing has been released yet
+    ├── AdoptionError          a table that cannot be adopted, or a question that nobody is there to answer
     └── StackError             a process of `make up` that does not start, or does not answer
 
 A `PipelineError` is final: trying again changes nothing, so the DAGs do not retry it. Whatever else is
@@ -52,6 +53,10 @@ class ReleaseError(PipelineError):
 
 class NoChampionError(ReleaseError):
     """Nothing has been released yet, so there is no model to use."""
+
+
+class AdoptionError(PipelineError):
+    """A table cannot become the project's data, or somebody has to decide first."""
 
 
 class StackError(PipelineError):

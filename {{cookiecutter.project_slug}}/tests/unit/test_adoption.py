@@ -1,0 +1,452 @@
+"""From a table to a contract, settings and data, for tables of every kind."""
+
+import json
+import shutil
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+from sklearn import datasets
+
+from adopting import Adopted, adopt, commit, git
+from {{ cookiecutter.__package_name }} import adoption
+from {{ cookiecutter.__package_name }}.adoption import converting, knobs, recipe
+from {{ cookiecutter.__package_name }}.adoption.converting import Measures
+from {{ cookiecutter.__package_name }}.adoption.plan import widen
+from {{ cookiecutter.__package_name }}.adoption.splitting import choose_split
+from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
+from {{ cookiecutter.__package_name }}.errors import AdoptionError, ConfigError
+
+
+def make_table(rows: int = 600, seed: int = 0, days: int = 0) -> pd.DataFrame:
+    """Two columns of which one says something of the target, and times if days are given."""
+    random = np.random.default_rng(seed)
+    frame = pd.DataFrame({"size": random.normal(10, 2, rows).round(6), "kind": random.choice(["a", "b", "c"], rows)})
+    frame = frame.assign(target=np.where(frame["size"] + random.normal(0, 2, rows) > 10, "yes", "no"))
+    if days:
+        at = pd.Timestamp("2024-01-01") + pd.to_timedelta(
+            np.linspace(0, days * 24 * 60, rows).astype("int64"), unit="min"
+        )
+        frame.insert(0, "at", at)
+    return frame
+
+
+def settings_of(adopted: Adopted) -> dict[str, dict[str, object]]:
+    return tomllib.loads((adopted.folder / "pipeline.toml").read_text())
+
+
+@pytest.mark.parametrize(
+    ("load", "task", "classes"),
+    [
+        (datasets.load_breast_cancer, "binary", [0, 1]),
+        (datasets.load_wine, "multiclass", [0, 1, 2]),
+        (datasets.load_diabetes, "regression", []),
+        (datasets.load_digits, "multiclass", list(range(10))),
+    ],
+)
+def test_real_tables_are_adopted(project: Path, load, task: str, classes: list[int]) -> None:
+    frame = load(as_frame=True).frame
+    adopted = adopt(project, frame, "target")
+    assert (adopted.contract["TASK"], adopted.contract["CLASSES"]) == (task, classes)
+    assert adopted.contract["KEY"] == ["row_number"]
+    assert "not by time" in adopted.said
+    assert "likely leak" not in adopted.said
+    rows = adopted.rows()
+    assert rows["row_number"].tolist() == list(range(1, len(frame) + 1))
+    assert np.allclose(rows[frame.columns].to_numpy("float64"), frame.to_numpy("float64"))
+    load_settings()
+
+
+def test_settings_and_contract_are_written_and_all_else_stays(project: Path) -> None:
+    before = (project / "pipeline.toml").read_text()
+    adopted = adopt(project, make_table(1200, days=180), "target")
+    settings = settings_of(adopted)
+    assert settings["source"]["uri"] == "data/table-{month}.parquet"
+    assert (settings["source"]["first_month"], settings["source"]["last_month"]) == ("2024-01", "2024-06")
+    assert settings["training"]["holdout_months"] == 1
+    assert "half way" in (project / "pipeline.toml").read_text()
+    lines = [line.partition("=")[0].strip() for line in before.splitlines()]
+    assert [line.partition("=")[0].strip() for line in (project / "pipeline.toml").read_text().splitlines()] == lines
+    assert not (project / "tests" / "flights").exists()
+    assert '"tests/flights"' in (project / "pyproject.toml").read_text()
+    assert sorted(file.name for file in (project / "data").iterdir()) == [
+        "README.md", "import.toml", *(f"table-2024-0{month}.parquet" for month in range(1, 7))
+    ]  # fmt: skip
+
+
+def test_rows_with_a_time_are_split_by_it(project: Path) -> None:
+    adopted = adopt(project, make_table(days=180), "target")
+    assert adopted.roles == {"at": "time", "size": "feature", "kind": "feature", "target": "target"}
+    assert adopted.contract["KEY"] == ["at"]
+    assert adopted.contract["SLICES"] == ["kind"]
+    assert adopted.contract["CLASSES"] == ["no", "yes"]
+    assert set(adopted.contract["EXAMPLE"]) == {"at", "size", "kind"}
+    json.dumps(adopted.contract["EXAMPLE"])
+    for month in range(1, 7):
+        rows = pd.read_parquet(project / "data" / f"table-2024-0{month}.parquet")
+        assert set(rows["at"].dt.month) == {month}
+
+
+def test_german_table_is_read_as_it_is_meant(project: Path) -> None:
+    table = make_table(days=180)
+    german = pd.DataFrame({
+        "Bestell-Nr.": range(1001, 1601),
+        "Größe [cm]": table["size"].map(lambda value: f"{value * 1000:,.2f}").str.translate(str.maketrans(".,", ",.")),
+        "PLZ": [f"{at:05d}" for at in np.arange(600) % 40 * 1000 + 67],
+        "Datum": table["at"].dt.strftime("%d.%m.%Y %H:%M"),
+        "Rückgabe": table["target"].map({"yes": "ja", "no": "nein"}),
+    })
+    file = project / "var" / "Bestellungen März.csv"
+    file.parent.mkdir()
+    file.write_bytes(german.to_csv(sep=";", index=False).encode("latin-1"))
+    adopted = adopt(project, file, "Rückgabe")
+    assert adopted.dtypes == {
+        "Bestell-Nr.": "int64",
+        "Größe [cm]": "float64",
+        "PLZ": "str",
+        "Datum": "datetime64[us]",
+        "Rückgabe": "str",
+    }
+    assert (adopted.contract["KEY"], adopted.contract["CLASSES"]) == (["Bestell-Nr."], ["nein", "ja"])
+    rows = adopted.rows()
+    assert np.allclose(rows["Größe [cm]"], (table["size"] * 1000).round(2))
+    assert rows["Datum"].tolist() == table["at"].tolist()
+    assert rows["PLZ"].iloc[0] == "00067"
+    assert settings_of(adopted)["source"]["uri"] == "data/bestellungen-marz-{month}.parquet"
+    for told in ("not UTF-8", "leading zeros", "mark for thousands"):
+        assert told in adopted.said
+
+
+def test_time_in_several_columns_is_put_together(project: Path) -> None:
+    table = make_table(days=180)
+    parts = {part: getattr(table["at"].dt, part) for part in ("year", "month", "day", "hour", "minute")}
+    adopted = adopt(project, table.drop(columns="at").assign(**parts), "target")
+    assert "are put together as the time" in adopted.said
+    assert adopted.roles == {"time": "time", "size": "feature", "kind": "feature", "target": "target"}
+    assert adopted.rows()["time"].tolist() == table["at"].tolist()
+
+
+def test_date_and_time_of_day_are_put_together(project: Path) -> None:
+    table = make_table(days=180)
+    parts = {"day": table["at"].dt.strftime("%d.%m.%Y"), "clock": table["at"].dt.strftime("%H:%M")}
+    adopted = adopt(project, table.drop(columns="at").assign(**parts), "target", time=["day", "clock"])
+    assert adopted.rows()["time"].tolist() == table["at"].tolist()
+
+
+def test_the_better_of_two_dates_is_the_time(project: Path) -> None:
+    table = make_table(days=180)
+    table.insert(0, "closed_date", table["at"] + pd.Timedelta(days=3))
+    adopted = adopt(project, table, "target")
+    assert adopted.roles["at"] == "time"
+    assert "'closed_date' lies after 'at' in 100% of the rows" in adopted.said
+
+
+def test_order_of_day_and_month_that_nobody_knows_is_doubted(project: Path) -> None:
+    table = make_table(days=300)
+    table = table[table["at"].dt.day <= 12]
+    adopted = adopt(project, table.assign(at=table["at"].dt.strftime("%m/%d/%Y")), "target")
+    assert "'at': read as m/d/Y, and d/m/Y would do as well" in adopted.said
+    assert adopted.rows()["at"].tolist() == table["at"].dt.floor("D").tolist()
+
+
+def test_one_month_is_not_split_by_time(project: Path) -> None:
+    adopted = adopt(project, make_table(days=20), "target")
+    assert "all rows are of 2024-01: with one month there is no split by time" in adopted.said
+    assert adopted.roles["at"] == "feature"
+    assert settings_of(adopted)["retraining"]["first_after_months"] == 1
+
+
+def test_rows_of_one_patient_stay_together(project: Path) -> None:
+    table = make_table().assign(patient=np.arange(600) // 4)
+    adopted = adopt(project, table, "target")
+    assert adopted.contract["GROUP"] == "patient"
+    assert adopted.roles["patient"] == "unused"
+    assert "all rows of one 'patient' together" in adopted.said
+
+
+def test_odd_names_stay_and_taken_ones_are_changed(project: Path) -> None:
+    names = [
+        "class",
+        "def",
+        "a b",
+        "x[1]",
+        "größe",
+        "_hidden",
+        "model_x",
+        'quo"te',
+        "back\\slash",
+        "{b}",
+        "reason",
+        "row",
+    ]
+    random = np.random.default_rng(1)
+    table = make_table().assign(**{name: random.normal(size=600) for name in names})
+    adopted = adopt(project, table, "target")
+    expected = {*names, "size", "kind"} - {"reason", "row"} | {"reason_", "row_"}
+    assert {name for name, role in adopted.roles.items() if role == "feature"} == expected
+    assert np.allclose(adopted.rows()["reason_"], table["reason"])
+    assert "'reason' is called 'reason_' here" in adopted.said
+
+
+def test_column_without_a_name_gets_one(project: Path) -> None:
+    table = make_table()
+    table.insert(0, "", range(600))
+    adopted = adopt(project, table, "target")
+    assert adopted.contract["KEY"] == ["unnamed"]
+
+
+def test_leaks_are_set_aside_unless_they_are_wanted(project: Path) -> None:
+    table = make_table()
+    leak = (table["target"] == "yes") * 5.0 + np.random.default_rng(2).normal(0, 0.5, 600)
+    table = table.assign(refund=leak, note=np.where(table["target"] == "yes", "x", ""))
+    adopted = adopt(project, table, "target")
+    assert (adopted.roles["refund"], adopted.roles["note"]) == ("outcome", "outcome")
+    assert adopted.contract["COLUMNS"]["refund"].nullable
+    assert "likely leak: 'refund'" in adopted.said
+    commit(project)
+    adopted = adopt(project, table, "target", features=["refund"], outcomes=["note"])
+    assert (adopted.roles["refund"], adopted.roles["note"]) == ("feature", "outcome")
+
+
+def test_strong_features_are_no_leaks(project: Path) -> None:
+    adopted = adopt(project, datasets.load_iris(as_frame=True).frame, "target")
+    assert set(adopted.roles.values()) == {"key", "feature", "target"}
+
+
+def test_what_is_no_feature_is_not_used(project: Path) -> None:
+    random = np.random.default_rng(3)
+    table = make_table(1200).assign(
+        constant=1,
+        nothing="",
+        remark=[f"{random.integers(1e9)} words" for _ in range(1200)],
+        order_id=[f"O{at}" for at in range(1200)],
+        invoice_id=random.permutation(1200),
+    )
+    adopted = adopt(project, table, "target")
+    assert adopted.contract["KEY"] == ["order_id"]
+    unused = {name for name, role in adopted.roles.items() if role == "unused"}
+    assert unused == {"constant", "nothing", "remark", "invoice_id"}
+    for told in (
+        "'constant': the same in all rows",
+        "'nothing': no value at all",
+        "'remark': 100% of its texts differ",
+    ):
+        assert told in adopted.said
+
+
+def test_many_categories_stay_and_the_api_takes_new_ones(project: Path) -> None:
+    table = make_table(3000).assign(city=[f"city {at % 400}" for at in range(3000)])
+    adopted = adopt(project, table, "target")
+    assert adopted.roles["city"] == "feature"
+    assert "'city': 400 categories" in adopted.said
+    assert settings_of(adopted)["serving"]["unseen_categories"] == "as_missing"
+
+
+def test_rare_and_late_classes_and_missing_ones_are_told(project: Path) -> None:
+    table = make_table(days=180)
+    target = (
+        table["target"].mask(table.index >= 590, "new").mask(table.index < 5, "").mask(table.index.isin([9]), "odd")
+    )
+    adopted = adopt(project, table.assign(target=target), "target")
+    assert adopted.contract["CLASSES"] == ["new", "no", "odd", "yes"]
+    assert "classes with few rows, of which little can be learned: 'new' (10), 'odd' (1)" in adopted.said
+    assert "classes that only the held-out months have: 'new'" in adopted.said
+    assert "5 rows without 'target'" in adopted.said
+    assert adopted.rows()["target"].isna().sum() == 5
+    sample = pd.concat([pd.read_parquet(file) for file in (project / "tests" / "sample").iterdir()])
+    assert {"new", "no", "yes"} <= set(sample["target"].dropna())
+
+
+def test_repeated_rows_are_told_and_kept(project: Path) -> None:
+    table = pd.concat([make_table(), make_table().head(7)], ignore_index=True)
+    adopted = adopt(project, table, "target")
+    assert "7 rows the same as an earlier one" in adopted.said
+    assert len(adopted.rows()) == 607
+
+
+def test_rows_that_cannot_be_read_are_kept_apart(project: Path) -> None:
+    table = make_table(days=180).astype({"size": "str", "at": "str"})
+    table.loc[3, "size"], table.loc[4, "at"] = "n.n.", ""
+    adopted = adopt(project, table, "target")
+    assert len(adopted.rows()) == 598
+    assert "2 rows cannot be read" in adopted.said
+    rejected = pd.read_csv(project / "data" / "rejected.csv")
+    assert rejected["why"].tolist() == ["size: not a float64", "at: no time"]
+    assert rejected["size"].iloc[0] == "n.n."
+
+
+@pytest.mark.parametrize("rows", [60, 300])
+def test_tiny_tables_are_adopted(project: Path, rows: int) -> None:
+    adopted = adopt(project, make_table(rows), "target")
+    assert f"{rows} rows are few" in adopted.said
+    assert settings_of(adopted)["training"]["holdout_fraction"] == 0.4
+    assert settings_of(adopted)["model"]["min_samples_leaf"] == 5
+
+
+def test_thousand_columns_are_adopted(project: Path) -> None:
+    random = np.random.default_rng(4)
+    wide = pd.DataFrame({f"x{at}": random.normal(size=300) for at in range(1000)})
+    adopted = adopt(project, pd.concat([make_table(300), wide], axis=1), "target")
+    assert len(adopted.contract["COLUMNS"]) == 1004
+    assert "and 944 more, which are 944 feature" in adopted.said
+
+
+@pytest.mark.parametrize(
+    ("target", "choices", "message"),
+    [
+        ("Target", {}, "no such column; there are 'target'"),
+        ("target", {"outcomes": ["sise"]}, "--outcome 'sise': no such column; there are 'size'"),
+        ("empty", {}, "no row has a value"),
+        ("same", {}, "in all rows; two values are wanted"),
+        ("many", {}, "more than 100 different texts"),
+        ("when", {}, "dates; a target is a number or a class"),
+        ("target", {"task": "regression"}, "text, and not numbers"),
+        ("target", {"task": "multiclass"}, "2 different values, which are not multiclass"),
+        ("target", {"time": ["kind"]}, "--time 'kind': not a date that can be read"),
+        ("target", {"key": ["kind"]}, "--key 'kind': 597 of 600 rows repeat one"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_written(
+    project: Path, target: str, choices: dict[str, object], message: str
+) -> None:
+    table = make_table().assign(
+        empty="", same="x", many=[f"m{at}" for at in range(600)], when=pd.Timestamp("2024-01-01")
+    )
+    table.loc[0, "when"] = pd.Timestamp("2024-01-02")
+    with pytest.raises(AdoptionError, match=message):
+        adopt(project, table, target, **choices)
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_whoever_is_not_there_is_not_asked_and_nothing_is_written(project: Path) -> None:
+    with pytest.raises(AdoptionError, match=r"Write all this\? .* take 'yes' by --yes; nothing is written"):
+        adopt(project, make_table(), "target", yes=False)
+    with pytest.raises(AdoptionError, match=r"classes or quantities\? .* answer by --task"):
+        adopt(project, make_table().assign(target=np.arange(600) % 5), "target", yes=False)
+    assert git(project, "status", "--porcelain") == ""
+    assert list((project / "data").iterdir()) == []
+
+
+def test_what_is_not_committed_is_not_written_over(project: Path) -> None:
+    with (project / "pipeline.toml").open("a") as file:
+        file.write("# mine\n")
+    with pytest.raises(AdoptionError, match=r"not committed: pipeline\.toml"):
+        adopt(project, make_table(), "target")
+    adopt(project, make_table(), "target", force=True)
+    assert "# mine" in (project / "pipeline.toml").read_text()
+
+
+def test_second_table_takes_the_place_of_the_first(project: Path) -> None:
+    adopt(project, make_table(days=180), "target")
+    (project / "var" / "data").mkdir(parents=True)
+    commit(project)
+    shutil.move(project / "var" / "table.csv", project / "var" / "other.csv")
+    adopted = adopt(project, project / "var" / "other.csv", "target")
+    assert {file.name.rpartition("-2024")[0] for file in (project / "data").glob("*.parquet")} == {"other"}
+    assert len(list((project / "tests" / "sample").iterdir())) == 3
+    assert settings_of(adopted)["storage"]["uri"] == "var/other"
+    assert settings_of(adopted)["tracking"]["model_name"].endswith("-other")
+
+
+def test_further_month_is_imported_once(project: Path) -> None:
+    table = make_table(days=180)
+    adopt(project, table, "target")
+    later = project / "var" / "later.csv"
+    further = table.assign(at=table["at"] + pd.Timedelta(days=182))
+    further.to_csv(later, index=False)
+    console = Console(quiet=True)
+    adoption.import_file(str(later), None, False, console)
+    assert len(pd.read_parquet(project / "data" / "table-2024-07.parquet")) > 90
+    with pytest.raises(AdoptionError, match=r"table-2024-07\.parquet.*there already"):
+        adoption.import_file(str(later), None, False, console)
+    adoption.import_file(str(later), None, True, console)
+    with pytest.raises(AdoptionError, match="the rows say by 'at'"):
+        adoption.import_file(str(later), "2024-07", False, console)
+    further.drop(columns="kind").to_csv(later, index=False)
+    with pytest.raises(AdoptionError, match="columns missing: 'kind'"):
+        adoption.import_file(str(later), None, True, console)
+
+
+def test_import_of_rows_without_time_needs_their_month(project: Path) -> None:
+    adopt(project, make_table(), "target")
+    file = str(project / "var" / "table.csv")
+    with pytest.raises(AdoptionError, match="say by --month"):
+        adoption.import_file(file, None, False, Console(quiet=True))
+    adoption.import_file(file, "2031-05", False, Console(quiet=True))
+    assert pq.read_metadata(project / "data" / "table-2031-05.parquet").num_rows == 600
+
+
+def test_parquet_is_taken_as_it_is_typed(project: Path) -> None:
+    table = make_table(days=180).assign(
+        flag=np.arange(600) % 7 == 0,
+        count=pd.array([None, *range(599)], dtype="Int64"),
+        at_utc=lambda t: t["at"].dt.tz_localize("UTC"),
+    )
+    table = table.astype({"kind": "category"}).drop(columns="at")
+    file = project / "var" / "a.parquet"
+    file.parent.mkdir()
+    table.to_parquet(file)
+    adopted = adopt(project, file, "flag")
+    assert (adopted.contract["TASK"], adopted.contract["CLASSES"]) == ("binary", [0, 1])
+    assert adopted.dtypes == {
+        "size": "float64",
+        "kind": "str",
+        "target": "str",
+        "flag": "float64",
+        "count": "float64",
+        "at_utc": "datetime64[us]",
+    }
+
+
+def test_recipe_survives_its_file(project: Path) -> None:
+    adopt(project, make_table(days=180), "target")
+    known = recipe.load(project / "data" / "import.toml")
+    assert recipe.dump(known) == (project / "data" / "import.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("months", "kind", "held_out"),
+    [
+        ({"2024-01": 500, "2024-02": 500, "2024-03": 500}, "time", 1),
+        ({"2024-01": 900, "2024-02": 900, "2024-03": 20}, "time", 2),
+        ({"2024-01": 50, "2024-02": 50, "2024-03": 50, "2024-04": 50, "2024-05": 50, "2024-06": 50}, "time", 2),
+        ({"2024-01": 10, "2024-02": 900}, "random", 1),
+        ({"2024-01": 10, "2024-03": 400, "2024-04": 400}, "time", 1),
+        ({"2024-01": 900, "2024-03": 400, "2024-04": 400}, "random", 1),
+    ],
+)
+def test_held_out_months_are_enough_and_not_too_many(months: dict[str, int], kind: str, held_out: int) -> None:
+    split = choose_split(Measures(rows=sum(months.values()), months=months), "2024-12", [])
+    assert (split.kind, split.holdout_months) == (kind, held_out)
+
+
+def test_ranges_have_slack_and_do_not_cross_zero() -> None:
+    assert widen(0.013, 1.0) == (0, 1.5)
+    assert widen(-10, 10) == (-20, 20)
+    assert widen(1000, 3000) == (0, 4000)
+    assert widen(2000, 2001) == (1999.5, 2001.5)
+    assert widen(-3, -1) == (-4, 0)
+
+
+def test_settings_are_changed_whatever_lines_they_take() -> None:
+    text = '[source]\nuri = "a"  # where\nquery = """\nselect\n"""\n[model]\nuri = 1\n'
+    made = knobs.set_values(text, {("source", "uri"): ("b", ""), ("source", "query"): ("", "")})
+    assert tomllib.loads(made) == {"source": {"uri": "b", "query": ""}, "model": {"uri": 1}}
+    assert "# where" in made
+    with pytest.raises(ConfigError, match=r"no \[model\] seed"):
+        knobs.set_values(text, {("model", "seed"): (1, "")})
+
+
+def test_integers_keep_all_their_digits() -> None:
+    column = recipe.ColumnRecipe("id", ["id"], "int64", ["int"])
+    assert converting.parse(pd.Series(["9007199254740993", "NA"], dtype="str"), column).tolist()[0] == 2**53 + 1
+
+
+def test_contract_of_the_project_is_not_needed(project: Path) -> None:
+    (project / "src" / PACKAGE / "contract.py").write_text("broken\n")
+    commit(project)
+    assert adopt(project, make_table(), "target").contract["TASK"] == "binary"
