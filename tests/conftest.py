@@ -28,6 +28,9 @@ LONGEST_FIRST = [
     "test_live.py",
     "test_stack.py",
     "test_pages.py",
+    "test_how_to.py",
+    "test_story.py",
+    "test_site.py",
 ]
 
 
