@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, commit_all, git
+from conftest import REPOSITORY, BakedProject, commit_all, git, restored
 from documents import Reader, steps_of
+from live_project import free_ports
 
 HOW_TO = REPOSITORY / "docs" / "how-to"
 AUTHOR = "[user]\n name = Ada\n email = ada@example.com\n"
@@ -77,3 +80,26 @@ def test_defaults_of_a_company_are_in_its_projects(reader: Reader) -> None:
 @pytest.mark.usefixtures("fork")
 def test_answer_to_a_new_prompt_decides_about_a_file(reader: Reader) -> None:
     reader.follow(steps_of(HOW_TO / "add-a-prompt.md"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["add-a-family", "add-a-check", "add-a-source", "add-a-stage"])
+def test_what_is_added_to_a_project_works_and_is_clean(
+    installed: BakedProject, page: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    project = restored(installed)
+    port = free_ports(0)[0]  # of a service that a page starts
+    reader = Reader(project.path, replaced={"8765": str(port)})
+    try:
+        reader.follow(steps_of(HOW_TO / f"{page}.md"))
+    finally:
+        stop(project.path / "service" / "pid")
+    # What mypy knows of the rest of the project is the same for each page.
+    done = project.run("make", "check", MYPY_CACHE_DIR=str(tmp_path_factory.getbasetemp() / "mypy"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def stop(pid_file: Path) -> None:
+    """End a process that a page has left behind, since it was not followed to its end."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        os.kill(int(pid_file.read_text()), signal.SIGTERM)

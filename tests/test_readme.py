@@ -73,12 +73,17 @@ PROJECT = {
 }
 
 
+ADDED = "test_what_is_added_to_a_project_works_and_is_clean"
 # Pages whose every step is taken, and the test that takes them.
 FOLLOWED = {
     "docs/story.md": "test_five_steps_lead_from_a_local_model_to_a_loop_that_closes",
     "docs/how-to/fork.md": "test_fork_keeps_up_with_the_template_and_its_projects_with_the_fork",
     "docs/how-to/company-defaults.md": "test_defaults_of_a_company_are_in_its_projects",
     "docs/how-to/add-a-prompt.md": "test_answer_to_a_new_prompt_decides_about_a_file",
+    "docs/how-to/add-a-family.md": ADDED,
+    "docs/how-to/add-a-check.md": ADDED,
+    "docs/how-to/add-a-source.md": ADDED,
+    "docs/how-to/add-a-stage.md": ADDED,
 }
 # What a block may be beside steps and commands; the README's own first picture of a run is one of text.
 NOTHING_TO_TYPE = {"json", "mermaid", "text", "toml", "{include}", "{toctree}"}
