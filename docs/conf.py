@@ -41,6 +41,7 @@ nitpick_ignore_regex = [("py:.*", r"(?!flight_delays).*")]  # there is no networ
 html_theme = "furo"
 html_title = project
 html_extra_path = ["site"]
+html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_show_sphinx = False
 html_copy_source = False
