@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check fix bench lock screenshots release clean
+.PHONY: help setup demo test test-fast check fix bench lock docs docs-links screenshots release clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -13,6 +13,8 @@ DEFAULT_SLUG := flight-delays
 WORKFLOWS := .github/workflows/ci.yml $(patsubst %,"$(PROJECT)/.github/workflows/%.yml",ci dependencies)
 # Cookiecutter notes the last answers in the home folder, and reads defaults there: give it a home of our own.
 BAKE := HOME="$(CURDIR)/build/home" $(BIN)/cookiecutter . --no-input --default-config --overwrite-if-exists
+# From the repository's root, so that links between files are those of a forge; nothing is fetched.
+SPHINX := $(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs -d build/doctrees
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +62,17 @@ lock: setup ## Take newer versions into the locks: the template's and the projec
 	$(BAKE) --output-dir build/lock git_init=no
 	$(MAKE) -C build/lock/$(DEFAULT_SLUG) lock UV="$(abspath $(UV))"
 	cp build/lock/$(DEFAULT_SLUG)/requirements.lock build/lock/$(DEFAULT_SLUG)/supply-chain.lock "$(PROJECT)"
+
+docs: setup ## Build the site in build/docs; a link or a reference that leads nowhere within it is an error
+	@rm -rf build/api build/docs
+	@$(BAKE) --output-dir build/api git_init=no >/dev/null
+	@$(SPHINX) -b html . build/docs
+	@echo "build/docs/index.html"
+
+docs-links: docs ## Look up the site's links to the outside; says so where there is no network
+	@rm -rf build/links
+	@$(SPHINX) -b linkcheck . build/links >/dev/null 2>&1 || true # broken links are told below
+	@$(BIN)/python tools/links.py build/links/output.json
 
 screenshots: setup ## Take the README's pictures anew
 	$(BIN)/python docs/screenshots.py

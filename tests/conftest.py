@@ -28,6 +28,9 @@ LONGEST_FIRST = [
     "test_live.py",
     "test_stack.py",
     "test_pages.py",
+    "test_how_to.py",
+    "test_story.py",
+    "test_site.py",
 ]
 
 
@@ -118,6 +121,11 @@ def installed(bake: Bake) -> BakedProject:
 @pytest.fixture(scope="module")
 def project(installed: BakedProject) -> BakedProject:
     """A project for each test file: as it was generated, with its environment and nothing else."""
+    return restored(installed)
+
+
+def restored(installed: BakedProject) -> BakedProject:
+    """The project as it was generated, with its environment and nothing else."""
     for command in ("reset --quiet --hard", "clean --quiet -xdff --exclude=/.venv --exclude=/.tools"):
         done = installed.run("git", *command.split())
         assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""What the READMEs tell a person to type is what the tests type."""
+"""What the READMEs and the pages of the site tell a person to type is what the tests type."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, Bake
+from documents import Step, steps_of
+
+PAGES = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")]
 
 # Each command of a README, and the test that runs it, or does what it does.
 TEMPLATE = {
@@ -20,6 +23,8 @@ TEMPLATE = {
     "make fix": "ruff, as in `make check`",
     "make bench": "by hand, for its figures",
     "make screenshots": "by hand, for its pictures",
+    "make docs": "test_site_has_every_page_and_the_reference_and_needs_no_network",
+    "make docs-links": "test_site_has_every_page_and_the_reference_and_needs_no_network",
     "make lock": "test_resolving_again_changes_no_pin",
     "make release VERSION=1.2.0": "test_the_template_itself_is_released_once_its_checks_pass",
     "uvx cruft create <this repository>": "test_a_project_records_its_answers_and_the_version_of_its_template",
@@ -68,11 +73,36 @@ PROJECT = {
 }
 
 
-def commands_of(readme: Path) -> list[str]:
+ADDED = "test_what_is_added_to_a_project_works_and_is_clean"
+# Pages whose every step is taken, and the test that takes them.
+FOLLOWED = {
+    "docs/story.md": "test_five_steps_lead_from_a_local_model_to_a_loop_that_closes",
+    "docs/how-to/fork.md": "test_fork_keeps_up_with_the_template_and_its_projects_with_the_fork",
+    "docs/how-to/company-defaults.md": "test_defaults_of_a_company_are_in_its_projects",
+    "docs/how-to/add-a-prompt.md": "test_answer_to_a_new_prompt_decides_about_a_file",
+    "docs/how-to/add-a-family.md": ADDED,
+    "docs/how-to/add-a-check.md": ADDED,
+    "docs/how-to/add-a-source.md": ADDED,
+    "docs/how-to/add-a-stage.md": ADDED,
+}
+# What a block may be beside steps and commands; the README's own first picture of a run is one of text.
+NOTHING_TO_TYPE = {"json", "mermaid", "text", "toml", "{include}", "{toctree}"}
+
+
+def commands_of(page: Path) -> list[str]:
     """Lines of the shell blocks, continued lines joined, comments left out."""
-    blocks = re.findall(r"```sh\n(.*?)```", readme.read_text(), re.DOTALL)
+    blocks = [step.text for step in steps_of(page) if step.language == "sh"]
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
     return [" ".join(re.sub(r" #.*", "", line).split()) for line in lines if line.strip()]
+
+
+def steps_to_take(page: Path) -> list[Step]:
+    """Blocks that somebody has to follow, whatever they are called."""
+    return [
+        step
+        for step in steps_of(page)
+        if step.language not in NOTHING_TO_TYPE | {"sh"} or step.file or "$ " in step.text
+    ]
 
 
 def defined_tests() -> set[str]:
@@ -80,17 +110,26 @@ def defined_tests() -> set[str]:
     return set(re.findall(r"def (test_\w+)", "\n".join(file.read_text() for file in REPOSITORY.glob("tests/*.py"))))
 
 
-@pytest.mark.parametrize("covered", [TEMPLATE, PROJECT])
+@pytest.mark.parametrize("covered", [TEMPLATE, PROJECT, FOLLOWED])
 def test_every_command_names_a_test_that_exists(covered: dict[str, str]) -> None:
     assert {name for name in covered.values() if name.startswith("test_")} <= defined_tests()
 
 
-def test_every_command_of_the_readme_is_covered() -> None:
-    assert set(commands_of(REPOSITORY / "README.md")) == TEMPLATE.keys()
+def test_every_command_of_the_template_s_pages_is_covered() -> None:
+    assert {command for page in PAGES for command in commands_of(page)} == TEMPLATE.keys()
 
 
-def test_every_command_of_the_generated_readme_is_covered(bake: Bake) -> None:
-    assert set(commands_of(bake().path / "README.md")) == PROJECT.keys()
+def test_every_command_of_the_generated_pages_is_covered(bake: Bake) -> None:
+    project = bake()
+    pages = [file for file in project.files if file.suffix == ".md"]
+    assert {project.path / "README.md", project.path / "data" / "README.md"} <= set(pages)
+    assert {command for page in pages for command in commands_of(page)} == PROJECT.keys()
+    assert [step.place for page in pages for step in steps_to_take(page)] == []
+
+
+def test_every_page_with_steps_is_followed() -> None:
+    with_steps = [page for page in PAGES if steps_to_take(page)]
+    assert {str(page.relative_to(REPOSITORY)) for page in with_steps} == FOLLOWED.keys()
 
 
 def test_every_command_of_the_project_is_listed_by_make_help(bake: Bake) -> None:
@@ -101,7 +140,8 @@ def test_every_command_of_the_project_is_listed_by_make_help(bake: Bake) -> None
     assert {"run", "test", "check", "fix", "status", "lock", "audit", "image"} <= set(listed)
 
 
-def test_pictures_links_and_figures_are_there() -> None:
-    assert not re.search(r"@[A-Z]+@", (REPOSITORY / "README.md").read_text())
-    for target in re.findall(r"\]\(([^)#]+)\)", (REPOSITORY / "README.md").read_text()):
-        assert target.startswith("https://") or (REPOSITORY / target).is_file(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_pictures_links_and_figures_are_there(page: Path) -> None:
+    assert not re.search(r"@[A-Z]+@", page.read_text())
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).is_file(), target
