@@ -70,9 +70,8 @@ def adopt(uri: str, choices: Choices, console: Console) -> None:
         with _folder(home) as folder:
             files = MonthFiles(folder, name, plan.readings.recipe, plan.split.last_month)
             files.write(path)
-            origin = (
-                f"Inferred from {uri} on {date.today():%Y-%m-%d} by `adopt`; it is yours now: mend what it got wrong."
-            )
+            # Of a local file the name alone: where it lay says nothing to others.
+            origin = f"Inferred from {uri if '://' in uri else Path(uri).name} on {date.today():%Y-%m-%d} by `adopt`."
             change = writing.write_all(
                 home,
                 folder,

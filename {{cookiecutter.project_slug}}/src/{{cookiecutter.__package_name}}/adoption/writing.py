@@ -22,6 +22,7 @@ CONTRACT = '''\
 """The data contract, declared once; reading, validation, features and the model's signature derive from it.
 
 {origin}
+It is yours now: mend what was inferred wrongly.
 """
 
 from typing import Any
