@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from adopting import make_project
 from {{ cookiecutter.__package_name }}.config import HOME_VARIABLE
+
+from adopting import make_project
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pytest
 from rich.console import Console
 from sklearn import datasets
 
-from adopting import Adopted, adopt, commit, git
 from {{ cookiecutter.__package_name }} import adoption
 from {{ cookiecutter.__package_name }}.adoption import converting, knobs, recipe
 from {{ cookiecutter.__package_name }}.adoption.converting import Measures
@@ -20,6 +19,8 @@ from {{ cookiecutter.__package_name }}.adoption.plan import widen
 from {{ cookiecutter.__package_name }}.adoption.splitting import choose_split
 from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
 from {{ cookiecutter.__package_name }}.errors import AdoptionError, ConfigError
+
+from adopting import Adopted, adopt, commit, git
 
 
 def make_table(rows: int = 600, seed: int = 0, days: int = 0) -> pd.DataFrame:
