@@ -74,15 +74,24 @@ def parse_dates(texts: pd.Series, forms: list[str]) -> pd.Series:
     for form in forms:
         hits = texts[found.isna() & match(texts, form)]
         if len(hits):
-            found.loc[hits.index] = _assemble(hits.str.extract(re.compile(f"^(?:{DATES[form]})$")))
+            found.loc[hits.index] = _assemble(_extract(hits, form))
     return found
+
+
+def _extract(texts: pd.Series, form: str) -> pd.DataFrame:
+    """The parts of dates that are all in one form, as text; "" for a part that is not there."""
+    parts = pc.extract_regex(pa.array(texts, pa.large_string()), f"^(?:{DATES[form]})$")
+    names = [field.name for field in parts.type]
+    return pd.DataFrame(
+        dict(zip(names, (each.to_pandas() for each in parts.flatten()), strict=True)), index=texts.index
+    )
 
 
 def _assemble(parts: pd.DataFrame) -> pd.Series:
     """Times from their parts as text."""
     for name in ("day", "hour", "minute", "second", "half", "offset"):
         if name not in parts:
-            parts = parts.assign(**{name: None})
+            parts = parts.assign(**{name: ""})
     if "year" not in parts:  # of this century, or the last where that were years ahead
         short = pd.to_numeric(parts["short"])
         parts = parts.assign(year=short + 2000 - 100 * (short > (pd.Timestamp.now().year + 10) % 100))
@@ -96,7 +105,14 @@ def _assemble(parts: pd.DataFrame) -> pd.Series:
     })
     days = pd.to_datetime(numbers, errors="coerce")
     seconds = (hour * 60 + pd.to_numeric(parts["minute"]).fillna(0)) * 60 + pd.to_numeric(parts["second"]).fillna(0)
-    signed = parts["offset"].astype("str").str.extract(r"(?P<sign>[+-])(?P<hours>\d{2}):?(?P<minutes>\d{2})")
-    offset = (pd.to_numeric(signed["hours"]) * 60 + pd.to_numeric(signed["minutes"])).fillna(0) * 60
-    seconds -= offset.where(signed["sign"] != "-", -offset)
+    seconds -= _offset(parts["offset"])
     return (days + pd.to_timedelta((seconds * 1_000_000).round(), unit="us")).where(hour < 24).astype("datetime64[us]")
+
+
+def _offset(texts: pd.Series) -> pd.Series:
+    """Seconds by which a zone is ahead of UTC."""
+    if not texts.isin(["", "Z", "UTC"]).all():
+        parts = texts.str.extract(r"(?P<sign>[+-])(?P<hours>\d{2}):?(?P<minutes>\d{2})")
+        seconds = (pd.to_numeric(parts["hours"]) * 60 + pd.to_numeric(parts["minutes"])).fillna(0) * 60
+        return seconds.where(parts["sign"] != "-", -seconds)
+    return pd.Series(0, index=texts.index)
