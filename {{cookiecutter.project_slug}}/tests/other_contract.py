@@ -130,6 +130,9 @@ def run_under(contract: str, folder: Path, *functions: Callable[[], None]) -> No
             "PYTHONPATH": os.pathsep.join(map(str, folders)),
             config.HOME_VARIABLE: str(folder),
             "OMP_NUM_THREADS": "1",  # of so few rows, threads would only wait for each other
+            # What is held out of the project's own data is another matter.
+            f"{config.ENV_PREFIX}TRAINING__HOLDOUT_MONTHS": "1",
+            f"{config.ENV_PREFIX}TRAINING__HOLDOUT_FRACTION": "0.2",
         },
         cwd=folder,
         capture_output=True,

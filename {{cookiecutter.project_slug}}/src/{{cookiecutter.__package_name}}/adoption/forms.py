@@ -82,8 +82,8 @@ def _extract(texts: pd.Series, form: str) -> pd.DataFrame:
     """The parts of dates that are all in one form, as text; "" for a part that is not there."""
     parts = pc.extract_regex(pa.array(texts, pa.large_string()), f"^(?:{DATES[form]})$")
     names = [field.name for field in parts.type]
-    return pd.DataFrame(
-        dict(zip(names, (each.to_pandas() for each in parts.flatten()), strict=True)), index=texts.index
+    return pd.DataFrame({name: part.to_pandas() for name, part in zip(names, parts.flatten(), strict=True)}).set_axis(
+        texts.index
     )
 
 
