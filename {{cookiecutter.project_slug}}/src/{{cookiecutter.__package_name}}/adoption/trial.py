@@ -20,6 +20,8 @@ SEED = 2013
 
 LEAK = 0.98
 """ROC-AUC or R² from which a column by itself is too good, if the others together come nowhere near."""
+SUSPECT = 0.8
+"""The same, for a column to be told of."""
 CERTAIN_LEAK = 0.999
 """The same, whatever the others are."""
 
@@ -173,10 +175,13 @@ def find_leaks(
     alone = {name: score_alone(features[name], target, n_classes) for name in features}
     strong = {name: value for name, value in alone.items() if value >= LEAK}
     leaks = {name: value for name, value in strong.items() if value >= CERTAIN_LEAK}
-    for name, value in strong.items():
+
+    def is_far_ahead(name: str) -> bool:
         others = features.drop(columns=[*leaks, name], errors="ignore")
-        if name not in leaks and (
-            others.empty or 1 - value < (1 - try_model(others, target, n_classes, min_samples_leaf)) / 2
-        ):
-            leaks[name] = value
+        return others.empty or 1 - alone[name] < (1 - try_model(others, target, n_classes, min_samples_leaf)) / 2
+
+    leaks |= {name: value for name, value in strong.items() if name not in leaks and is_far_ahead(name)}
+    best = max(set(alone) - set(leaks), key=lambda name: alone[name], default="")
+    if best and alone[best] >= SUSPECT and is_far_ahead(best):
+        strong[best] = alone[best]
     return leaks, strong
