@@ -28,6 +28,9 @@ EXAMPLES = {
     "author_email": "ada@example.com",
 }
 
+# The default for each question that is left, those of a team's own template among them.
+ENTERS = "\n" * 30
+
 REFUSED = [
     ("data_path", "no-such.csv", "no such file"),
     ("data_path", "customers.xlsx", "no CSV or Parquet file"),
@@ -233,7 +236,7 @@ def test_typed_answers_are_taken_as_they_are(template: Path, tmp_path: Path) -> 
     """Name, slug, description, no data, no target, author, e-mail, second license, third CI, no git."""
     named = ['A "quoted" \\ {name}', "typed", "Says [bold]so[/bold].", "", "", "Ada", "ada@example.com"]
     typed = [*named, "2", "3", "n"]
-    done = run_cookiecutter(template, tmp_path, typed="\n".join(typed) + "\n")
+    done = run_cookiecutter(template, tmp_path, typed="\n".join(typed) + ENTERS)
     assert done.returncode == 0, done.stdout + done.stderr
     declared = tomllib.loads((tmp_path / "out" / "typed" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert declared["description"] == typed[2]
@@ -253,7 +256,7 @@ def test_target_and_data_need_each_other(template: Path, tmp_path: Path) -> None
 
 
 def test_enter_takes_every_default(template: Path, tmp_path: Path) -> None:
-    done = run_cookiecutter(template, tmp_path, typed="\n" * 10)
+    done = run_cookiecutter(template, tmp_path, typed=ENTERS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "out" / "flight-delays" / ".git").is_dir()
 
@@ -261,7 +264,7 @@ def test_enter_takes_every_default(template: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["{{ 7 * 7 }}", "{% if true %}", "{# note #}", "{{"])
 def test_a_typed_template_mark_is_not_run_but_refused(text: str, template: Path, tmp_path: Path) -> None:
     """Cookiecutter leaves typed answers alone, but a later update of the project would replay and run them."""
-    done = run_cookiecutter(template, tmp_path, typed=f"\n\n{text}\n" + "\n" * 7)
+    done = run_cookiecutter(template, tmp_path, typed=f"\n\n{text}\n" + ENTERS)
     assert done.returncode == 1
     assert f"description: {text!r}" in done.stderr
     assert list((tmp_path / "out").iterdir()) == []

@@ -317,7 +317,7 @@ def test_a_project_of_plain_cookiecutter_is_linked_by_the_same_answers(
     made = BakedProject(tmp_path, {}).run(tool("cookiecutter"), str(template), "--no-input", "--default-config", **home)
     assert made.returncode == 0, made.stderr
     project = tmp_path / "flight-delays"
-    linked = cruft(project, "link", str(origin), "--checkout", BEFORE, typed="\n" * 11)
+    linked = cruft(project, "link", str(origin), "--checkout", BEFORE, typed="\n" * 30)
     assert linked.returncode == 0, linked.stdout + linked.stderr
     assert git(project, "status", "--short") == "?? .cruft.json\n"
     assert cruft(project, "diff").stdout == ""
