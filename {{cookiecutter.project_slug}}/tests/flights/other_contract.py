@@ -14,7 +14,7 @@ import pandas as pd
 
 from {{ cookiecutter.__package_name }} import config, schema, task
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 
 WORDS = "from .declaration import between, column, matches, one_of\n"
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from {{ cookiecutter.__package_name }} import adoption, config
 from {{ cookiecutter.__package_name }}.config import PACKAGE
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 def make_project(folder: Path) -> Path:
