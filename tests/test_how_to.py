@@ -14,6 +14,8 @@ from conftest import REPOSITORY, BakedProject, commit_all, git, restored
 from documents import Reader, steps_of
 from live_project import free_ports
 
+pytestmark = pytest.mark.slow
+
 HOW_TO = REPOSITORY / "docs" / "how-to"
 AUTHOR = "[user]\n name = Ada\n email = ada@example.com\n"
 
@@ -82,7 +84,6 @@ def test_answer_to_a_new_prompt_decides_about_a_file(reader: Reader) -> None:
     reader.follow(steps_of(HOW_TO / "add-a-prompt.md"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", ["add-a-family", "add-a-check", "add-a-source", "add-a-stage"])
 def test_what_is_added_to_a_project_works_and_is_clean(
     installed: BakedProject, page: str, tmp_path_factory: pytest.TempPathFactory
