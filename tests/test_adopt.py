@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Bake, BakedProject, git
+from cookiecutter.exceptions import FailedHookException
 from live_project import fetch, stack
 
 pytestmark = pytest.mark.slow
@@ -26,12 +27,12 @@ digits.frame.assign(target=[names[each] for each in digits.target]).to_parquet("
 """
 
 
-def write_customers(path: Path) -> None:
+def write_customers(path: Path, target: str = "gekündigt") -> None:
     """As a German office saves it: no time, decimal commas, umlauts, brackets, and a text to predict."""
     chance = random.Random(1)  # noqa: S311 - rows, not secrets
     with path.open("w", encoding="latin-1", newline="") as file:
         writer = csv.writer(file, delimiter=";")
-        writer.writerow(["Kunden-Nr.", "Umsatz [EUR/Monat]", "class", "Tarif", "Größe", "gekündigt"])
+        writer.writerow(["Kunden-Nr.", "Umsatz [EUR/Monat]", "class", "Tarif", "Größe", target])
         for number in range(3000):
             revenue, calls = chance.gauss(40, 12), chance.randrange(8)
             tariff = chance.choice(["Grün", "Basis", "Komfort"])
@@ -41,15 +42,15 @@ def write_customers(path: Path) -> None:
             writer.writerow(row)
 
 
-def write_rentals(path: Path) -> None:
-    """Rows of fourteen months, with the day in a form of its own, and a number to predict."""
-    chance = random.Random(2)  # noqa: S311 - rows, not secrets
+def write_rentals(path: Path, days: int, first: date = date(2024, 1, 1)) -> None:
+    """Four rows a day, which is written in a form of its own, and a number to predict."""
+    chance = random.Random(days)  # noqa: S311 - rows, not secrets
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["day", "station", "temperature", "holiday", "rentals"])
-        for number in range(425):
-            day = date(2024, 1, 1) + timedelta(days=number)
-            warmth = 12 - 11 * math.cos(2 * math.pi * number / 365) + chance.gauss(0, 3)
+        for number in range(days):
+            day = first + timedelta(days=number)
+            warmth = 12 - 11 * math.cos(2 * math.pi * day.timetuple().tm_yday / 365) + chance.gauss(0, 3)
             for station in ("Harbour", "Market", "Park (north)", "University"):
                 busy = {"Harbour": 40, "Market": 90, "Park (north)": 25, "University": 60}[station]
                 count = max(0, round(busy + 3 * warmth - 15 * (day.weekday() == 6) + chance.gauss(0, 8)))
@@ -103,15 +104,14 @@ def test_project_of_ones_own_data_serves_what_it_has_trained(customers: BakedPro
         assert {each["field"] for each in json.load(refused.value)["errors"]} >= {"class", "Tarif"}
 
 
-def adopt(project: BakedProject, file: Path, *options: str) -> str:
-    """What `adopt` says of a file."""
-    return succeed(project, f".venv/bin/{project.path.name}", "adopt", str(file), *options, "--yes")
+def adopt(project: BakedProject, file: str, *options: str) -> str:
+    """What `adopt` says of a file in the project's folder."""
+    return succeed(project, f".venv/bin/{project.path.name}", "adopt", file, *options, "--yes", "--force")
 
 
-def test_many_classes_in_parquet_without_time(project: BakedProject, tmp_path: Path) -> None:
-    file = tmp_path / "digits.parquet"
-    succeed(project, ".venv/bin/python", "-c", DIGITS.format(path=file))
-    told = adopt(project, file, "--target", "target")
+def test_many_classes_in_parquet_without_time(project: BakedProject) -> None:
+    succeed(project, ".venv/bin/python", "-c", DIGITS.format(path="digits.parquet"))
+    told = adopt(project, "digits.parquet", "--target", "target")
     assert "multiclass" in told
     assert "at random" in told
     succeed(project, "make", "run")
@@ -120,23 +120,40 @@ def test_many_classes_in_parquet_without_time(project: BakedProject, tmp_path: P
     succeed(project, "make", "check")
 
 
-def test_numbers_over_fourteen_months_and_the_next_file(project: BakedProject, tmp_path: Path) -> None:
-    """In the same project, after another table: nothing of that is left, and the champion starts anew."""
-    file = tmp_path / "rentals.csv"
-    write_rentals(file)
-    told = adopt(project, file, "--target", "rentals", "--time", "day", "--key", "station")
+def test_numbers_over_fourteen_months_and_the_month_after(project: BakedProject) -> None:
+    """In the same project, after another table: nothing of that is left, and its champion is none here."""
+    write_rentals(project.path / "rentals.csv", days=425)
+    told = adopt(project, "rentals.csv", "--target", "rentals", "--time", "day", "--key", "day", "--key", "station")
     assert "regression" in told
     assert not list(project.path.glob("data/digits*"))
     succeed(project, "make", "run")
-    assert str(champion(project)["held_out"]).endswith("2025-02")
+    first = champion(project)
+    assert (first["version"], str(first["held_out"])[-7:]) == ("1", "2025-02")
     assert " passed" in succeed(project, "make", "test", "ARGS=tests/contract")
 
+    write_rentals(project.path / "march.csv", days=31, first=date(2025, 3, 1))
+    succeed(project, ".venv/bin/flight-delays", "import", "march.csv")
+    done = project.run("make", "run", FLIGHT_DELAYS_SOURCE__LAST_MONTH="2025-03")
+    assert done.returncode == 0, done.stdout
+    assert (champion(project)["version"], str(champion(project)["held_out"])[-7:]) == ("2", "2025-03")
+    refused = project.run(".venv/bin/flight-delays", "import", "march.csv")
+    assert refused.returncode != 0
+    assert "rentals-2025-03.parquet: there already" in refused.stderr
 
-def test_table_that_says_nothing_of_the_target_is_refused_with_advice(project: BakedProject, tmp_path: Path) -> None:
+
+def test_example_of_the_readme(project: BakedProject) -> None:
+    for name in ("customers.csv", "customers-november.csv"):
+        write_customers(project.path / name, target="churned")
+    adopt(project, "customers.csv", "--target", "churned")
+    succeed(project, ".venv/bin/flight-delays", "import", "customers-november.csv", "--month", "2026-11")
+    assert (project.path / "data" / "customers-2026-11.parquet").is_file()
+
+
+def test_table_that_says_nothing_of_the_target_is_refused_with_advice(project: BakedProject) -> None:
     chance = random.Random(3)  # noqa: S311 - rows, not secrets
     lines = [f"{chance.random():.4f},{chance.choice('abc')},{chance.choice(['no', 'yes'])}" for _ in range(800)]
-    (tmp_path / "noise.csv").write_text("x,letter,outcome\n" + "\n".join(lines) + "\n", encoding="utf-8")
-    adopt(project, tmp_path / "noise.csv", "--target", "outcome")
+    (project.path / "noise.csv").write_text("x,letter,result\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    adopt(project, "noise.csv", "--target", "result")
     done = project.run("make", "run")
     assert done.returncode != 0
     assert "beats the baseline" in done.stdout
@@ -146,6 +163,6 @@ def test_table_that_says_nothing_of_the_target_is_refused_with_advice(project: B
 
 def test_file_that_cannot_be_adopted_makes_no_project(bake: Bake, tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("a,b\n1,2\n3,4\n", encoding="utf-8")
-    with pytest.raises(Exception, match="Hook script failed"):
+    with pytest.raises(FailedHookException):
         bake(tmp_path, project_name="Mine", data_path=str(tmp_path / "mine.csv"), target="c")
     assert not (tmp_path / "mine").exists()

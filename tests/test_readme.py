@@ -45,6 +45,8 @@ PROJECT = {
         "test_month_that_arrives_changed_shows_its_alarms"
     ),
     "make down": "test_down_and_up_do_the_right_thing_after_supervisord_was_killed",
+    ".venv/bin/flight-delays adopt customers.csv --target churned": "test_example_of_the_readme",
+    ".venv/bin/flight-delays import customers-november.csv --month 2026-11": "test_example_of_the_readme",
     ".venv/bin/flight-delays run": "test_plain_run_gives_the_model_and_figures_of_the_dag_run",
     ".venv/bin/flight-delays --help": "test_every_command_of_the_project_explains_itself",
     "python3 -m venv .venv": "test_lock_installs_with_plain_pip",

@@ -22,7 +22,14 @@ from {{ cookiecutter.__package_name }} import (
     task,
     training,
 )
-from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, Evaluation, Gates, Model, Training, load_settings
+from {{ cookiecutter.__package_name }}.config import (
+    ENV_PREFIX,
+    Evaluation,
+    Gates,
+    Model,
+    Training,
+    load_settings,
+)
 from {{ cookiecutter.__package_name }}.errors import QualityGateError, SourceError
 from {{ cookiecutter.__package_name }}.tracking import Tracker
 
