@@ -207,10 +207,12 @@ def set_values(text: str, knobs: Knobs) -> str:
                 raise ConfigError(f"pipeline.toml: [{section}] {key}: its value does not end; mend it first")
             end += 1
         at = end
-        old = re.search(r"\s*(#[^\"']*)$", chunk)
-        comment = comment or (old[1].removeprefix("#").strip() if old else "")
-        new = f"{key} = {_to_toml(value)}"
-        written.append(f"{new.ljust(COMMENT_AT - 1)} # {comment}" if comment else new)
+        old, column = _find_comment(chunk)
+        if not comment and tomllib.loads(chunk)[key] == value:
+            written.append(chunk)
+            continue
+        new, comment = f"{key} = {_to_toml(value)}", comment or old
+        written.append(f"{new.ljust(column - 1)} # {comment}" if comment else new)
     if left:
         (section, key) = next(iter(left))
         raise ConfigError(f"pipeline.toml: no [{section}] {key}; take it from the template's")
@@ -221,6 +223,14 @@ def set_values(text: str, knobs: Knobs) -> str:
     if tomllib.loads(made) != expected:
         raise ConfigError("pipeline.toml: it is written in a way that only a person can change; write one key a line")
     return made
+
+
+def _find_comment(chunk: str) -> tuple[str, int]:
+    """The comment that a value ends with, and the column where it begins; where there is none, the file's usual one."""
+    for mark in re.finditer("#", chunk):
+        if _is_whole(chunk[: mark.start()]):
+            return chunk[mark.end() :].strip(), mark.start() - chunk.rfind("\n", 0, mark.start()) - 1
+    return "", COMMENT_AT
 
 
 def _is_whole(text: str) -> bool:

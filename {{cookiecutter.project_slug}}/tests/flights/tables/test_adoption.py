@@ -20,7 +20,7 @@ from {{ cookiecutter.__package_name }}.adoption.splitting import choose_split
 from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
 from {{ cookiecutter.__package_name }}.errors import AdoptionError, ConfigError
 
-from adopting import Adopted, adopt, commit, git
+from adopting import PROJECT, Adopted, adopt, commit, git
 
 
 def make_table(rows: int = 600, seed: int = 0, days: int = 0) -> pd.DataFrame:
@@ -449,6 +449,21 @@ def test_settings_are_changed_whatever_lines_they_take() -> None:
     assert "# where" in made
     with pytest.raises(ConfigError, match=r"no \[model\] seed"):
         knobs.set_values(text, {("model", "seed"): (1, "")})
+
+
+def test_lines_of_the_settings_that_stay_are_not_touched() -> None:
+    text = (PROJECT / "pipeline.toml").read_text(encoding="utf-8")
+    chosen = {
+        ("source", "last_month"): ("2024-01", ""),
+        ("labels", "uri"): ("", ""),
+        ("training", "max_rows"): (7, "few"),
+    }
+    made = knobs.set_values(text, chosen)
+    changed = [new for old, new in zip(text.splitlines(), made.splitlines(), strict=True) if new != old]
+    assert changed == [
+        'last_month = "2024-01"               # "" where a new month comes every month',
+        "max_rows = 7                         # few",
+    ]
 
 
 def test_integers_keep_all_their_digits() -> None:
