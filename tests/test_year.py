@@ -51,7 +51,7 @@ def replayed(project: BakedProject, outcomes: dict[str, Months]) -> dict[str, Mo
 def served_loss(months: Months) -> float:
     """Log loss a row, from May to December."""
     rows = [months[month]["rows"] for month in SPAN]
-    losses = [months[month]["rows"] * months[month]["log_loss"] for month in SPAN]
+    losses = [months[month]["rows"] * months[month]["loss"] for month in SPAN]
     return float(sum(losses) / sum(rows))
 
 
