@@ -30,7 +30,7 @@ demo: setup ## Generate the example project and run its training DAG to a deploy
 
 test: check ## Run everything that CI runs
 	@# In the order that tests/conftest.py gives them, the longest first.
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder --durations 20
 
 test-fast: setup ## Lint, and test all that needs no environment or Airflow; under a minute
 	$(BIN)/ruff check
