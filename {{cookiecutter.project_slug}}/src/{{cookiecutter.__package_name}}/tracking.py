@@ -60,7 +60,7 @@ TRUSTED_TYPES = [
     "numpy.dtype",
     "sklearn.utils.validation.check_array",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    f"{PACKAGE}.training.Features",
+    f"{PACKAGE}.features.Features",
 ]
 # What a run keeps beside its figures, as JSON.
 RECIPE_FILE = "recipe.json"

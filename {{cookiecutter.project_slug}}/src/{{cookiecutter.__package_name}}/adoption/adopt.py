@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 
 from ..config import PACKAGE, find_home
@@ -99,7 +100,7 @@ def _plan(path: Path, layout: Layout, profile: Profile, choices: Choices, asked:
     task, classes = choose_task(profile, readings, choices, asked)
     keys = propose_keys(profile, readings, choices)
     measures = measure(path, readings.recipe, keys, has_classes=bool(classes))
-    split = choose_split(measures, _last_month(), readings.doubts)
+    split = choose_split(measures, str(pd.Period(datetime.now(UTC), "M") - 1), readings.doubts)
     if readings.recipe.time and split.kind != "time":
         # A row without a time is a row like others, then.
         readings.recipe = replace(readings.recipe, time="")
@@ -208,12 +209,6 @@ def _folder(home: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _last_month() -> str:
-    """The last complete one."""
-    today = datetime.now(UTC)
-    return f"{today.year - (today.month == 1):04d}-{(today.month - 2) % 12 + 1:02d}"
 
 
 def _lines_of_flights(home: Path) -> list[int]:

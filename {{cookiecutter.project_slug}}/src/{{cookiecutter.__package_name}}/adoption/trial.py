@@ -10,12 +10,13 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
+from ..features import Features
+
 FOLDS = 3
 BINS = 50
 TRIAL_ROWS = 10_000
 TRIAL_VALUES = 1_000_000
 TREES = 60
-MAX_CATEGORIES = 250
 SEED = 2013
 
 LEAK = 0.98
@@ -94,25 +95,6 @@ def _to_numbers(column: pd.Series) -> np.ndarray:
     return column.to_numpy("float64", na_value=np.nan)
 
 
-def to_matrix(frame: pd.DataFrame, time: str = "") -> tuple[np.ndarray, list[int]]:
-    """Features as the project's model has them, and which are categories; dates as days, the `time` as its parts."""
-    columns: list[np.ndarray] = []
-    categories: list[int] = []
-    for name in frame.columns:
-        values = frame[name]
-        if str(values.dtype) == "str":
-            common = values.value_counts().index[:MAX_CATEGORIES]
-            codes = pd.Index(common).get_indexer(values).astype("float64")
-            categories.append(len(columns))
-            columns.append(np.where(codes < 0, np.nan, codes))
-        elif name == time:
-            columns += [(values.dt.hour * 60 + values.dt.minute).to_numpy("float64")]
-            columns += [values.dt.day_of_week.to_numpy("float64")]
-        else:
-            columns.append(_to_numbers(values))
-    return np.stack(columns, axis=1), categories
-
-
 def try_model(
     features: pd.DataFrame,
     target: np.ndarray,
@@ -130,7 +112,7 @@ def try_model(
     """
     rows = min(len(target), TRIAL_ROWS, max(TRIAL_VALUES // features.shape[1], 500))
     at = np.sort(np.random.default_rng(SEED).permutation(len(target))[:rows])
-    matrix, categories = to_matrix(features.iloc[at], time)
+    matrix, n_categories = _to_matrix(features.iloc[at], time)
     target = target[at]
     options: dict[str, Any] = {
         "max_iter": TREES,
@@ -138,7 +120,7 @@ def try_model(
         "l2_regularization": 5.0,
         "random_state": SEED,
     }
-    options |= {"categorical_features": categories, "early_stopping": False}
+    options |= {"early_stopping": False}
     folds: KFold | GroupKFold | StratifiedKFold = KFold(FOLDS, shuffle=not time, random_state=None if time else SEED)
     labels = None
     if groups is not None and groups.iloc[at].nunique() >= FOLDS:
@@ -149,8 +131,7 @@ def try_model(
     with threadpool_limits(1):
         for inside, outside in folds.split(matrix, target, labels):
             kept = ~np.isnan(matrix[inside]).all(axis=0)  # a column without any value cannot be binned
-            chosen = [int(each) for each in np.flatnonzero(kept)]
-            options["categorical_features"] = [chosen.index(each) for each in categories if kept[each]]
+            options["categorical_features"] = list(range(int(kept[:n_categories].sum())))  # they come first
             if n_classes and len(np.unique(target[inside])) < 2:
                 continue
             if n_classes:
@@ -162,6 +143,17 @@ def try_model(
                 prediction = model.predict(matrix[outside][:, kept])
             found.append(score(target[outside], prediction, n_classes))
     return float(np.mean(found)) if found else (0.5 if n_classes else 0.0)
+
+
+def _to_matrix(frame: pd.DataFrame, time: str) -> tuple[np.ndarray, int]:
+    """Rows as the project's own model sees them, and how many of the columns are categories."""
+    dtypes = frame.dtypes.astype("str")
+    texts = [name for name in frame if dtypes[name] == "str"]
+    times = [name for name in frame if name == time]
+    dates = [name for name in frame if dtypes[name].startswith("datetime") and name != time]
+    numbers = [name for name in frame if name not in {*texts, *times, *dates}]
+    step = Features(texts, times, dates, numbers)
+    return step.fit_transform(frame.astype(dict.fromkeys(numbers, "float64"))), len(texts)
 
 
 def find_leaks(

@@ -56,7 +56,7 @@ def train(dataset_uri: str, pipeline_run: str) -> Facts:
         training_span, holdout = split_dataset(settings, dataset)
         for partition in holdout.partitions:
             _check_labelled(settings, partition)
-        frame = read_rows(settings, training_span, held_out=False)
+        frame, unlabelled = read_rows(settings, training_span, held_out=False)
         model = training.fit(frame, settings.training, settings.model)
         candidate_uri = tracker.save_model(run_id, CANDIDATE, model, frame.head())
         names = ", ".join(model.feature_names_in_)
@@ -80,8 +80,9 @@ def train(dataset_uri: str, pipeline_run: str) -> Facts:
         tracker.set_tags(run_id, facts)
     return {
         "run_id": run_id,
-        "result": f"{len(model.feature_names_in_)} features, {_count(settings, training_span, frame)} of "
-        f"{span(training_span)}; {facts['held_out']} held out",
+        "result": f"{len(model.feature_names_in_)} features, "
+        f"{_count(settings, training_span, len(frame), unlabelled)} of {span(training_span)}; "
+        f"{facts['held_out']} held out",
     }
 
 
@@ -102,7 +103,7 @@ def evaluate(run_id: str) -> Facts:
         _, holdout = split_dataset(settings, dataset)
         for partition in holdout.partitions:
             _check_labelled(settings, partition)
-        frame = read_rows(settings, holdout, held_out=True)
+        frame, unlabelled = read_rows(settings, holdout, held_out=True)
         if frame.empty:
             raise ContractError(f"{dataset.uri}: none of {dataset.rows:,} rows is held out; more rows are wanted")
         candidate = tracker.load_model(tags["candidate_uri"])
@@ -117,7 +118,7 @@ def evaluate(run_id: str) -> Facts:
             _predict_as_champion(tracker.load_model(champion_uri), frame) if champion_uri else None,
             settings.evaluation,
             settings.training.seed,
-            unlabelled=_unlabelled(holdout),
+            unlabelled=unlabelled,
         )
         checks = evaluation.judge(report, settings.gates, settings.evaluation)
         broken = failures(checks)
@@ -182,16 +183,10 @@ def _check_same_run(tags: dict[str, str], settings: Settings, dataset: Dataset) 
         raise ReleaseError(f"this run began before {changed} changed, and its model is of that time; start a new run")
 
 
-def _unlabelled(dataset: Dataset) -> int:
-    return sum(partition.facts.get("unlabelled", 0) for partition in dataset.partitions)
-
-
-def _count(settings: Settings, dataset: Dataset, frame: pd.DataFrame) -> str:
+def _count(settings: Settings, dataset: Dataset, rows: int, unlabelled: int) -> str:
     """The rows that were learned from, and why it is not all of them."""
     of_more = 0 < settings.training.max_rows < dataset.rows
-    return reports.count_rows(len(frame), _unlabelled(dataset)) + (
-        f" (of {dataset.rows:,}, by [training] max_rows)" if of_more else ""
-    )
+    return reports.count_rows(rows, unlabelled) + (f" (of {dataset.rows:,}, by [training] max_rows)" if of_more else "")
 
 
 def _check_labelled(settings: Settings, holdout: Partition) -> None:

@@ -180,7 +180,7 @@ def reproduce(version: str) -> Facts:
     if dataset.digest != found.tags["data_digest"]:
         changed.append(f"data digest: then {found.tags['data_digest']}, now {dataset.digest}")
     trained_with = Training(**then["training"])
-    frame = read_rows(settings.model_copy(update={"training": trained_with}), dataset)
+    frame, _ = read_rows(settings.model_copy(update={"training": trained_with}), dataset)
     registered = releases.load_version(tracker, found)
     with training.limit_threads(trained_with):
         again = training.fit(frame, trained_with, Model(**then["model"]))
@@ -220,7 +220,7 @@ def _check_approved(settings: Settings, tracker: Tracker, run_id: str, tags: dic
 
 def _register(settings: Settings, tracker: Tracker, run_id: str, tags: dict[str, str], dataset: Dataset) -> Version:
     """Fit on all months, make a version of it, and see that the registry gives back the same model."""
-    frame = read_rows(settings, dataset)
+    frame, unlabelled = read_rows(settings, dataset)
     model = training.fit(frame, settings.training, settings.model)
     model_uri = tracker.save_model(run_id, MODEL, model, frame.head())
     description = f"{tags['held_out']} held out, then fitted on {span(dataset)}; by {tags['by']}"
@@ -241,7 +241,7 @@ def _register(settings: Settings, tracker: Tracker, run_id: str, tags: dict[str,
         contract_version=tags["contract_version"],
         config_digest=tags["config_digest"],
         code_commit=tags["code_commit"],
-        unlabelled=sum(partition.facts.get("unlabelled", 0) for partition in dataset.partitions),
+        unlabelled=unlabelled,
     )
     report = TypeAdapter(evaluation.Report).validate_python(tracker.load_json(run_id, EVALUATION_FILE))
     checks = TypeAdapter(list[Check]).validate_python(tracker.load_json(run_id, VERDICT_FILE))

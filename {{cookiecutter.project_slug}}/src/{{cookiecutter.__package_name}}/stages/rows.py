@@ -1,5 +1,6 @@
 """The rows that a model learns from, and those that it is measured on."""
 
+import numpy as np
 import pandas as pd
 
 from .. import schema, split, storage
@@ -28,20 +29,23 @@ def split_dataset(settings: Settings, dataset: Dataset) -> tuple[Dataset, Datase
     return storage.save_dataset(settings.storage_uri, earlier), storage.save_dataset(settings.storage_uri, newest)
 
 
-def read_rows(settings: Settings, dataset: Dataset, *, held_out: bool | None = None) -> pd.DataFrame:
-    """The labelled rows of a dataset, of which no more than `[training] max_rows` are taken.
+def read_rows(settings: Settings, dataset: Dataset, *, held_out: bool | None = None) -> tuple[pd.DataFrame, int]:
+    """The labelled rows of a dataset, of which no more than `[training] max_rows` are taken; and how many had no label.
 
     Parameters
     ----------
     held_out : take the rows that are held out, or the others; does nothing where months are held out. None: take both
     """
-    max_rows, frames = settings.training.max_rows, []
+    max_rows, frames, unlabelled = settings.training.max_rows, [], 0
     for partition in dataset.partitions:
         for frame in storage.read_batches(partition):
-            rows = frame[schema.TARGET].notna().to_numpy()
+            taken = np.ones(len(frame), bool)
             if held_out is not None and not schema.TIME:
-                rows = rows & (split.is_held_out(frame, settings.training.holdout_fraction) == held_out)
+                taken &= split.is_held_out(frame, settings.training.holdout_fraction) == held_out
             if 0 < max_rows < dataset.rows:
-                rows = rows & split.is_sampled(frame, max_rows / dataset.rows)
+                taken &= split.is_sampled(frame, max_rows / dataset.rows)
+            known = frame[schema.TARGET].notna().to_numpy()
+            unlabelled += int((taken & ~known).sum())
+            rows = taken & known
             frames.append(frame if rows.all() else frame[rows])
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True), unlabelled

@@ -7,9 +7,8 @@ from sklearn.pipeline import Pipeline
 from {{ cookiecutter.__package_name }} import schema
 from {{ cookiecutter.__package_name }}.config import Model, Training
 from {{ cookiecutter.__package_name }}.errors import ContractError
+from {{ cookiecutter.__package_name }}.features import MAX_CATEGORIES, Features
 from {{ cookiecutter.__package_name }}.training import (
-    MAX_CATEGORIES,
-    Features,
     fit,
     known_categories,
     predict,
