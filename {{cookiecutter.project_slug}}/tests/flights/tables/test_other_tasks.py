@@ -226,6 +226,21 @@ def check_months_held_out() -> None:
         stages.ingest("2024-02")
 
 
+def check_what_is_held_out_is_not_learned_from() -> None:
+    rows = make_rows(1500)
+    write_months(rows, ["2024-01", "2024-02", "2024-03"])
+    clean = stages.validate(stages.ingest(None)["dataset_uri"], "split")["dataset_uri"]
+    settings, dataset = load_settings(), storage.load_dataset(clean)
+    learned, held_out = (stages.rows.read_rows(settings, dataset, held_out=each)[0] for each in (False, True))
+    assert len(learned) + len(held_out) == len(rows)
+    assert 0.15 < len(held_out) / len(rows) < 0.25
+    assert learned.merge(held_out, on=schema.GROUP or schema.KEY).empty
+    trained = stages.train(clean, "split")
+    assert f" {len(learned):,} rows of 3 months" in trained["result"]
+    assert stages.evaluate(trained["run_id"])
+    assert Tracker(settings).metrics(trained["run_id"])["holdout_rows"] == len(held_out)
+
+
 def check_sample_of_rows() -> None:
     write_months(make_rows(1800), ["2024-01", "2024-02", "2024-03"])
     os.environ[f"{ENV_PREFIX}TRAINING__MAX_ROWS"] = "600"
@@ -273,6 +288,11 @@ def test_from_files_to_two_releases_and_back(tmp_path: Path, contract: str) -> N
 @pytest.mark.parametrize("contract", [CLASSES_WITHOUT_TIME, NUMBER_WITH_TIME])
 def test_model_of_shuffled_labels_is_refused(tmp_path: Path, contract: str) -> None:
     run_under(contract, tmp_path, check_pipeline_of_nothing_to_learn)
+
+
+@pytest.mark.parametrize("contract", [CLASSES_WITHOUT_TIME, TWO_TEXTS_BY_GROUP])
+def test_what_is_held_out_is_not_learned_from(tmp_path: Path, contract: str) -> None:
+    run_under(contract, tmp_path, check_what_is_held_out_is_not_learned_from)
 
 
 def test_months_held_out(tmp_path: Path) -> None:
