@@ -14,7 +14,7 @@ from report import print_table
 
 HERE = Path(__file__).parent
 MONTH = "2014-01"  # the champion has learned from all of 2013
-LABEL_BYTES = 8  # a row, of the look-up of labels
+LABEL_BYTES = 16  # a row, of the look-up of labels
 # A month of millions among months of thousands is no incident here.
 VARIABLES = {f"{PACKAGE.upper()}_VALIDATION__MAX_ROW_COUNT_CHANGE": "1000000000"}
 

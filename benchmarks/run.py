@@ -9,6 +9,7 @@
     python benchmarks/run.py serving    the prediction API against `mlflow models serve` and an echo (needs wrk)
     python benchmarks/run.py score      the score stage against a bare predict_proba, and its memory
     python benchmarks/run.py monitor    the monitor stage against only reading the same columns, and its memory
+    python benchmarks/run.py adopt      adopting a CSV file against only reading it, and its memory
     python benchmarks/run.py year       a year through a live Airflow against the same months without it
 
 What is compared runs side by side in one call, in turn, and is printed as ratios: machines are noisy, and a
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 
+import adopting
 import airflow_overhead
 import cold_start
 import monitoring
@@ -29,7 +31,7 @@ import year
 from projects import locked_versions, prepare_project
 from report import describe_machine
 
-PARTS = ["run", "cold", "ingest", "serving", "score", "monitor", "year"]
+PARTS = ["run", "cold", "ingest", "serving", "score", "monitor", "adopt", "year"]
 
 
 def main() -> None:
@@ -54,6 +56,8 @@ def main() -> None:
         scoring.compare(prepare_project(), arguments.score_rows, arguments.score_rounds)
     if "monitor" in wanted:
         monitoring.compare(prepare_project(), arguments.monitor_rows, arguments.monitor_rounds)
+    if "adopt" in wanted:
+        adopting.compare(prepare_project(), arguments.adopt_rows, arguments.adopt_rounds)
     if "year" in wanted:
         year.compare(prepare_project(), arguments.year_rounds)
 
@@ -78,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     monitor = parser.add_argument_group("monitor")
     monitor.add_argument("--monitor-rows", type=int, nargs="+", default=[10**6, 10**7], help="of the month")
     monitor.add_argument("--monitor-rounds", type=int, default=3, help="of each size; default: %(default)s")
+    adopt = parser.add_argument_group("adopt")
+    adopt.add_argument("--adopt-rows", type=int, nargs="+", default=[500_000, 5_000_000], help="of the file")
+    adopt.add_argument("--adopt-rounds", type=int, default=1, help="of each size; default: %(default)s")
     replay = parser.add_argument_group("year")
     replay.add_argument("--year-rounds", type=int, default=1, help="of both, in turn; default: %(default)s")
     return parser

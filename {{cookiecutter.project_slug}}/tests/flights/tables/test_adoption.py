@@ -1,7 +1,11 @@
 """From a table to a contract, settings and data, for tables of every kind."""
 
 import json
+import os
+import pty
 import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -475,3 +479,20 @@ def test_contract_of_the_project_is_not_needed(project: Path) -> None:
     (project / "src" / PACKAGE / "contract.py").write_text("broken\n")
     commit(project)
     assert adopt(project, make_table(), "target").contract["TASK"] == "binary"
+
+
+def test_answers_may_be_typed(project: Path) -> None:
+    """At a terminal: what is no answer is asked again, Enter takes the first, and a no leaves all as it was."""
+    rows = [f"0{1 + at % 9}/0{1 + at // 60}/2024,{at * 7919 % 13 % 2},{at * 31 % 7}" for at in range(540)]
+    file = project / "var" / "mine.csv"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("when,label,amount\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    terminal, keyboard = pty.openpty()
+    os.write(terminal, b"wrong\n\nno\n")
+    command = [sys.executable, "-m", PACKAGE, "adopt", str(file), "--target", "label"]
+    done = subprocess.run(command, stdin=keyboard, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.count("no date tells whether the day or the month comes first") == 2
+    assert "Write all this?" in done.stdout
+    assert done.returncode == 1
+    assert "nothing is written, as you said" in done.stderr
+    assert git(project, "status", "--short") == ""

@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, r2_sc
 from {{ cookiecutter.__package_name }} import (
     drift,
     evaluation,
+    figures,
     performance,
     releases,
     schema,
@@ -49,6 +50,14 @@ def fit_and_measure(n_rows: int = 600) -> tuple[pd.DataFrame, np.ndarray, evalua
     return held_out, prediction, evaluation.evaluate(held_out, prediction, baseline, None, SETTINGS, seed=0)
 
 
+EVERY_PLOT = {"permutation_importance.png", "slices.png"}
+
+
+def plots_of(held_out: pd.DataFrame, report: evaluation.Report) -> set[str]:
+    """Names of the plots that are drawn."""
+    return set(figures.draw_figures(training.fit(held_out, Training(), SMALL), held_out, report, 20, seed=0))
+
+
 def names_of_failures(report: evaluation.Report) -> list[str]:
     gates = Gates(max_roc_auc=1.0, max_r2=1.0, max_calibration_error=0.3)
     return [check.name for check in evaluation.judge(report, gates, SETTINGS) if not check.passed]
@@ -65,6 +74,7 @@ def check_classes() -> None:
     assert report.metrics["accuracy"].value > 0.9
     assert [each.name for each in report.slices] == ["species = größte", "species = se tosa", 'species = vers"icolor']
     assert names_of_failures(report) == []
+    assert plots_of(held_out, report) == {"roc.png", "confusion.png", "calibration.png", *EVERY_PLOT}
 
 
 def check_numbers() -> None:
@@ -74,6 +84,7 @@ def check_numbers() -> None:
     assert report.metrics["r2"].value > 0.9
     assert report.loss.value == pytest.approx(1 - report.metrics["r2"].value, abs=0.1)
     assert names_of_failures(report) == []
+    assert plots_of(held_out, report) == {"predicted_observed.png", "residuals.png", *EVERY_PLOT}
     biased = evaluation.evaluate(
         held_out, prediction + 1e6, task.fit_baseline(task.code(held_out["price"])), None, SETTINGS, seed=0
     )
