@@ -37,7 +37,10 @@ def test_same_run_triggered_twice_at_once_is_one_release(world: World) -> None:
 def test_two_runs_at_once_come_one_after_the_other_and_the_second_is_judged_by_the_first(world: World) -> None:
     before = len(world.ledger())
     month = next(world.months)
-    runs = [world.finish(str(run_id)) for run_id in at_once(lambda _: world.start(month))]
+    asked = at_once(lambda _: world.start(month))
+    # On SQLite, Airflow may refuse one of two that write at the same moment; whoever is refused asks again.
+    started = [world.start(month) if isinstance(each, StackError) else str(each) for each in asked]
+    runs = [world.finish(run_id) for run_id in started]
     assert [run.state for run in runs] == ["success", "success"]
     first, second = world.ledger()[before:]
     assert {first["pipeline_run"], second["pipeline_run"]} == {run.run_id for run in runs}
