@@ -68,7 +68,7 @@ class Adopted:
         return pd.concat([pd.read_parquet(file) for file in sorted((self.folder / "data").glob("*.parquet"))])
 
 
-def adopt(folder: Path, table: pd.DataFrame | Path, target: str, **choices: Any) -> Adopted:
+def adopt(folder: Path, table: pd.DataFrame | Path | str, target: str, **choices: Any) -> Adopted:
     """Adopt a table with what is proposed, unless `choices` say otherwise."""
     file = table
     if isinstance(table, pd.DataFrame):

@@ -7,7 +7,10 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -22,7 +25,7 @@ from {{ cookiecutter.__package_name }}.adoption.converting import Measures
 from {{ cookiecutter.__package_name }}.adoption.plan import widen
 from {{ cookiecutter.__package_name }}.adoption.splitting import choose_split
 from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
-from {{ cookiecutter.__package_name }}.errors import AdoptionError, ConfigError
+from {{ cookiecutter.__package_name }}.errors import AdoptionError, ConfigError, SourceError
 
 from adopting import PROJECT, Adopted, adopt, commit, git
 
@@ -496,3 +499,17 @@ def test_answers_may_be_typed(project: Path) -> None:
     assert done.returncode == 1
     assert "nothing is written, as you said" in done.stderr
     assert git(project, "status", "--short") == ""
+
+
+def test_table_may_be_at_an_address(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("web")
+    make_table().to_parquet(folder / "table.parquet", index=False)
+    answer = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), answer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        web = f"http://127.0.0.1:{server.server_port}"
+        assert adopt(project, f"{web}/table.parquet", "target").contract["CLASSES"] == ["no", "yes"]
+        with pytest.raises(SourceError, match=r"http://127.0.0.1:\d+/nothing.csv: no such file"):
+            adopt(project, f"{web}/nothing.csv", "target", force=True)
+        server.shutdown()
+    assert list((project / "data").glob("table-*.parquet"))
