@@ -109,6 +109,9 @@ def test_the_template_itself_is_released_once_its_checks_pass(template: Path, tm
     """From a copy of the template, by make, with the tools that it installs."""
     copy = BakedProject(tmp_path / "template", {})
     shutil.copytree(template, copy.path)
+    changelog = copy.path / "CHANGELOG.md"
+    # Nothing is unreleased right after a release.
+    changelog.write_text(changelog.read_text().replace("## Unreleased\n", "## Unreleased\n\n- News.\n", 1))
     commit_all(copy.path, "All")
     identity = {f"GIT_{role}_{part}": "a@b.example" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
 
