@@ -416,7 +416,26 @@ def test_update_from_the_release_before_keeps_what_is_the_users_and_is_clean(fro
 
 @pytest.mark.slow
 def test_update_from_the_release_before_passes_the_unit_tests(from_the_release_before: Updated) -> None:
-    project = BakedProject(from_the_release_before.path, {})
-    for command in (["make", "setup"], ["make", "test", "ARGS=tests/unit"]):
-        done = project.run(*command)
-        assert done.returncode == 0, done.stdout + done.stderr
+    succeed(from_the_release_before.path, "make", "setup")
+    succeed(from_the_release_before.path, "make", "test", "ARGS=tests/unit")
+
+
+@pytest.mark.slow
+def test_champion_of_the_release_before_is_used_and_compared_with_after_the_update(
+    from_the_release_before: Updated,
+) -> None:
+    path = from_the_release_before.path
+    git(path, "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "stash", "--include-untracked")
+    succeed(path, "make", "setup")
+    assert "version 1 is the champion" in succeed(path, "make", "run", "ARGS=--month 2013-06")
+    git(path, "stash", "pop", "--index")
+    succeed(path, "make", "setup")
+    assert "by version 1" in succeed(path, "make", "score")
+    assert "version 2 is the champion, instead of 1" in succeed(path, "make", "run", "ARGS=--month 2013-06")
+
+
+def succeed(path: Path, *command: str) -> str:
+    """Run a command that has to succeed; what it printed."""
+    done = BakedProject(path, {}).run(*command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

@@ -61,6 +61,7 @@ TRUSTED_TYPES = [
     "sklearn.utils.validation.check_array",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     f"{PACKAGE}.features.Features",
+    f"{PACKAGE}.training.Features",  # its name in models of 1.0.0
 ]
 # What a run keeps beside its figures, as JSON.
 RECIPE_FILE = "recipe.json"

@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 
-from {{ cookiecutter.__package_name }} import schema
+from {{ cookiecutter.__package_name }} import schema, tracking
 from {{ cookiecutter.__package_name }}.config import Model, Training
 from {{ cookiecutter.__package_name }}.errors import ContractError
 from {{ cookiecutter.__package_name }}.features import MAX_CATEGORIES, Features
@@ -70,6 +72,17 @@ def test_classes_are_whole_numbers_though_the_target_may_be_null(learnable: pd.D
 def test_nothing_labelled_is_nothing_to_learn(learnable: pd.DataFrame) -> None:
     with pytest.raises(ContractError, match=r"'delayed': only \[\] in 0 rows"):
         fit(learnable.iloc[:0], Training(), SMALL)
+
+
+def test_model_of_the_first_release_is_loaded(
+    learnable: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = fit(learnable, Training(), SMALL)
+    with monkeypatch.context() as former:
+        former.setattr(Features, "__module__", fit.__module__)  # where it was
+        tracking.skops.io.dump(model, tmp_path / "model.skops")
+    loaded = tracking.read_model(tmp_path / "model.skops")
+    np.testing.assert_array_equal(predict(loaded, learnable), predict(model, learnable))
 
 
 def test_model_sees_no_outcome(learnable: pd.DataFrame) -> None:
