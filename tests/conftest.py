@@ -132,6 +132,13 @@ def restored(installed: BakedProject) -> BakedProject:
     return installed
 
 
+def succeed(project: BakedProject, *command: str) -> str:
+    """What a command prints that has to succeed."""
+    done = project.run(*command)
+    assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
 def git(folder: Path, *arguments: str) -> str:
     """Run git in a folder, where it has to succeed; what it printed."""
     done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bake, BakedProject, git, restored
+from conftest import Bake, BakedProject, git, restored, succeed
 from cookiecutter.exceptions import FailedHookException
 from live_project import fetch, stack
 
@@ -57,13 +57,6 @@ def write_rentals(path: Path, days: int, first: date = date(2024, 1, 1)) -> None
                 busy = {"Harbour": 40, "Market": 90, "Park (north)": 25, "University": 60}[station]
                 count = max(0, round(busy + 3 * warmth - 15 * (day.weekday() == 6) + chance.gauss(0, 8)))
                 writer.writerow([f"{day:%d.%m.%Y}", station, f"{warmth:.1f}", day.weekday() == 6, count])
-
-
-def succeed(project: BakedProject, *command: str) -> str:
-    """What a command prints that has to succeed."""
-    done = project.run(*command)
-    assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 def champion(project: BakedProject) -> dict[str, object]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import PROJECT_FOLDER, REPOSITORY, BakedProject, commit_all, git, tool
+from conftest import PROJECT_FOLDER, REPOSITORY, BakedProject, commit_all, git, succeed, tool
 
 BEFORE, AFTER = "v1.0.0", "v1.1.0"
 ANSWERS = {
@@ -416,26 +416,20 @@ def test_update_from_the_release_before_keeps_what_is_the_users_and_is_clean(fro
 
 @pytest.mark.slow
 def test_update_from_the_release_before_passes_the_unit_tests(from_the_release_before: Updated) -> None:
-    succeed(from_the_release_before.path, "make", "setup")
-    succeed(from_the_release_before.path, "make", "test", "ARGS=tests/unit")
+    project = BakedProject(from_the_release_before.path, {})
+    succeed(project, "make", "setup")
+    succeed(project, "make", "test", "ARGS=tests/unit")
 
 
 @pytest.mark.slow
 def test_champion_of_the_release_before_is_used_and_compared_with_after_the_update(
     from_the_release_before: Updated,
 ) -> None:
-    path = from_the_release_before.path
-    git(path, "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "stash", "--include-untracked")
-    succeed(path, "make", "setup")
-    assert "version 1 is the champion" in succeed(path, "make", "run", "ARGS=--month 2013-06")
-    git(path, "stash", "pop", "--index")
-    succeed(path, "make", "setup")
-    assert "by version 1" in succeed(path, "make", "score")
-    assert "version 2 is the champion, instead of 1" in succeed(path, "make", "run", "ARGS=--month 2013-06")
-
-
-def succeed(path: Path, *command: str) -> str:
-    """Run a command that has to succeed; what it printed."""
-    done = BakedProject(path, {}).run(*command)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    project = BakedProject(from_the_release_before.path, {})
+    git(project.path, "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "stash", "--include-untracked")
+    succeed(project, "make", "setup")
+    assert "version 1 is the champion" in succeed(project, "make", "run", "ARGS=--month 2013-06")
+    git(project.path, "stash", "pop", "--index")
+    succeed(project, "make", "setup")
+    assert "by version 1" in succeed(project, "make", "score")
+    assert "version 2 is the champion, instead of 1" in succeed(project, "make", "run", "ARGS=--month 2013-06")

@@ -15,6 +15,7 @@ DAGS = {name: f"{PACKAGE}_{name}" for name in ("ingestion", "scoring", "monitori
 INGESTION_DAG, TRAINING_DAG = DAGS["ingestion"], DAGS["training"]
 FINISHED = {"success", "failed"}
 SETTLED_S = 10.0
+BUSY_TRIES, BUSY_S = 10, 0.5
 
 
 class AirflowApi:
@@ -116,13 +117,26 @@ class AirflowApi:
         return self._ask("GET", f"/api/v2/{path}")
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        try:
-            answer = self._http.request(method, path, json=body)
-        except httpx.HTTPError as error:
-            raise StackError(f"Airflow does not answer at {self._url} ({error}); `make up` starts it") from None
+        answer = self._send(method, path, body)
+        for _ in range(BUSY_TRIES):
+            if not _is_busy(answer):
+                break
+            time.sleep(BUSY_S)
+            answer = self._send(method, path, body)
         if not answer.is_success:
             raise StackError(f"Airflow refused {method} {path}: {answer.status_code} {_reason(answer)}")
         return answer.json() if answer.content else None
+
+    def _send(self, method: str, path: str, body: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, json=body)
+        except httpx.HTTPError as error:
+            raise StackError(f"Airflow does not answer at {self._url} ({error}); `make up` starts it") from None
+
+
+def _is_busy(answer: httpx.Response) -> bool:
+    """Whether the database would not let Airflow write, as SQLite does not where another is writing: nothing was."""
+    return answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR and "Database error" in answer.text
 
 
 def _of_run(dag_id: str, run_id: str) -> str:
