@@ -11,7 +11,7 @@ import re
 import tomllib
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
@@ -153,12 +153,32 @@ class Training(Section):
 
 
 class Model(Section):
-    """Hyperparameters of scikit-learn's HistGradientBoostingClassifier."""
+    """What kind of model it is, its parameters, and what comes before it; "" is its family's own."""
 
+    SHARED: ClassVar[frozenset[str]] = frozenset({"learning_rate", "max_iter", "min_samples_leaf", "l2_regularization"})
+    """Parameters with a key here, as several families have them."""
+
+    family: str = Field("boosting", pattern=r"^[a-z]\w*$")
     learning_rate: float = Field(0.08, gt=0, le=1)
     max_iter: int = Field(120, ge=1)
     min_samples_leaf: int = Field(100, ge=1)
     l2_regularization: float = Field(5.0, ge=0)
+    encoding: Literal["", "native", "onehot", "target"] = ""
+    imputation: Literal["", "native", "median", "mean"] = ""
+    scaling: Literal["", "none", "standard", "squashing"] = ""
+    selected_fraction: float = Field(1.0, gt=0, le=1)
+    parameters: dict[str, bool | int | float | str] = {}
+
+
+class Search(Section):
+    """How many other models are tried, and when one of them is taken."""
+
+    trials: int = Field(0, ge=0)
+    seconds: int = Field(300, ge=1)
+    families: list[str] = []
+    folds: int = Field(3, ge=2, le=10)
+    confidence: float = Field(0.9, gt=0.5, lt=1)
+    prefer: Literal["best", "simplest"] = "best"
 
 
 class Evaluation(Section):
@@ -312,6 +332,7 @@ class Settings(BaseSettings):
     validation: Validation = Validation()
     training: Training = Training()
     model: Model = Model()
+    search: Search = Search()
     evaluation: Evaluation = Evaluation()
     gates: Gates = Gates()
     monitoring: Monitoring = Monitoring()
@@ -336,7 +357,7 @@ class Settings(BaseSettings):
     @property
     def digest(self) -> str:
         """SHA-256 of what shapes a model: the same digest, data and code give the same model."""
-        shaping = self.model_dump(include={"training", "model"})
+        shaping = self.model_dump(include={"training", "model", "search"})
         return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
 
     def absolute(self, uri: str) -> str:

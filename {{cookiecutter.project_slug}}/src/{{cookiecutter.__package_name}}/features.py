@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 # The estimator takes at most 255 categories; the rarer ones share a code.
 MAX_CATEGORIES = 250
 MINUTES_PER_DAY = 24 * 60
+TIME_PARTS = ("minute_of_day", "day_of_week")
 EPOCH_DAY_OF_WEEK = 3  # 1 January 1970 was a Thursday, and Monday is 0
 
 
@@ -61,5 +62,5 @@ class Features(TransformerMixin, BaseEstimator):
         return matrix
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        parts = [f"{name}_{part}" for name in self.times for part in ("minute_of_day", "day_of_week")]
+        parts = [f"{name}_{part}" for name in self.times for part in TIME_PARTS]
         return np.array([*self.texts, *parts, *self.dates, *self.numbers], dtype=object)

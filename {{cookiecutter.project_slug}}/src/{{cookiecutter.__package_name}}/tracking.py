@@ -36,7 +36,7 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 from sklearn.pipeline import Pipeline
 
-from . import schema, task
+from . import families, preparation, schema, task
 from .config import PACKAGE, Settings
 from .errors import ReleaseError
 from .storage import Dataset, file_sha256
@@ -59,7 +59,8 @@ TRUSTED_TYPES = [
     "functools.partial",
     "numpy.dtype",
     "sklearn.utils.validation.check_array",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    *preparation.TRUSTED_TYPES,
+    *families.trusted_types(),
     f"{PACKAGE}.features.Features",
     f"{PACKAGE}.training.Features",  # its name in models of 1.0.0
 ]
@@ -273,8 +274,13 @@ class Tracker:
 
     # Models
 
-    def save_model(self, run_id: str, name: str, model: Pipeline, example: pd.DataFrame) -> str:
-        """Log a fitted pipeline with the run, or find the one that is there; returns its URI."""
+    def save_model(self, run_id: str, name: str, model: Pipeline, example: pd.DataFrame, packages: list[str]) -> str:
+        """Log a fitted pipeline with the run, or find the one that is there; returns its URI.
+
+        Parameters
+        ----------
+        packages : distributions that it needs beside `REQUIREMENTS`
+        """
         if logged := self._find_model(run_id, name):
             return str(logged.model_uri)
         features = list(model.feature_names_in_)
@@ -288,7 +294,7 @@ class Tracker:
                 name=name,
                 signature=signature,
                 input_example=example[features],
-                pip_requirements=[f"{package}=={installed_version(package)}" for package in REQUIREMENTS],
+                pip_requirements=[f"{package}=={installed_version(package)}" for package in REQUIREMENTS + packages],
                 pyfunc_predict_fn="predict" if task.IS_REGRESSION else "predict_proba",
                 serialization_format="skops",
                 skops_trusted_types=TRUSTED_TYPES,

@@ -2,33 +2,38 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from . import schema, task
+from . import families, preparation, schema, task
 from .config import Model, Training
 from .errors import ContractError
-from .features import Features
+from .features import TIME_PARTS, Features
 
 
-def build_model(features: list[str], model: Model, seed: int) -> Pipeline:
-    """An unfitted pipeline from features of the contract to the coded target."""
+def build_model(features: list[str], model: Model, settings: Training) -> Pipeline:
+    """An unfitted pipeline from features of the contract to the coded target.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such family, or it cannot take one of the model's settings.
+    """
+    family = families.find(model.family)
+    step = sort_features(features)
+    prepared = preparation.build(model, len(step.texts), len(step.get_feature_names_out()), settings.seed)
+    is_native = preparation.choices(model)[0] == "native"
+    estimator = family.build(families.complete(model), len(step.texts) if is_native else 0, settings)
+    between = [("preparation", prepared)] if prepared else []
+    return Pipeline([("features", step), *between, ("estimator", estimator)])
+
+
+def sort_features(features: list[str]) -> Features:
+    """The first step of a pipeline: which features are texts, times, dates and numbers."""
     texts = [name for name in features if schema.is_text(name)]
     times = [name for name in features if name == schema.TIME]
     dates = [name for name in features if schema.is_time(name) and name not in times]
-    numbers = [name for name in features if name not in texts + times + dates]
-    kind = HistGradientBoostingRegressor if task.IS_REGRESSION else HistGradientBoostingClassifier
-    estimator = kind(
-        learning_rate=model.learning_rate,
-        max_iter=model.max_iter,
-        min_samples_leaf=model.min_samples_leaf,
-        l2_regularization=model.l2_regularization,
-        categorical_features=list(range(len(texts))),
-        early_stopping=False,
-        random_state=seed,
-    )
-    return Pipeline([("features", Features(texts, times, dates, numbers)), ("estimator", estimator)])
+    return Features(texts, times, dates, [name for name in features if name not in texts + times + dates])
 
 
 def limit_threads(settings: Training) -> threadpool_limits:
@@ -51,6 +56,8 @@ def fit(frame: pd.DataFrame, settings: Training, model: Model) -> Pipeline:
     ContractError
         If `settings.features` names a column that is known only afterwards, or none of the contract; or if the
         target has one value only, which leaves nothing to learn.
+    ConfigError
+        If the model's family cannot take one of its settings.
     """
     # A column without any value teaches nothing, and the estimator cannot bin it.
     features = [name for name in schema.select_features(settings.features) if frame[name].notna().any()]
@@ -61,9 +68,22 @@ def fit(frame: pd.DataFrame, settings: Training, model: Model) -> Pipeline:
             f"column {schema.TARGET!r}: only {only} in {len(frame)} rows of training data; a model needs "
             + ("different values" if task.IS_REGRESSION else "both classes" if task.IS_BINARY else "two classes")
         )
-    return build_model(features, model, settings.seed).fit(
+    if model.selected_fraction < 1:
+        features = _select_features(frame, target, features, model.selected_fraction, settings.seed)
+    return build_model(features, model, settings).fit(
         frame[features], target if task.IS_REGRESSION else target.astype("int64")
     )
+
+
+def _select_features(
+    frame: pd.DataFrame, target: np.ndarray, features: list[str], fraction: float, seed: int
+) -> list[str]:
+    """Those that say most about the target; a time is one feature, though it has two columns."""
+    step = sort_features(features)
+    matrix = step.fit_transform(frame[features])
+    is_kept = preparation.select_columns(matrix, target, len(step.texts), fraction, seed)
+    columns = step.get_feature_names_out()[is_kept].tolist()
+    return [name for name in features if name in columns or any(f"{name}_{part}" in columns for part in TIME_PARTS)]
 
 
 def predict(model: Pipeline, frame: pd.DataFrame) -> np.ndarray:
@@ -122,3 +142,9 @@ def known_categories(model: Pipeline) -> dict[str, frozenset[str]]:
     """What the model has seen of each text feature; of a model without a `Features` step nothing is known."""
     step = next((step for _, step in model.steps if isinstance(step, Features)), None)
     return {name: frozenset(values) for name, values in step.codes_.items()} if step else {}
+
+
+def packages(model: Model) -> list[str]:
+    """Distributions that a saved model of this kind needs, beside those that all have."""
+    scaling = preparation.choices(model)[2]
+    return [*families.find(model.family).packages, *(["skrub"] if scaling == "squashing" else [])]

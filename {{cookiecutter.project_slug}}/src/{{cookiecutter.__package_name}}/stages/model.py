@@ -58,7 +58,7 @@ def train(dataset_uri: str, pipeline_run: str) -> Facts:
             _check_labelled(settings, partition)
         frame, unlabelled = read_rows(settings, training_span, held_out=False)
         model = training.fit(frame, settings.training, settings.model)
-        candidate_uri = tracker.save_model(run_id, CANDIDATE, model, frame.head())
+        candidate_uri = tracker.save_model(run_id, CANDIDATE, model, frame.head(), training.packages(settings.model))
         names = ", ".join(model.feature_names_in_)
         used = {"features": names[:MAX_PARAM], "training_months": span(training_span)}
         tracker.log_params(run_id, {**settings.training.model_dump(), **settings.model.model_dump(), **used})

@@ -221,8 +221,9 @@ def _check_approved(settings: Settings, tracker: Tracker, run_id: str, tags: dic
 def _register(settings: Settings, tracker: Tracker, run_id: str, tags: dict[str, str], dataset: Dataset) -> Version:
     """Fit on all months, make a version of it, and see that the registry gives back the same model."""
     frame, unlabelled = read_rows(settings, dataset)
-    model = training.fit(frame, settings.training, settings.model)
-    model_uri = tracker.save_model(run_id, MODEL, model, frame.head())
+    chosen = Model(**tracker.load_json(run_id, RECIPE_FILE)["model"])
+    model = training.fit(frame, settings.training, chosen)
+    model_uri = tracker.save_model(run_id, MODEL, model, frame.head(), training.packages(chosen))
     description = f"{tags['held_out']} held out, then fitted on {span(dataset)}; by {tags['by']}"
     sample = frame[list(model.feature_names_in_)].tail(SAMPLE_ROWS)
     predicted = {"rows": schema.to_records(sample), "prediction": training.predict(model, sample).tolist()}

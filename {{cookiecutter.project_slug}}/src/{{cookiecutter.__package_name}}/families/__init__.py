@@ -1,0 +1,89 @@
+"""The families of models: a file each, which says how one is built and what a search may vary.
+
+`pipeline.toml` names a family as its file is called. Whoever adds a file adds a family; whoever removes it removes it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
+
+from ..config import Model, Training
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+Parameters = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of estimator in scikit-learn's form, with what it wants and what a search may vary.
+
+    Attributes
+    ----------
+    title : what it is, for people
+    build : an unfitted estimator of its parameters, of the number of categories, which are the first columns and hold
+        codes 0, 1, ... or NaN, where the encoding is "native"; and of seed and threads
+    suggest : what a search tries, as optuna asks for it: values for some of the parameters
+    defaults : every parameter with its value; in place of one that [model] has a key for, that counts
+    encodings, imputations, scalings : what can come before it, as `preparation` names them; the first is its default
+    complexity : the lower, the simpler to understand and to run; a search may prefer the simplest
+    trusted_types : types in a fitted estimator that skops does not trust by itself, and somebody has looked at
+    packages : distributions that a saved model needs, beside scikit-learn
+    """
+
+    title: str
+    build: Callable[[Parameters, int, Training], Any]
+    suggest: Callable[["Trial"], Parameters]
+    defaults: Parameters
+    encodings: tuple[str, ...] = ("native", "onehot", "target")
+    imputations: tuple[str, ...] = ("native", "median", "mean")
+    scalings: tuple[str, ...] = ("none",)
+    complexity: int = 1
+    trusted_types: list[str] = field(default_factory=list)
+    packages: list[str] = field(default_factory=list)
+
+
+def names() -> list[str]:
+    """The families that this project has, in the order of the alphabet."""
+    return sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def find(name: str) -> Family:
+    """A family by its name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
+    if name not in names():
+        raise ConfigError(f"[model] family = {name!r}: no such family; there are {', '.join(names())}")
+    family: Family = import_module(f"{__name__}.{name}").FAMILY
+    return family
+
+
+def complete(model: Model) -> Parameters:
+    """Every parameter of a model's family: its own defaults, what [model] has a key for, and [model.parameters].
+
+    Raises
+    ------
+    ConfigError
+        If [model.parameters] has a name that the family does not know.
+    """
+    family = find(model.family)
+    if unknown := [name for name in model.parameters if name not in family.defaults]:
+        raise ConfigError(
+            f"[model.parameters] {unknown[0]}: the family {model.family!r} has no such parameter; "
+            f"allowed: {', '.join(family.defaults)}"
+        )
+    keys = {name: getattr(model, name) for name in family.defaults if name in Model.SHARED}
+    return {**family.defaults, **keys, **model.parameters}
+
+
+def trusted_types() -> list[str]:
+    """What skops may load besides its own list, of all families of this project."""
+    return [each for name in names() for each in find(name).trusted_types]
