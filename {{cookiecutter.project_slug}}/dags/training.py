@@ -16,9 +16,9 @@ DOC = """
 Trains on all months of the window but the newest, measures the model on that one, and releases it if it passes
 every gate of `pipeline.toml`.
 
-**ingest** brings the months into storage → **validate** sets broken rows aside → **train** fits a candidate →
-**evaluate** measures and judges it → **approve** asks a person, if the settings say so → **deploy** fits on all
-months and moves the `champion`.
+**ingest** brings the months into storage → **validate** sets broken rows aside → **plan** names the families of
+models to **search**, a task each, where that is asked for → **train** fits a candidate → **evaluate** measures and
+judges it → **approve** asks a person, if the settings say so → **deploy** fits on all months and moves the `champion`.
 
 A refused model fails the run and leaves the champion as it was. Each run is one MLflow run of the same name;
 a cleared or retried task goes on in it.
@@ -30,6 +30,13 @@ one retraining: a second run for it is skipped.
 PARAMS: dict[str, Any] = {
     "month": month_param("Newest month", "the month that is held out. Empty: the newest whose labels are known."),
     "refresh": REFRESH,
+    "trials": Param(
+        None,
+        type=["null", "integer"],
+        minimum=0,
+        title="Trials",
+        description="Models to try of each family before training; 0: none. Empty: as [search] of pipeline.toml says",
+    ),
     "reason": Param(
         None,
         type=["null", "string"],
@@ -74,6 +81,22 @@ def training() -> None:
         return stages.validate(raw["dataset_uri"], run_id, by=started_by(dag_run), reason=raw["reason"])
 
     @task
+    def plan(clean: dict[str, Any], *, params: dict[str, Any]) -> list[str]:
+        # Not through `stages`, whose imports take seconds.
+        from {{ cookiecutter.__package_name }} import families
+
+        return families.to_search(load_settings(), params["trials"])
+
+    @task(
+        map_index_template="{" + "{ family }}",
+        execution_timeout=DEFAULT_ARGS["execution_timeout"] + timedelta(seconds=settings.search.seconds),
+    )
+    def search(clean: dict[str, Any], family: str, *, run_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        from {{ cookiecutter.__package_name }} import stages
+
+        return stages.search(clean["dataset_uri"], run_id, family, params["trials"])
+
+    @task(trigger_rule="none_failed")  # where nothing is searched, the task before is skipped
     def train(clean: dict[str, Any], *, run_id: str) -> dict[str, Any]:
         from {{ cookiecutter.__package_name }} import stages
 
@@ -93,9 +116,12 @@ def training() -> None:
         emit(outlet_events, MODEL, facts)
         return facts
 
+    clean = validate(ingest())
+    trained = train(clean)
+    search.partial(clean=clean).expand(family=plan(clean)) >> trained
     approve = ReleaseApproval(
         task_id="approve",
-        evaluated=evaluate(train(validate(ingest()))),
+        evaluated=evaluate(trained),
         response_timeout=timedelta(hours=settings.gates.approval_timeout_hours),
     )
     deploy(approve.output)

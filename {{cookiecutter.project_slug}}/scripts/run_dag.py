@@ -54,7 +54,9 @@ def run_training(params: dict[str, object]) -> Any:
     if bag.import_errors:
         raise RuntimeError(next(iter(bag.import_errors.values())).strip().splitlines()[-1])
     training = bag.dags[f"{PACKAGE}_training"]
-    return training.test(logical_date=None, run_conf={name: value for name, value in params.items() if value})
+    return training.test(
+        logical_date=None, run_conf={name: value for name, value in params.items() if value not in {None, ""}}
+    )
 
 
 def main() -> int:
@@ -62,6 +64,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--month", help="newest month, which is held out, as YYYY-MM")
     parser.add_argument("--refresh", action="store_true", help="take a changed source as a new version")
+    parser.add_argument("--trials", type=int, help="models to try of each family; 0: no search")
     parser.add_argument("--reason", help="why; goes into the ledger")
     answer = parser.add_mutually_exclusive_group()
     answer.add_argument("--approve", action="store_true", help="agree beforehand, where a person has to")
@@ -95,7 +98,8 @@ def main() -> int:
     show_stages(console)
     console.print("Starting Airflow ...", style="dim")
     try:
-        run = run_training({"month": arguments.month, "refresh": arguments.refresh, "reason": arguments.reason})
+        names = ("month", "refresh", "trials", "reason")
+        run = run_training({name: getattr(arguments, name) for name in names})
     except Exception as error:
         traceback.print_exc()
         console.print(

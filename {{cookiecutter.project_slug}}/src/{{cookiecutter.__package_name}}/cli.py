@@ -33,6 +33,10 @@ WaitingRun = Annotated[
 AnswerReason = Annotated[
     str, typer.Option("--reason", help="Why; goes on the record with your name.", prompt="Why", show_default=False)
 ]
+Trials = Annotated[
+    int | None,
+    typer.Option(min=0, help="Models to try of each family; 0: no search.", show_default="[search] trials"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print stable JSON for programs.")]
 Verbose = Annotated[bool, typer.Option(help="Show all that is logged.")]
 
@@ -53,9 +57,10 @@ def run(
     run_name: PipelineRun = None,
     reason: Reason = "",
     answer: Answer = None,
+    trials: Trials = None,
 ) -> None:
     """Run all stages, ingest to deploy, and end with a summary."""
-    from . import stages, status
+    from . import families, stages, status
     from .config import load_settings
     from .console import ANSWER_VARIABLE, ask_for_approval, new_console, print_run, show_stages
 
@@ -67,6 +72,8 @@ def run(
     pipeline_run = run_name or _new_name()
     raw = stages.ingest(month, refresh=refresh)
     clean = stages.validate(raw["dataset_uri"], pipeline_run, reason=reason)
+    for family in families.to_search(load_settings(), trials):
+        stages.search(clean["dataset_uri"], pipeline_run, family, trials)
     trained = stages.train(clean["dataset_uri"], pipeline_run)
     try:
         evaluated = stages.evaluate(trained["run_id"])
@@ -77,6 +84,28 @@ def run(
     finally:
         if summary := status.find_run(load_settings(), pipeline_run):
             print_run(console, summary)
+
+
+@app.command()
+def search(
+    trials: Annotated[int, typer.Option(min=1, help="Models to try of each family.")] = 20,
+    month: Month = None,
+    run_name: PipelineRun = None,
+) -> None:
+    """Try other models than [model], release nothing, and tell which would be taken and how to keep it."""
+    from . import families, stages
+    from .config import load_settings
+    from .console import new_console, print_markdown, show_stages
+
+    console = new_console()
+    show_stages(console)
+    pipeline_run = run_name or _new_name()
+    wanted = families.to_search(load_settings(), trials)
+    clean = stages.validate(stages.ingest(month)["dataset_uri"], pipeline_run)
+    for family in wanted:
+        stages.search(clean["dataset_uri"], pipeline_run, family, trials)
+    found = stages.leaderboard(clean["dataset_uri"], pipeline_run)
+    print_markdown(console, found["leaderboard"])
 
 
 @app.command()
@@ -325,7 +354,7 @@ def logs(
 
 
 @app.command()
-def trigger(month: Month = None, refresh: Refresh = False, reason: Reason = "") -> None:
+def trigger(month: Month = None, refresh: Refresh = False, reason: Reason = "", trials: Trials = None) -> None:
     """Start the training DAG on the Airflow of `up`, and follow it to its end."""
     from . import status
     from .config import load_settings
@@ -334,7 +363,7 @@ def trigger(month: Month = None, refresh: Refresh = False, reason: Reason = "") 
     from .stack.airflow_api import AirflowApi
 
     settings, console = load_settings(), new_console()
-    conf = {"month": month, "refresh": refresh, "reason": reason}
+    conf = {"month": month, "refresh": refresh, "reason": reason, "trials": trials}
     run_id, state = live.trigger(AirflowApi(settings), console, conf)
     if summary := status.find_run(settings, run_id, settings.mlflow_url):
         print_run(console, summary)

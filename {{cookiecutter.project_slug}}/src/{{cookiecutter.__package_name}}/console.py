@@ -33,6 +33,8 @@ class StageLines(logging.Handler):
         event = getattr(record, "event", None)
         if event == "started":
             print_started(self._console, _of(record, "stage"), record.created)
+        elif event == "progress":
+            print_progress(self._console, _of(record, "stage"), record.created, _of(record, "result"))
         elif event in MARKS:
             seconds, result = _of(record, "seconds"), _of(record, "result")
             print_ended(self._console, _of(record, "stage"), event, record.created, seconds, result)
@@ -41,6 +43,12 @@ class StageLines(logging.Handler):
 def print_started(console: Console, stage: str, at: float) -> None:
     """One line when a stage starts; `at` is in seconds since 1970."""
     console.print(f"  [dim]{_clock(at)}[/]  [bold]{stage:<9}[/] ...")
+
+
+def print_progress(console: Console, stage: str, at: float, result: str) -> None:
+    """One line when a stage has done a part of its work."""
+    console.print(f"  [dim]{_clock(at)}[/]  [bold]{stage:<9}[/] ... ", end="")
+    console.print(result, markup=False, soft_wrap=True)
 
 
 def print_ended(console: Console, stage: str, event: str, at: float, seconds: float, result: str) -> None:
@@ -115,6 +123,15 @@ def print_run(console: Console, run: dict[str, Any]) -> None:
         champion = f"the champion is still version {run['champion']}" if run["champion"] else "there is no champion"
         console.print(f"[bold red]Not released[/]; {champion}")
     console.print(f"[bold]MLflow[/]     {run['page']}", soft_wrap=True)
+
+
+def print_markdown(console: Console, text: str) -> None:
+    """A page as it is where it goes to a program or a file, and set for people on a terminal."""
+    console.print()
+    if console.width == PIPE_WIDTH:
+        console.print(text, markup=False, soft_wrap=True)
+    else:
+        console.print(Markdown(text))
 
 
 def print_processes(console: Console, processes: list[dict[str, Any]]) -> None:

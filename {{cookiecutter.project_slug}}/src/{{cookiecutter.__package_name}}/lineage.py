@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import schema
-from .config import Settings
+from .config import Model, Settings
 
 
 def code_commit(home: Path) -> str:
@@ -41,12 +41,17 @@ def current_user() -> str:
         return "unknown"
 
 
-def recipe(settings: Settings) -> dict[str, Any]:
-    """All that makes a model what it is, but for its data: with these, the same data give the same model."""
+def recipe(settings: Settings, model: Model) -> dict[str, Any]:
+    """All that makes a model what it is, but for its data: with these, the same data give the same model.
+
+    Parameters
+    ----------
+    model : as it was chosen, which need not be [model]
+    """
     lock = settings.home / "requirements.lock"
     return {
         "training": settings.training.model_dump(),
-        "model": settings.model.model_dump(),
+        "model": model.model_dump(),
         "environment": {
             "code commit": code_commit(settings.home),
             "contract version": schema.version(),

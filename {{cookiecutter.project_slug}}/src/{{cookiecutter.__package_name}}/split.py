@@ -1,11 +1,15 @@
-"""Which rows are held out, and which are taken at all where there are too many."""
+"""Which rows are held out, which are taken at all where there are too many, and the folds of a search."""
+
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from . import schema
 from .config import Training
-from .intervals import hash_units
+from .errors import ContractError
+from .intervals import BLOCKS, hash_units, number_blocks
 
 ANOTHER_HASH = "sampled, not held"  # sixteen letters; else those taken would be those held out
 
@@ -22,6 +26,50 @@ def is_sampled(frame: pd.DataFrame, fraction: float) -> np.ndarray:
     """Whether a row is among a fraction of all, drawn by their keys; shape (n_rows,), bool."""
     hashes = pd.util.hash_pandas_object(frame[schema.KEY], index=False, hash_key=ANOTHER_HASH).to_numpy()
     return hashes < _limit(fraction)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Positions of the rows that are learned from, and of those that are measured."""
+
+    learned: np.ndarray
+    measured: np.ndarray
+
+
+def make_folds(frame: pd.DataFrame, n_folds: int) -> list[Fold]:
+    """Folds that measure what is to come by what has been; where there is no time, blocks of rows by turns.
+
+    By time the origin rolls: each fold learns from all days before the span that it measures, and the first spans,
+    as long as two folds, are only learned from.
+
+    Parameters
+    ----------
+    frame : rows of training; no row of one block is learned from while another is measured
+
+    Raises
+    ------
+    ContractError
+        If there are too few blocks.
+    """
+    numbers, names = number_blocks(frame)
+    wanted = n_folds + 2 if schema.TIME else n_folds
+    if len(names) < wanted:
+        raise ContractError(
+            f"{len(names)} {BLOCKS} in {len(frame):,} rows of training are too few for [search] folds = {n_folds}: "
+            f"{wanted} are wanted; lower it to {max(len(names) - wanted + n_folds, 0)}, set [search] trials to 0, or "
+            "gather more data"
+        )
+    if not schema.TIME:
+        return [
+            Fold(np.flatnonzero(numbers % n_folds != each), np.flatnonzero(numbers % n_folds == each))
+            for each in range(n_folds)
+        ]
+    in_order = np.argsort(np.array(names, "datetime64[D]")).argsort()[numbers]  # which day of all, by each row
+    edges = np.linspace(0, len(names), wanted + 1).round().astype("int64")[2:]
+    return [
+        Fold(np.flatnonzero(in_order < start), np.flatnonzero((in_order >= start) & (in_order < end)))
+        for start, end in pairwise(edges)
+    ]
 
 
 def _limit(fraction: float) -> np.uint64:

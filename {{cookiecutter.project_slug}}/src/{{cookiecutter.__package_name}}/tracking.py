@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # MLflow's own seven retries keep a person waiting for minutes where a server is down; Airflow retries the task anyway.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 
@@ -34,6 +35,7 @@ from mlflow.entities import DatasetInput, InputTag, LoggedModel, Metric, Param, 
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sklearn.pipeline import Pipeline
 
 from . import families, preparation, schema, task
@@ -72,6 +74,7 @@ PROFILE_FILE = "training_profile.json"
 VERDICT_FILE = "verdict.json"
 WARNINGS_FILE = "warnings.json"
 DATA_WARNINGS_FILE = "data_warnings.json"
+TRIAL_FILE = "trial.json"
 
 REQUIREMENTS = ["mlflow", "numpy", "pandas", "scikit-learn", "skops"]
 COLUMN_TYPES = {"str": "string", "int64": "long", "float64": "double", "datetime64[us]": "datetime"}
@@ -178,7 +181,9 @@ class Tracker:
         if (experiment := self._find_experiment()) is None:
             return []
         order = ["attributes.start_time DESC"]
-        found = self._client.search_runs([experiment], max_results=count, order_by=order)
+        # Trials of a search are runs as well, and not of a pipeline.
+        of_pipelines = f"tags.{PIPELINE_RUN} LIKE '%'"
+        found = self._client.search_runs([experiment], of_pipelines, max_results=count, order_by=order)
         return [_describe(run) for run in found]
 
     def describe_run(self, pipeline_run: str) -> TrackedRun | None:
@@ -237,8 +242,11 @@ class Tracker:
     def log_json(self, run_id: str, content: Any, file: str) -> None:
         self._client.log_text(run_id, json.dumps(content, indent=1), file)
 
+    def load_text(self, run_id: str, file: str) -> str:
+        return mlflow.artifacts.load_text(f"runs:/{run_id}/{file}")
+
     def load_json(self, run_id: str, file: str) -> Any:
-        return json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/{file}"))
+        return json.loads(self.load_text(run_id, file))
 
     def find_json(self, run_id: str, file: str, default: Any) -> Any:
         """A file of a run, or the default where it has none of that name."""
@@ -271,6 +279,28 @@ class Tracker:
         )
         tag = InputTag("mlflow.data.context", context)
         self._client.log_inputs(run_id, [DatasetInput(entry._to_mlflow_entity(), [tag])])
+
+    # Trials of a search, each a run below the pipeline's
+
+    def log_trial(
+        self, run_id: str, name: str, trial: dict[str, Any], params: dict[str, Any], metrics: dict[str, float]
+    ) -> None:
+        """Keep a trial that is finished; who is killed before the end of this has not finished it."""
+        made = self._client.create_run(self.experiment_id, tags={MLFLOW_PARENT_RUN_ID: run_id}, run_name=name)
+        self.log_params(made.info.run_id, params)
+        self.log_metrics(made.info.run_id, metrics)
+        self.log_json(made.info.run_id, trial, TRIAL_FILE)
+        self.end_run(made.info.run_id, "FINISHED")
+
+    def trials(self, run_id: str) -> list[dict[str, Any]]:
+        """The trials of a run that are finished, the oldest first."""
+        of_run = f"tags.{MLFLOW_PARENT_RUN_ID} = '{run_id}' AND attributes.status = 'FINISHED'"
+        order, found, token = ["attributes.start_time ASC"], [], None
+        while True:
+            page = self._client.search_runs([self.experiment_id], of_run, order_by=order, page_token=token)
+            found += [self.load_json(each.info.run_id, TRIAL_FILE) for each in page]
+            if not (token := page.token):
+                return found
 
     # Models
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
-from ..config import Model, Training
+from ..config import Model, Settings, Training
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Family:
     build: Callable[[Parameters, int, Training], Any]
     suggest: Callable[["Trial"], Parameters]
     defaults: Parameters
-    encodings: tuple[str, ...] = ("native", "onehot", "target")
+    encodings: tuple[str, ...] = ("native", "target")
     imputations: tuple[str, ...] = ("native", "median", "mean")
     scalings: tuple[str, ...] = ("none",)
     complexity: int = 1
@@ -64,6 +64,27 @@ def find(name: str) -> Family:
         raise ConfigError(f"[model] family = {name!r}: no such family; there are {', '.join(names())}")
     family: Family = import_module(f"{__name__}.{name}").FAMILY
     return family
+
+
+def to_search(settings: Settings, n_trials: int | None = None) -> list[str]:
+    """The families that are searched, side by side or one after the other; none where no search is asked for.
+
+    That of [model] is always among them, as all others are compared with it.
+
+    Parameters
+    ----------
+    n_trials : in place of [search] trials
+
+    Raises
+    ------
+    ConfigError
+        If [search] names a family that there is not.
+    """
+    search = settings.search
+    if unknown := [name for name in search.families if name not in names()]:
+        raise ConfigError(f"[search] families: {unknown[0]!r}: no such family; there are {', '.join(names())}")
+    wanted = search.trials if n_trials is None else n_trials
+    return sorted({settings.model.family, *(search.families or names())}) if wanted else []
 
 
 def complete(model: Model) -> Parameters:

@@ -34,7 +34,6 @@ FAMILY = Family(
     build=build,
     suggest=suggest,
     defaults={"n_estimators": 100, "min_samples_leaf": 100, "max_features": 0.4, "max_samples": 0.99},
-    encodings=("native", "target"),
     complexity=2,
     trusted_types=["sklearn.tree._tree.Tree"],
 )

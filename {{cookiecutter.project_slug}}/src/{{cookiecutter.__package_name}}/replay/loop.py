@@ -43,12 +43,14 @@ def replay(months: list[str], change: Perturbation | None = None) -> None:
 
 def train(month: str) -> None:
     """Take up what monitoring has asked for."""
-    from .. import stages
+    from .. import families, stages
 
     name = f"training {month}"
     if asked := stages.claim_retraining(month, name):
         raw = stages.ingest(asked["month"])
         clean = stages.validate(raw["dataset_uri"], name, reason=asked["reason"])
+        for family in families.to_search(load_settings()):
+            stages.search(clean["dataset_uri"], name, family)
         trained = stages.train(clean["dataset_uri"], name)
         stages.deploy(stages.evaluate(trained["run_id"])["run_id"])
 

@@ -64,14 +64,17 @@ class AirflowApi:
         """The tasks of a run: `task_id`, `state`, `try_number`, `start_date`, `end_date`, `duration`, ..."""
         return list(self._get(f"{_of_run(dag_id, run_id)}/taskInstances")["task_instances"])
 
-    def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
-        """What a task returned."""
-        path = f"{_of_run(dag_id, run_id)}/taskInstances/{task_id}/xcomEntries/return_value?deserialize=true"
-        return self._get(path)["value"]
+    def result(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
+        """What a task returned; of one that is mapped, by its number."""
+        path = f"{_of_run(dag_id, run_id)}/taskInstances/{task_id}/xcomEntries/return_value"
+        return self._get(f"{path}?deserialize=true&map_index={map_index}")["value"]
 
-    def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int) -> list[dict[str, Any]]:
+    def task_log(
+        self, dag_id: str, run_id: str, task_id: str, try_number: int, map_index: int = -1
+    ) -> list[dict[str, Any]]:
         """The records that one try of a task has logged: `event`, `level`, `logger`, ..."""
-        path = f"{_of_run(dag_id, run_id)}/taskInstances/{task_id}/logs/{try_number}?full_content=true"
+        path = f"{_of_run(dag_id, run_id)}/taskInstances/{task_id}/logs/{try_number}"
+        path += f"?full_content=true&map_index={map_index}"
         return [each for each in self._get(path)["content"] if isinstance(each, dict)]
 
     def emit(self, asset: str, partition_key: str, facts: dict[str, Any]) -> None:

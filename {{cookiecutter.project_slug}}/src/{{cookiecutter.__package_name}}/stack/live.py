@@ -18,12 +18,14 @@ PATIENCE_S = 60
 STAGES_LOGGER = f"{PACKAGE}.stages"
 APPROVAL = "approve"
 NOTHING_WAITS = "no run waits for an answer on Airflow (`make up` starts it); name one that was run by hand with --run"
+Shown = set[tuple[tuple[str, int], int, str]]
+"""Task and number among those of its name, attempt, and state, each of which is told once."""
 BEGUN = {"running", "awaiting_input", "success", "failed", "up_for_retry"}
 
 
 def trigger(api: AirflowApi, console: Console, conf: dict[str, Any]) -> tuple[str, str]:
     """Start the training DAG and follow it to its end; returns the run's id and how it ended."""
-    run_id = api.trigger(TRAINING_DAG, {name: value for name, value in conf.items() if value})
+    run_id = api.trigger(TRAINING_DAG, {name: value for name, value in conf.items() if value not in {None, ""}})
     console.print(f"[bold]Airflow[/]    {api.run_url(TRAINING_DAG, run_id)}", soft_wrap=True)
     return run_id, follow(api, console, run_id)
 
@@ -81,7 +83,7 @@ def _waiting(settings: Settings) -> dict[str, dict[str, Any]]:
 
 def follow(api: AirflowApi, console: Console, run_id: str) -> str:
     """Show each stage when it starts and ends, until the run has ended; returns its state."""
-    shown: set[tuple[str, int, str]] = set()
+    shown: Shown = set()
     answered = time.monotonic()
     while True:
         try:
@@ -97,7 +99,7 @@ def follow(api: AirflowApi, console: Console, run_id: str) -> str:
         time.sleep(POLL_S)
 
 
-def _look(api: AirflowApi, console: Console, run_id: str, shown: set[tuple[str, int, str]]) -> str:
+def _look(api: AirflowApi, console: Console, run_id: str, shown: Shown) -> str:
     # Asked for first: what the tasks say after that is all there is to say.
     state = api.run_state(TRAINING_DAG, run_id)
     tasks = api.task_instances(TRAINING_DAG, run_id)
@@ -107,14 +109,15 @@ def _look(api: AirflowApi, console: Console, run_id: str, shown: set[tuple[str, 
     return state
 
 
-def _show(api: AirflowApi, console: Console, task: dict[str, Any], shown: set[tuple[str, int, str]]) -> None:
+def _show(api: AirflowApi, console: Console, task: dict[str, Any], shown: Shown) -> None:
     """Print what is new about one task: that it has started, waits for a person, or has ended."""
     name, attempt, state = task["task_id"], task["try_number"], task["state"]
-    waited = any((each, what) == (APPROVAL, "awaiting_input") for each, _, what in shown)
+    one = (name, task["map_index"])
+    waited = any((each[0], what) == (APPROVAL, "awaiting_input") for each, _, what in shown)
     if name == APPROVAL and state in {"running", "success"} and not waited:
         return  # nobody is asked, or not yet
-    is_new = [(name, attempt, each) not in shown for each in ("running", state)]
-    shown |= {(name, attempt, "running"), (name, attempt, state)}
+    is_new = [(one, attempt, each) not in shown for each in ("running", state)]
+    shown |= {(one, attempt, "running"), (one, attempt, state)}
     if is_new[0]:
         print_started(console, name, _clock(task["start_date"]))
     if not is_new[1]:
@@ -122,7 +125,7 @@ def _show(api: AirflowApi, console: Console, task: dict[str, Any], shown: set[tu
     if state == "awaiting_input":
         print_waiting(console, name, api.answer_url(task))
     elif state == "success":
-        facts = api.result(task["dag_id"], task["dag_run_id"], name)
+        facts = api.result(task["dag_id"], task["dag_run_id"], name, task["map_index"])
         result = facts.get("result", "") if isinstance(facts, dict) else ""
         print_ended(console, name, "done", _clock(task["end_date"]), task["duration"], result)
     elif state in {"failed", "up_for_retry"}:
@@ -133,7 +136,7 @@ def _show(api: AirflowApi, console: Console, task: dict[str, Any], shown: set[tu
 
 def _reason(api: AirflowApi, task: dict[str, Any]) -> str:
     """Why a task failed: what the stage said, else the last error of its log."""
-    log = api.task_log(task["dag_id"], task["dag_run_id"], task["task_id"], task["try_number"])
+    log = api.task_log(task["dag_id"], task["dag_run_id"], task["task_id"], task["try_number"], task["map_index"])
     for record in log:
         if record.get("logger") == STAGES_LOGGER and record.get("level") == "error":
             return str(record["event"]).removeprefix(f"{task['task_id']}: failed: ")

@@ -10,6 +10,7 @@ from .model import evaluate, train
 from .monitoring import claim_retraining, monitor
 from .release import approve, deploy, record_answer, reproduce, rollback
 from .scores import score
+from .search import leaderboard, search
 
 __all__ = [
     "approve",
@@ -17,12 +18,14 @@ __all__ = [
     "deploy",
     "evaluate",
     "ingest",
+    "leaderboard",
     "monitor",
     "newest_clean",
     "record_answer",
     "reproduce",
     "rollback",
     "score",
+    "search",
     "train",
     "validate",
 ]

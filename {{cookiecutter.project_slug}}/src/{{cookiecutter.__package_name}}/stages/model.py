@@ -24,9 +24,9 @@ from .. import (
 )
 from ..checks import explain, failures
 from ..config import Settings, load_settings
-from ..errors import ContractError, QualityGateError, ReleaseError
+from ..errors import ContractError, QualityGateError
 from ..lineage import recipe
-from ..storage import Dataset, Partition
+from ..storage import Dataset
 from ..task import Baseline
 from ..tracking import (
     DATA_WARNINGS_FILE,
@@ -38,7 +38,8 @@ from ..tracking import (
     Tracker,
 )
 from .common import NOT_NEEDED, PENDING, Facts, run_tags, span, stage, stage_tag
-from .rows import read_rows, split_dataset
+from .rows import check_labelled, check_same_run, read_rows, read_training_rows, split_dataset
+from .search import conclude
 
 CANDIDATE = "candidate"  # fitted without the held-out rows: the one that is measured
 MAX_PARAM = 5000  # characters of a value, of which MLflow takes 6,000
@@ -52,17 +53,16 @@ def train(dataset_uri: str, pipeline_run: str) -> Facts:
     dataset = storage.load_dataset(dataset_uri)
     run_id = tracker.open_run(pipeline_run, dataset.months[-1], run_tags(settings, None, ""))
     with tracker.working_on(run_id), training.limit_threads(settings.training):
-        _check_same_run(tracker.tags(run_id), settings, dataset)
-        training_span, holdout = split_dataset(settings, dataset)
-        for partition in holdout.partitions:
-            _check_labelled(settings, partition)
-        frame, unlabelled = read_rows(settings, training_span, held_out=False)
-        model = training.fit(frame, settings.training, settings.model)
-        candidate_uri = tracker.save_model(run_id, CANDIDATE, model, frame.head(), training.packages(settings.model))
+        check_same_run(tracker.tags(run_id), settings, dataset)
+        frame, unlabelled, training_span, holdout = read_training_rows(settings, dataset)
+        searched = conclude(settings, tracker, run_id, frame)
+        chosen = searched.model if searched else settings.model
+        model = training.fit(frame, settings.training, chosen)
+        candidate_uri = tracker.save_model(run_id, CANDIDATE, model, frame.head(), training.packages(chosen))
         names = ", ".join(model.feature_names_in_)
         used = {"features": names[:MAX_PARAM], "training_months": span(training_span)}
-        tracker.log_params(run_id, {**settings.training.model_dump(), **settings.model.model_dump(), **used})
-        tracker.log_json(run_id, recipe(settings), RECIPE_FILE)
+        tracker.log_params(run_id, {**settings.training.model_dump(), **chosen.model_dump(), **used})
+        tracker.log_json(run_id, recipe(settings, chosen), RECIPE_FILE)
         tracker.log_dataset(run_id, training_span, "training")
         tracker.log_dataset(run_id, holdout, "holdout")
         facts = {
@@ -82,7 +82,7 @@ def train(dataset_uri: str, pipeline_run: str) -> Facts:
         "run_id": run_id,
         "result": f"{len(model.feature_names_in_)} features, "
         f"{_count(settings, training_span, len(frame), unlabelled)} of {span(training_span)}; "
-        f"{facts['held_out']} held out",
+        f"{facts['held_out']} held out" + (f"; {searched.in_short}" if searched else ""),
     }
 
 
@@ -102,7 +102,7 @@ def evaluate(run_id: str) -> Facts:
         dataset = storage.load_dataset(stage_tag(tags, "dataset_uri", run_id))
         _, holdout = split_dataset(settings, dataset)
         for partition in holdout.partitions:
-            _check_labelled(settings, partition)
+            check_labelled(settings, partition)
         frame, unlabelled = read_rows(settings, holdout, held_out=True)
         if frame.empty:
             raise ContractError(f"{dataset.uri}: none of {dataset.rows:,} rows is held out; more rows are wanted")
@@ -174,33 +174,10 @@ def _predict_as_champion(model: Pipeline, frame: pd.DataFrame) -> np.ndarray:
     return training.predict(model, frame)
 
 
-def _check_same_run(tags: dict[str, str], settings: Settings, dataset: Dataset) -> None:
-    """Make sure that a run that is taken up again has the settings and the data that it began with."""
-    same_settings = tags["config_digest"] == settings.digest
-    same_data = tags.get("data_digest", dataset.digest) == dataset.digest
-    if not (same_settings and same_data):
-        changed = "the data" if same_settings else "[training] or [model]"
-        raise ReleaseError(f"this run began before {changed} changed, and its model is of that time; start a new run")
-
-
 def _count(settings: Settings, dataset: Dataset, rows: int, unlabelled: int) -> str:
     """The rows that were learned from, and why it is not all of them."""
     of_more = 0 < settings.training.max_rows < dataset.rows
     return reports.count_rows(rows, unlabelled) + (f" (of {dataset.rows:,}, by [training] max_rows)" if of_more else "")
-
-
-def _check_labelled(settings: Settings, holdout: Partition) -> None:
-    """Make sure that so many of the month's outcomes are known that a model can be measured on it."""
-    rows, wanted = holdout.rows, settings.labels.min_labelled_fraction
-    labelled = rows - holdout.facts.get("unlabelled", 0)
-    if labelled < wanted * rows:
-        uri = settings.labels.uri.replace("{month}", holdout.month)
-        raise ContractError(
-            f"month {holdout.month}: {labelled:,} of {rows:,} rows have a label, too few to measure a model on it "
-            f"([labels] min_labelled_fraction = {wanted}); run again when its labels are there"
-            + (f", in {settings.absolute(uri)}" if uri else "")
-            + "; or hold out an earlier month, by --month or [labels] delay_months"
-        )
 
 
 def _metrics(report: evaluation.Report) -> dict[str, float]:

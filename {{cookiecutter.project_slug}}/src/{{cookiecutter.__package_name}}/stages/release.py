@@ -174,7 +174,7 @@ def reproduce(version: str) -> Facts:
     tracker = Tracker(settings)
     found = tracker.get_version(version)
     then = tracker.load_json(found.run_id, RECIPE_FILE)
-    old, new = then["environment"], recipe(settings)["environment"]
+    old, new = then["environment"], recipe(settings, settings.model)["environment"]
     changed = [f"{name}: then {old.get(name)}, now {new[name]}" for name in new if old.get(name) != new[name]]
     dataset = storage.load_dataset(found.tags["dataset_uri"])
     if dataset.digest != found.tags["data_digest"]:

@@ -1,0 +1,263 @@
+"""The trials of a search: what is tried next, and how good it is on folds of the rows of training.
+
+The same rows, settings and seed give the same trials, also when a search goes on after it was killed.
+"""
+
+import math
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import optuna
+import pandas as pd
+from optuna.distributions import distribution_to_json, json_to_distribution
+
+from .. import families, schema, split, task, training
+from ..config import Model, Search, Training
+from ..errors import PipelineError
+from ..intervals import number_blocks
+from ..split import Fold
+
+N_RANDOM_TRIALS = 5
+PRUNING_P = 0.1
+FRACTIONS = [1.0, 0.75, 0.5]
+MIN_SELECTED_FROM = 4  # features, of which fewer need no selection
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One model on the folds.
+
+    Attributes
+    ----------
+    number : in its family; 0 is the family's default, or [model] where that is of the family
+    model : the section [model] that it is made by
+    state : "pruned" if it was given up after some of the folds, as it fell behind
+    loss : mean over the measured rows; of a pruned trial what the rest was worth to the default is assumed; NaN
+        of one that failed
+    fit_seconds, seconds : of all fits, and of the whole trial
+    block_losses, block_rows : sums of losses and numbers of measured rows, by the blocks of `intervals`
+    tried, choices : values by the name that optuna knows them by, and what they were chosen from
+    error : why it failed
+    """
+
+    family: str
+    number: int
+    model: dict[str, Any]
+    state: Literal["complete", "pruned", "failed"]
+    loss: float = math.nan
+    fit_seconds: float = 0.0
+    seconds: float = 0.0
+    block_losses: list[float] = field(default_factory=list)
+    block_rows: list[int] = field(default_factory=list)
+    tried: dict[str, Any] = field(default_factory=dict)
+    choices: dict[str, str] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.family} {self.number}"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of training as a search uses them.
+
+    Attributes
+    ----------
+    blocks : number of each row's block, shape (n_rows,)
+    scale : what losses are divided by, see `task.Baseline`
+    """
+
+    frame: pd.DataFrame
+    folds: list[Fold]
+    blocks: np.ndarray
+    scale: float
+
+
+def arrange(frame: pd.DataFrame, search: Search) -> Rows:
+    """Rows with their folds and blocks.
+
+    Raises
+    ------
+    ContractError
+        If they are too few for the folds.
+    """
+    scale = task.fit_baseline(task.code(frame[schema.TARGET])).scale
+    return Rows(frame, split.make_folds(frame, search.folds), number_blocks(frame)[0], scale)
+
+
+def default_model(family: str, model: Model) -> Model:
+    """What trial 0 of a family is: [model], without what only its own family can take."""
+    return (
+        model if family == model.family else Model(family=family, **{key: getattr(model, key) for key in Model.SHARED})
+    )
+
+
+def search_family(
+    rows: Rows, default: Model, settings: Training, search: Search, finished: list[Trial], keep: Callable[[Trial], None]
+) -> list[Trial]:
+    """All trials of a family, those that are finished already and those that are made now.
+
+    Parameters
+    ----------
+    default : trial 0
+    keep : is given each trial as soon as it is finished
+
+    Raises
+    ------
+    PipelineError
+        If the default itself cannot be tried.
+    """
+    trials = sorted(finished, key=lambda trial: trial.number)
+    if not trials:
+        trials.append(_measure(rows, default, settings, 0, lambda losses, counts: False))
+        keep(trials[0])
+    study = open_study(trials)
+    while len(trials) < search.trials and sum(trial.seconds for trial in trials) < search.seconds:
+        trials.append(_try_next(study, rows, default, settings, trials))
+        keep(trials[-1])
+    return trials
+
+
+def open_study(trials: list[Trial]) -> optuna.Study:
+    """The trials of one family as optuna has them; what failed is not among them."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        pruner = optuna.pruners.WilcoxonPruner(p_threshold=PRUNING_P)
+    study = optuna.create_study(pruner=pruner)
+    for trial in trials:
+        if trial.state != "failed":
+            study.add_trial(
+                optuna.trial.create_trial(
+                    value=trial.loss,
+                    params=trial.tried,
+                    distributions={name: json_to_distribution(text) for name, text in trial.choices.items()},
+                    intermediate_values=_mean_by_block(np.array(trial.block_losses), np.array(trial.block_rows)),
+                )
+            )
+    return study
+
+
+def _mean_by_block(losses: np.ndarray, rows: np.ndarray) -> dict[int, float]:
+    """Mean losses of the blocks that have been measured: the steps that a trial is judged by on its way."""
+    return {int(at): float(losses[at] / rows[at]) for at in np.flatnonzero(rows)}
+
+
+def _try_next(study: optuna.Study, rows: Rows, default: Model, settings: Training, trials: list[Trial]) -> Trial:
+    """The trial that optuna proposes next."""
+    number = trials[-1].number + 1
+    # A sampler of its own for each trial: a search that goes on proposes what it would have proposed.
+    study.sampler = optuna.samplers.TPESampler(n_startup_trials=N_RANDOM_TRIALS, seed=settings.seed + number)
+    asked = study.ask()
+    model = _propose(asked, default, len(schema.select_features(settings.features)))
+
+    def falls_behind(losses: np.ndarray, counts: np.ndarray) -> bool:
+        for step, value in _mean_by_block(losses, counts).items():
+            asked.report(value, step)
+        return asked.should_prune()
+
+    try:
+        trial = _measure(rows, model, settings, number, falls_behind)
+    except Exception as error:  # of an estimator that cannot take what was proposed
+        study.tell(asked, state=optuna.trial.TrialState.FAIL)
+        return Trial(model.family, number, model.model_dump(), "failed", error=f"{type(error).__name__}: {error}")
+    if trial.state == "pruned":
+        trial = replace(trial, loss=_estimate(trial, trials[0]))
+    study.tell(asked, trial.loss)
+    return replace(
+        trial,
+        tried=asked.params,
+        choices={name: distribution_to_json(each) for name, each in asked.distributions.items()},
+    )
+
+
+def _propose(asked: optuna.Trial, default: Model, n_features: int) -> Model:
+    """A model of the family: its parameters, and what comes before it where there is a choice."""
+    family = families.find(default.family)
+    prepared: dict[str, str | float] = {
+        key: asked.suggest_categorical(key, allowed)
+        for key, allowed in (
+            ("encoding", family.encodings),
+            ("imputation", family.imputations),
+            ("scaling", family.scalings),
+        )
+        if len(allowed) > 1
+    }
+    if n_features >= MIN_SELECTED_FROM:
+        prepared["selected_fraction"] = asked.suggest_categorical("selected_fraction", FRACTIONS)
+    suggested = family.suggest(asked)
+    keys = {name: value for name, value in suggested.items() if name in Model.SHARED}
+    others = {name: value for name, value in {**default.parameters, **suggested}.items() if name not in keys}
+    return Model.model_validate({**default.model_dump(), **prepared, **keys, "parameters": others})
+
+
+def _measure(
+    rows: Rows,
+    model: Model,
+    settings: Training,
+    number: int,
+    falls_behind: Callable[[np.ndarray, np.ndarray], bool],
+) -> Trial:
+    """Fit and measure a model on each fold, unless it falls behind before the last.
+
+    Parameters
+    ----------
+    falls_behind : is told the sums of losses and the numbers of rows of each block of a fold, shape (n_blocks,) each
+    """
+    started, fitted = time.monotonic(), 0.0
+    losses, counts = np.zeros(rows.blocks.max() + 1), np.zeros(rows.blocks.max() + 1, "int64")
+    state: Literal["complete", "pruned"] = "complete"
+    for fold in rows.folds:
+        before = time.monotonic()
+        pipeline = training.fit(rows.frame.iloc[fold.learned], settings, model)
+        fitted += time.monotonic() - before
+        measured = rows.frame.iloc[fold.measured]
+        found = task.row_losses(task.code(measured[schema.TARGET]), training.predict(pipeline, measured), rows.scale)
+        if not np.isfinite(found).all():
+            raise PipelineError(f"{model.family}: it predicts what is no number")
+        of_fold = np.bincount(rows.blocks[fold.measured], found, len(losses))
+        rows_of_fold = np.bincount(rows.blocks[fold.measured], minlength=len(losses))
+        losses, counts = losses + of_fold, counts + rows_of_fold
+        if fold is not rows.folds[-1] and falls_behind(of_fold, rows_of_fold):
+            state = "pruned"
+            break
+    return Trial(
+        model.family,
+        number,
+        model.model_dump(),
+        state,
+        float(losses.sum() / counts.sum()),
+        fitted,
+        time.monotonic() - started,
+        losses.tolist(),
+        counts.tolist(),
+    )
+
+
+def _estimate(trial: Trial, default: Trial) -> float:
+    """The loss of a trial on all folds, from how far it is from the default on those that it was measured on."""
+    is_measured = np.array(trial.block_rows) > 0
+    rows = np.array(trial.block_rows)[is_measured].sum()
+    difference = (np.array(trial.block_losses) - np.array(default.block_losses))[is_measured].sum() / rows
+    return float(default.loss + difference)
+
+
+def measure_baseline(rows: Rows, target: np.ndarray) -> float:
+    """Loss of the baseline on the folds.
+
+    Parameters
+    ----------
+    target : coded, shape (n_rows,)
+    """
+    losses = [
+        task.row_losses(
+            target[fold.measured], task.fit_baseline(target[fold.learned]).predict(len(fold.measured)), rows.scale
+        )
+        for fold in rows.folds
+    ]
+    return float(np.concatenate(losses).mean())
