@@ -62,6 +62,20 @@ class Trial:
         return f"{self.family} {self.number}"
 
 
+def collect(contents: list[dict[str, Any]], family: str = "") -> list[Trial]:
+    """Trials as they were kept, of one family or of all, by family and number.
+
+    Parameters
+    ----------
+    contents : the oldest first; of two with one name, which tasks side by side may have made, that one counts
+    """
+    found: dict[str, Trial] = {}
+    for trial in (Trial(**content) for content in contents):
+        if family in {"", trial.family}:
+            found.setdefault(trial.name, trial)
+    return sorted(found.values(), key=lambda trial: (trial.family, trial.number))
+
+
 @dataclass(frozen=True)
 class Rows:
     """The rows of training as a search uses them.

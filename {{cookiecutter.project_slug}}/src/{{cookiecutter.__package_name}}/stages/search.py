@@ -35,7 +35,7 @@ def search(dataset_uri: str, pipeline_run: str, family: str, n_trials: int | Non
         frame, _, _, _ = read_training_rows(settings, dataset)
         rows = trials.arrange(frame, settings.search)
         default = trials.default_model(family, settings.model)
-        finished = _load_trials(tracker, run_id, family)
+        finished = trials.collect(tracker.trials(run_id), family)
         best = [each.loss for each in finished if each.state == "complete"]
 
         def keep(trial: Trial) -> None:
@@ -70,17 +70,6 @@ def _metrics(trial: Trial) -> dict[str, float]:
     return {task.LOSS: trial.loss, "fit_seconds": trial.fit_seconds, "seconds": trial.seconds}
 
 
-def _load_trials(tracker: Tracker, run_id: str, family: str = "") -> list[Trial]:
-    """The trials of a run, or of one family of it, in the order of their numbers; of two of one number the older."""
-    found: dict[str, Trial] = {}
-    for content in tracker.trials(run_id):
-        trial = Trial(**content)
-        found.setdefault(trial.name, trial)
-    return sorted(
-        (each for each in found.values() if family in {"", each.family}), key=lambda each: (each.family, each.number)
-    )
-
-
 def conclude(settings: Settings, tracker: Tracker, run_id: str, frame: pd.DataFrame) -> Choice | None:
     """What the run's search has found, and its report in the run; None where nothing was searched.
 
@@ -88,7 +77,7 @@ def conclude(settings: Settings, tracker: Tracker, run_id: str, frame: pd.DataFr
     ----------
     frame : rows of training
     """
-    done = _load_trials(tracker, run_id)
+    done = trials.collect(tracker.trials(run_id))
     if not done:
         return None
     default = next((each for each in done if each.family == settings.model.family and each.number == 0), None)

@@ -67,7 +67,8 @@ def test_every_task_tells_of_its_failure_and_every_dag_of_what_tasks_cannot_tell
     for dag in bag.dags.values():
         assert dag.on_failure_callback is run_failed
         for task in dag.tasks:
-            assert task.on_failure_callback == [task_failed]
+            told = task.on_failure_callback
+            assert told == (task_failed if task.is_mapped else [task_failed])  # Airflow keeps the first as it is given
     assert bag.dags[f"{PACKAGE}_training"].get_task("deploy").on_success_callback == [deployed]
 
 

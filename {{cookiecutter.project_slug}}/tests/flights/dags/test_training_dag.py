@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from {{ cookiecutter.__package_name }}.config import PACKAGE
 from {{ cookiecutter.__package_name }}.errors import QualityGateError
 
-STAGES = ["ingest", "validate", "train", "evaluate", "approve", "deploy"]
+STAGES = ["ingest", "validate", "plan", "search", "train", "evaluate", "approve", "deploy"]
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,23 @@ def training(bag: DagBag):
 
 def test_stages_run_one_after_the_other(training) -> None:
     for task_id, following in zip(STAGES, [*STAGES[1:], None], strict=True):
-        assert training.get_task(task_id).downstream_task_ids == ({following} if following else set())
+        # The clean months go to all that learn from them.
+        others = {"search", "train"} if task_id == "validate" else set()
+        assert training.get_task(task_id).downstream_task_ids == ({following} if following else set()) | others
     assert set(training.task_ids) == set(STAGES)
+
+
+def test_families_are_searched_by_a_task_each_which_may_take_its_budget_longer(training) -> None:
+    search = training.get_task("search")
+    assert search.is_mapped
+    assert search.execution_timeout == timedelta(minutes=60, seconds=300)
+    assert training.get_task("train").trigger_rule == "none_failed"
+
+
+@pytest.mark.parametrize("trials", [-1, "many", 2.5])
+def test_what_is_no_number_of_trials_is_refused_by_the_form(training, trials: object) -> None:
+    with pytest.raises(ParamValidationError):
+        training.params.get_param("trials").resolve(trials)
 
 
 def test_every_task_is_retried_with_backoff_and_has_a_time_limit(training) -> None:

@@ -89,3 +89,34 @@ def test_month_of_the_trigger_form_is_the_one_held_out(project: Path, settings: 
     assert summary
     assert summary["holdout_month"] == "2013-06"
     assert summary["months"] == ["2013-05", "2013-06"]
+
+
+def test_families_are_searched_by_a_task_each_before_training(
+    project: Path, settings: Settings, dag: DAG, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}SEARCH__FAMILIES", '["linear"]')
+    monkeypatch.setenv(f"{ENV_PREFIX}TRAINING__FEATURES", '["recent_delay", "carrier", "visibility", "wind_speed"]')
+    run = dag.test(logical_date=None, run_conf={"trials": 2})
+    assert run.state == "success"
+    mapped = [task for task in run.get_task_instances() if task.task_id == "search"]
+    assert {task.map_index: task.state for task in mapped} == {0: "success", 1: "success"}
+    tracker = tracking.Tracker(settings)
+    run_id = tracker.find_run(run.run_id)
+    assert run_id
+    assert sorted((each["family"], each["number"]) for each in tracker.trials(run_id)) == [
+        ("boosting", 0),
+        ("boosting", 1),
+        ("linear", 0),
+        ("linear", 1),
+    ]
+    assert "search" in tracker.tags(run_id)
+
+
+def test_nothing_is_searched_where_nobody_asks_for_it(project: Path, settings: Settings, dag: DAG) -> None:
+    run = dag.test(logical_date=None)
+    assert {task.task_id: task.state for task in run.get_task_instances()}["search"] == "skipped"
+    tracker = tracking.Tracker(settings)
+    run_id = tracker.find_run(run.run_id)
+    assert run_id
+    assert tracker.trials(run_id) == []
+    assert "search" not in tracker.tags(run_id)

@@ -1,0 +1,106 @@
+"""Trials made up by hand: 60 days of 10 rows each, on which a trial's losses differ from the default's by day."""
+
+import numpy as np
+import pytest
+
+from {{ cookiecutter.__package_name }}.automl.choice import Choice, choose
+from {{ cookiecutter.__package_name }}.automl.trials import Trial
+from {{ cookiecutter.__package_name }}.config import Model, Search
+from {{ cookiecutter.__package_name }}.errors import PipelineError
+
+DAYS, ROWS = 60, 10
+HARD_DAYS = np.random.default_rng(0).normal(0.5, 0.1, DAYS)
+
+
+def trial(number: int, differences: np.ndarray | float = 0.0, family: str = "boosting", seconds: float = 1.0) -> Trial:
+    """A trial whose mean loss of each day is that of `HARD_DAYS` and the differences."""
+    losses = ROWS * (HARD_DAYS + differences)
+    model = Model(family=family, max_iter=number + 1).model_dump()
+    mean = float(losses.sum() / DAYS / ROWS)
+    return Trial(family, number, model, "complete", mean, seconds, seconds, losses.tolist(), [ROWS] * DAYS)
+
+
+def noise(seed: int, size: float = 0.05) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, size, DAYS)
+
+
+DEFAULT = trial(0)
+
+
+def chosen(*others: Trial, **search: object) -> Choice:
+    return choose([DEFAULT, *others], DEFAULT, Search(**search), seed=1)
+
+
+def test_trial_that_is_better_by_more_than_chance_is_taken() -> None:
+    choice = chosen(trial(1, noise(1)), trial(2, noise(2) - 0.05))
+    assert choice.trial.number == 2
+    assert choice.model == Model(max_iter=3)
+    assert choice.over_default.high < 0
+    assert choice.p_value < 0.01
+    assert choice.in_short.startswith("boosting 2 is taken: log loss minus the default's -0.0")
+
+
+def test_default_stands_where_the_best_is_no_better_than_chance() -> None:
+    choice = chosen(*(trial(number, noise(number)) for number in range(1, 20)))
+    assert choice.trial is DEFAULT
+    assert choice.candidate.loss < DEFAULT.loss
+    assert choice.in_short.startswith(f"the default stands: {choice.candidate.name}: log loss minus the default's -0.0")
+
+
+def test_best_of_many_that_differ_by_chance_is_seldom_taken() -> None:
+    """By its own interval the best of thirty looks better than the default nearly always."""
+    taken, tempting = 0, 0
+    for world in range(60):
+        choice = chosen(*(trial(number, noise(1000 * world + number)) for number in range(1, 31)))
+        taken += choice.trial is not DEFAULT
+        tempting += choice.over_default.high < 0
+    assert taken <= 12  # 6 are to be expected, at a confidence of 0.9
+    assert tempting > 30
+
+
+def test_hopeless_trials_do_not_hide_a_good_one() -> None:
+    hopeless = [trial(number, noise(number, 0.5) + 0.5) for number in range(2, 30)]
+    assert chosen(trial(1, noise(1) - 0.05), *hopeless).trial.number == 1
+
+
+def test_trial_that_is_the_default_again_changes_nothing() -> None:
+    assert chosen(trial(1)).trial is DEFAULT
+
+
+def test_simplest_of_those_that_are_as_good_is_taken() -> None:
+    others = [
+        trial(1, noise(1) - 0.050),
+        trial(1, noise(2) - 0.048, "forest"),
+        trial(2, noise(3) - 0.048, "forest", seconds=0.5),
+        trial(1, noise(4) + 0.05, "linear"),
+    ]
+    assert chosen(*others).trial.family == "boosting"
+    simplest = chosen(*others, prefer="simplest")
+    assert simplest.trial.name == "forest 2"  # as simple as the other, and quicker
+    assert simplest.is_simpler
+    assert simplest.in_short.startswith("forest 2 is taken: simpler, and as good within one standard error")
+
+
+def test_simplest_that_is_as_good_as_the_default_is_taken_though_it_is_not_better() -> None:
+    as_good = trial(1, noise(1, 0.02) - noise(1, 0.02).mean() + 0.001, "linear")
+    assert chosen(as_good).trial is DEFAULT
+    assert chosen(as_good, prefer="simplest").trial is as_good
+
+
+def test_nothing_that_is_more_complex_is_taken_for_being_as_good() -> None:
+    simple = trial(0, family="linear")
+    choice = choose([simple, trial(1, noise(1))], simple, Search(prefer="simplest"), seed=1)
+    assert choice.trial is simple
+
+
+def test_default_stands_where_no_other_came_to_its_end() -> None:
+    given_up = Trial("boosting", 1, Model().model_dump(), "pruned", 0.1)
+    choice = chosen(given_up)
+    assert choice.trial is DEFAULT
+    assert choice.in_short == "the default stands: no other trial came to its end"
+
+
+def test_trials_on_other_rows_are_not_compared() -> None:
+    other = Trial("boosting", 1, Model().model_dump(), "complete", 0.1, 1, 1, [1.0] * DAYS, [ROWS + 1] * DAYS)
+    with pytest.raises(PipelineError, match="trials were measured on other days than boosting 0"):
+        chosen(other)

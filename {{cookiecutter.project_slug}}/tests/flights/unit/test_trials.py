@@ -1,0 +1,114 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from {{ cookiecutter.__package_name }}.automl import trials
+from {{ cookiecutter.__package_name }}.automl.trials import Trial
+from {{ cookiecutter.__package_name }}.config import Model, Search, Training
+from {{ cookiecutter.__package_name }}.errors import ConfigError
+
+FEATURES = Training(features=["recent_delay", "carrier", "temp", "humidity"])
+SMALL = Model(max_iter=5, min_samples_leaf=5)
+SIX = Search(trials=6)
+
+
+@pytest.fixture
+def learnable(rows) -> pd.DataFrame:
+    """300 flights of a quarter, of which those after a long delay are late, but for some."""
+    random = np.random.default_rng(0)
+    delay = random.choice([0.0, 30.0, 90.0], 300)
+    carrier = random.choice(["AA", "B6", "UA"], 300)
+    late = (delay + 20 * (carrier == "B6") + random.normal(0, 20, 300) > 50).astype("int64")
+    return rows(300, recent_delay=delay, carrier=carrier, temp=random.normal(60, 9, 300), delayed=late)
+
+
+def searched(frame: pd.DataFrame, family: str = "boosting", search: Search = SIX, found: list[Trial] | None = None):
+    default = trials.default_model(family, SMALL)
+    return trials.search_family(trials.arrange(frame, search), default, FEATURES, search, found or [], lambda _: None)
+
+
+def without_clock(found: list[Trial]) -> list[Trial]:
+    return [replace(trial, fit_seconds=0, seconds=0) for trial in found]
+
+
+def test_first_trial_is_what_is_configured(learnable: pd.DataFrame) -> None:
+    first = searched(learnable, search=Search(trials=1))[0]
+    assert Model(**first.model) == SMALL
+    assert (first.state, first.number, first.tried) == ("complete", 0, {})
+
+
+def test_other_families_begin_with_their_defaults_and_the_keys_that_they_share() -> None:
+    own = Model(min_samples_leaf=7, encoding="native", parameters={"max_leaf_nodes": 5})
+    assert trials.default_model("boosting", own) is own
+    assert trials.default_model("forest", own) == Model(family="forest", min_samples_leaf=7)
+
+
+def test_loss_is_the_mean_over_all_measured_rows(learnable: pd.DataFrame) -> None:
+    rows = trials.arrange(learnable, SIX)
+    [first, *_] = searched(learnable)
+    assert sum(first.block_rows) == sum(len(fold.measured) for fold in rows.folds)
+    assert first.loss == pytest.approx(sum(first.block_losses) / sum(first.block_rows))
+    baseline = trials.measure_baseline(rows, learnable["delayed"].to_numpy("float64"))
+    assert first.loss < baseline < 0.7
+
+
+def test_same_seed_gives_the_same_trials(learnable: pd.DataFrame) -> None:
+    first, second = (searched(learnable) for _ in range(2))
+    assert without_clock(first) == without_clock(second)
+    assert len({str(trial.model) for trial in first}) == len(first)
+
+
+def test_search_that_goes_on_makes_the_trials_that_it_would_have_made(learnable: pd.DataFrame) -> None:
+    whole = searched(learnable)
+    assert [trial.number for trial in whole] == [0, 1, 2, 3, 4, 5]
+    again = searched(learnable, found=whole[:3])
+    assert without_clock(again) == without_clock(whole)
+    assert again[:3] == whole[:3]  # not measured anew, which would have taken another time
+
+
+def test_trial_that_falls_behind_is_given_up_and_its_loss_estimated(learnable: pd.DataFrame) -> None:
+    found = searched(learnable, search=Search(trials=15))
+    given_up = [trial for trial in found if trial.state == "pruned"]
+    assert given_up
+    for trial in given_up:
+        assert sum(trial.block_rows) < sum(found[0].block_rows)
+        assert trial.loss > min(each.loss for each in found)
+
+
+def test_no_trial_begins_when_the_time_is_up(learnable: pd.DataFrame) -> None:
+    late = [replace(trial, seconds=400.0) for trial in searched(learnable, search=Search(trials=1))]
+    assert searched(learnable, search=Search(trials=6, seconds=300), found=late) == late
+
+
+def test_each_choice_is_tried_in_time(learnable: pd.DataFrame) -> None:
+    found = searched(learnable, "linear", Search(trials=25))
+    tried = {(trial.model["encoding"], trial.model["scaling"]) for trial in found[1:] if trial.state != "failed"}
+    assert tried == {(encoding, scaling) for encoding in ("onehot", "target") for scaling in ("standard", "squashing")}
+    assert {trial.model["selected_fraction"] for trial in found} == {1.0, 0.75, 0.5}
+
+
+def test_what_cannot_be_fitted_is_a_failed_trial_and_the_search_goes_on(
+    learnable: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = trials.training.fit
+
+    def breaks_at_target_encoding(frame: pd.DataFrame, settings: Training, model: Model):
+        if model.encoding == "target":
+            raise ValueError("the rows are odd")
+        return whole(frame, settings, model)
+
+    monkeypatch.setattr(trials.training, "fit", breaks_at_target_encoding)
+    found = searched(learnable, search=Search(trials=10))
+    failed = [trial for trial in found if trial.state == "failed"]
+    assert failed
+    assert {trial.error for trial in failed} == {"ValueError: the rows are odd"}
+    assert np.isnan([trial.loss for trial in failed]).all()
+    assert len(found) == 10
+
+
+def test_default_that_cannot_be_tried_stops_the_search(learnable: pd.DataFrame) -> None:
+    wrong = Model(parameters={"no_such": 1})
+    with pytest.raises(ConfigError, match=r"\[model.parameters\] no_such: the family 'boosting' has no such parameter"):
+        trials.search_family(trials.arrange(learnable, SIX), wrong, FEATURES, SIX, [], lambda _: None)
