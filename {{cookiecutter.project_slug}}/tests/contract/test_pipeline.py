@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.__package_name }} import schema, stages, storage, task
+from {{ cookiecutter.__package_name }} import families, schema, stages, storage, task
 from {{ cookiecutter.__package_name }}.config import load_settings
 from {{ cookiecutter.__package_name }}.errors import QualityGateError
+from {{ cookiecutter.__package_name }}.tracking import Tracker
 
 from sampled import OPEN_GATES
 from servers import serving
@@ -43,6 +44,16 @@ def test_model_is_released_scores_answers_and_is_watched(new_project: Callable[.
         assert first == second
         wrong = httpx.post(f"{api.url}/predict", json={**schema.EXAMPLE, "no such column": 1})
         assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "no such column")
+
+
+def test_model_is_searched_and_the_choice_is_what_is_trained(new_project: Callable[..., Path]) -> None:
+    new_project(**OPEN_GATES, SEARCH__FAMILIES='["linear"]', SEARCH__FOLDS="2")
+    clean = stages.validate(stages.ingest()["dataset_uri"], "run")
+    for family in families.to_search(load_settings(), 2):
+        assert stages.search(clean["dataset_uri"], "run", family, 2)["trials"] == 2
+    run_id = stages.train(clean["dataset_uri"], "run")["run_id"]
+    assert "# Search" in Tracker(load_settings()).load_text(run_id, "leaderboard.md")
+    assert stages.evaluate(run_id)["run_id"] == run_id
 
 
 def test_model_of_shuffled_labels_is_refused(sample: dict[str, pd.DataFrame], new_project: Callable[..., Path]) -> None:
