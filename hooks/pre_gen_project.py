@@ -83,13 +83,16 @@ DEPENDENCIES = frozenset(
     opentelemetry_exporter_http_transport opentelemetry_exporter_otlp opentelemetry_exporter_otlp_common
     opentelemetry_exporter_otlp_proto_common opentelemetry_exporter_otlp_proto_grpc
     opentelemetry_exporter_otlp_proto_http opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions
-    outcome packaging pandas pandas_stubs pandera pathlib_abc pathspec pendulum pillow pluggy prettytable
+    optuna outcome packaging pandas pandas_stubs pandera pathlib_abc pathspec pendulum pillow pluggy prettytable
     prometheus_client propcache protobuf psutil py pyarrow pyasn1 pyasn1_modules pycparser pydantic pydantic_core
-    pydantic_extra_types pydantic_settings pygments pygtrie pyjwt pylab pyparsing pyrate_limiter pytest pytest_xdist
+    pydantic_extra_types pydantic_settings pydot pygments pygtrie pyjwt pylab pyparsing pyrate_limiter pytest
+    pytest_xdist
     python_daemon python_dateutil python_dotenv python_multipart python_slugify pywin32 pyyaml pyyaml_ft referencing
     requests rich rich_argparse rich_toolkit rpds rpds_py ruff s3fs schemathesis scikit_learn scipy setproctitle
-    shellingham six sklearn skops slack slack_sdk slugify smmap sniffio sortedcontainers sqlalchemy sqlparse starlette
-    structlog supervisor svcs tabulate tenacity termcolor text_unidecode threadpoolctl tomlkit tools trove_classifiers
+    shellingham six sklearn skops skrub slack slack_sdk slugify smmap sniffio sortedcontainers sqlalchemy sqlparse
+    starlette
+    structlog supervisor svcs tabulate tenacity termcolor text_unidecode threadpoolctl tomlkit tools tqdm
+    trove_classifiers
     typeguard typer typing_extensions typing_inspect typing_inspection tzdata universal_pathlib upath urllib3 uuid6
     uvicorn uvloop waitress watchfiles wcwidth websockets werkzeug wirerope wrapt xdist yaml yarl zipp
     """.split()

@@ -34,6 +34,7 @@ TEMPLATE = {
 }
 PROJECT = {
     "make run": "test_demo_on_a_new_machine_ends_in_a_deployed_model",
+    "make search TRIALS=20": "test_search_tells_of_every_family_and_releases_nothing",
     "make up": "test_up_again_changes_nothing_and_prints_no_password",
     "make trigger": "test_models_are_the_same_through_the_server_and_from_the_file",
     "make status": "test_status_tells_each_process",

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,7 +118,7 @@ def test_tests_and_checks_of_the_generated_project_pass(project: Path) -> None:
 
 def test_every_command_of_the_project_explains_itself(project: Path) -> None:
     printed = call(project / ".venv/bin/flight-delays", "--help", cwd=project)
-    stages = ("run", "ingest", "validate", "train", "evaluate", "deploy")
+    stages = ("run", "search", "ingest", "validate", "train", "evaluate", "deploy")
     releases = ("approve", "reject", "rollback", "history", "reproduce", "score")
     for command in (*stages, *releases, "status", "up", "down", "trigger", "logs"):
         assert f" {command} " in printed
@@ -140,6 +141,17 @@ def test_refused_model_fails_make_run_and_leaves_the_champion(project: Path) -> 
     assert re.search(r"✗ \S+ +evaluate", done.stdout)
     assert "Not released" in done.stdout
     assert re.search(r"log: \S+\.log", done.stdout)
+    assert status_of(project) == before
+
+
+def test_search_tells_of_every_family_and_releases_nothing(project: Path) -> None:
+    before = status_of(project)
+    environment = os.environ | {"FLIGHT_DELAYS_TRAINING__FEATURES": '["recent_delay", "carrier", "visibility"]'}
+    printed = call("make", "search", "TRIALS=2", "ARGS=--month 2013-04", cwd=project, environment=environment)
+    for trial in ("boosting 0 (default)", "boosting 1", "forest 0", "forest 1", "linear 0", "linear 1", "baseline"):
+        assert f" {trial} " in printed
+    kept = tomllib.loads(printed.partition("```toml")[2].partition("```")[0])["model"]
+    assert kept["family"] in {"boosting", "forest", "linear"}
     assert status_of(project) == before
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -133,6 +134,13 @@ def test_models_are_the_same_through_the_server_and_from_the_file(make: Make) ->
     status = json.loads(make("status", "ARGS=--json").stdout)
     assert [(entry["to_version"], entry["by"]) for entry in status["ledger"]][1] == ("2", "admin")
     assert status["champion"]["version"] == "3"
+
+
+def test_families_are_searched_by_tasks_side_by_side(make: Make) -> None:
+    triggered = make("trigger", "ARGS=--month 2013-04 --trials 2")
+    found = re.findall(r"✓ \S+ +search +\S+ s +(\w+): 2 trials", triggered.stdout)
+    assert sorted(found) == ["boosting", "forest", "linear"], triggered.stdout + triggered.stderr
+    assert re.search(r"✓ \S+ +train .*(the default stands| is taken): ", triggered.stdout)
 
 
 def test_run_that_fails_says_why_and_fails_the_command(make: Make) -> None:
