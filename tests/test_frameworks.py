@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
 import re
 import tomllib
+from typing import Any
 
 import pytest
-from conftest import Bake, BakedProject, tool
+from conftest import Bake, BakedProject, succeed, tool
+from live_project import fetch, stack
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 NETWORKS = {"networks/__init__.py", "networks/table.py"}
 
@@ -131,3 +136,66 @@ def test_neither_case_nor_spaces_nor_order_nor_repetition_matter(answer: str, ba
 
 def test_nothing_at_all_is_scikit_learn(bake: Bake, plain: BakedProject) -> None:
     assert asked_for(bake(frameworks="")) == asked_for(plain)
+
+
+def install(bake: Bake, frameworks: str) -> BakedProject:
+    """A project with its environment."""
+    project = bake(frameworks=frameworks)
+    succeed(project, "make", "setup")
+    return project
+
+
+def installed_packages(project: BakedProject) -> set[str]:
+    """The names of all distributions in a project's environment but the project itself."""
+    code = "from importlib.metadata import distributions; print(*(each.name for each in distributions()))"
+    printed = succeed(project, ".venv/bin/python", "-c", code)
+    return {str(canonicalize_name(name)) for name in printed.split()} - {project.path.name}
+
+
+def assert_it_works(project: BakedProject, *families: str) -> None:
+    """Check and test a project, then release a model of each family and ask it for a prediction."""
+    succeed(project, "make", "check")
+    unlocked = installed_packages(project) - names(entries(project))
+    assert unlocked == ({"torch"} if (project.path / "torch.lock").exists() else set())
+    assert " passed" in succeed(project, "make", "test", "ARGS=tests/unit tests/contract")
+    assert "0 that may not be used" in succeed(project, "make", "licences")
+    for version, family in enumerate(families, 1):
+        served = released(project, family)
+        assert served["model_version"] == str(version)
+        assert 0 < served["predictions"][0]["probability"] < 1
+
+
+def released(project: BakedProject, family: str) -> dict[str, Any]:
+    """What the API answers to its own example, once `make run` has released a model of a family."""
+    # Which of two families is the better one does not matter here.
+    gates = dict.fromkeys(("MAX_LOSS_OVER_CHAMPION", "MAX_SLICE_LOSS_OVER_CHAMPION"), "1")
+    settings = {f"FLIGHT_DELAYS_GATES__{name}": limit for name, limit in gates.items()}
+    settings["FLIGHT_DELAYS_MODEL__FAMILY"] = family
+    done = project.run("make", "run", "ARGS=--month 2013-06", **settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+    status = json.loads(succeed(project, ".venv/bin/flight-delays", "status", "--json"))
+    with stack(project.path, dict(os.environ)) as live:
+        page = fetch(f"{live.api}/openapi.json")
+        body = page["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+        answer: dict[str, Any] = fetch(f"{live.api}/predict", body["examples"]["one row"]["value"])
+    assert answer["model_version"] == status["champion"]["version"]
+    return answer
+
+
+@pytest.mark.slow
+def test_lightgbm_and_xgboost_are_tested_released_and_served(bake: Bake) -> None:
+    assert_it_works(install(bake, "lightgbm, xgboost"), "lightgbm", "xgboost")
+
+
+@pytest.mark.slow
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("frameworks", "family"),
+    [
+        pytest.param("pytorch", "pytorch", id="pytorch"),
+        pytest.param("pytorch, keras", "keras", id="keras-on-torch"),
+        pytest.param("keras", "keras", id="keras-on-tensorflow"),
+    ],
+)
+def test_a_network_is_tested_released_and_served(frameworks: str, family: str, bake: Bake) -> None:
+    assert_it_works(install(bake, frameworks), family)
