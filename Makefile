@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check fix bench lock docs docs-links screenshots release clean
+.PHONY: help setup demo test test-fast test-heavy check fix bench lock docs docs-links screenshots release clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -10,7 +10,7 @@ BIN := .venv/bin
 
 PROJECT := {{cookiecutter.project_slug}}
 DEFAULT_SLUG := flight-delays
-WORKFLOWS := .github/workflows/ci.yml $(patsubst %,"$(PROJECT)/.github/workflows/%.yml",ci dependencies)
+WORKFLOWS := .github/workflows/ci.yml .github/workflows/nightly.yml $(patsubst %,"$(PROJECT)/.github/workflows/%.yml",ci dependencies)
 # Cookiecutter notes the last answers in the home folder, and reads defaults there: give it a home of our own.
 BAKE := HOME="$(CURDIR)/build/home" $(BIN)/cookiecutter . --no-input --default-config --overwrite-if-exists
 # From the repository's root, so that links between files are those of a forge; nothing is fetched.
@@ -30,13 +30,16 @@ demo: setup ## Generate the example project and run its training DAG to a deploy
 
 test: check ## Run everything that CI runs
 	@# In the order that tests/conftest.py gives them, the longest first.
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder --durations 20
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder --durations 20 -m "not heavy"
 
 test-fast: setup ## Lint, and test all that needs no environment or Airflow; under a minute
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto -m "not slow"
+
+test-heavy: setup ## Run projects on PyTorch, and on Keras, each in an environment of 2 to 3 GB; CI does it at night [ARGS="-k pytorch"]
+	$(BIN)/pytest -m heavy $(ARGS)
 
 check: setup ## Lint, type-check, and check the workflow files and the Dockerfile
 	$(BIN)/ruff check
@@ -55,13 +58,10 @@ fix: setup ## Format, and repair what the linter can
 bench: setup ## Measure what the README claims in figures
 	$(BIN)/python benchmarks/run.py --profile
 
-lock: setup ## Take newer versions into the locks: the template's and the project's two
+lock: setup ## Take newer versions into the locks: the template's and the project's
 	$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate \
 	  --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
-	rm -rf build/lock
-	$(BAKE) --output-dir build/lock git_init=no
-	$(MAKE) -C build/lock/$(DEFAULT_SLUG) lock UV="$(abspath $(UV))"
-	cp build/lock/$(DEFAULT_SLUG)/requirements.lock build/lock/$(DEFAULT_SLUG)/supply-chain.lock "$(PROJECT)"
+	$(BIN)/python tools/lock.py "$(abspath $(UV))"
 
 docs: setup ## Build the site in build/docs; a link or a reference that leads nowhere within it is an error
 	@rm -rf build/api build/docs

@@ -19,6 +19,7 @@ TEMPLATE = {
     "make demo": "test_demo_on_a_new_machine_ends_in_a_deployed_model",
     "make test": "this run",
     "make test-fast": "this run",
+    "make test-heavy": "this run",
     "make check": "this run",
     "make fix": "ruff, as in `make check`",
     "make bench": "by hand, for its figures",
@@ -57,6 +58,9 @@ PROJECT = {
     ".venv/bin/airflow backfill create --dag-id flight_delays_ingestion "
     "--from-date 2013-02-01 --to-date 2013-12-01 --max-active-runs 1": (
         "test_backfill_runs_each_month_once_and_in_order"
+    ),
+    'uvx cruft update --skip-apply-ask --variables-to-update \'{"frameworks": "scikit-learn, lightgbm"}\'': (
+        "test_a_framework_comes_later_by_another_answer_and_goes_again"
     ),
     "uvx cruft check": "test_check_tells_whether_there_is_a_newer_version",
     "uvx cruft diff": "test_diff_shows_what_the_team_has_changed_of_what_is_not_its_own",

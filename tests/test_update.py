@@ -312,7 +312,7 @@ def test_uncommitted_work_is_refused(project: Path) -> None:
 def test_a_project_of_plain_cookiecutter_is_linked_by_the_same_answers(
     template: Path, origin: Path, tmp_path: Path
 ) -> None:
-    """Cruft asks the ten questions and the commit; right answers leave no difference."""
+    """Cruft asks the eleven questions and the commit; right answers leave no difference."""
     home = {"HOME": str(tmp_path)}
     made = BakedProject(tmp_path, {}).run(tool("cookiecutter"), str(template), "--no-input", "--default-config", **home)
     assert made.returncode == 0, made.stderr
@@ -324,6 +324,37 @@ def test_a_project_of_plain_cookiecutter_is_linked_by_the_same_answers(
     commit_all(project, "Link it to its template")
     assert cruft(project, "update", "--skip-apply-ask").returncode == 0
     assert (project / "ANSWERS.txt").read_text(encoding="utf-8").startswith("Flight Delays\n")
+
+
+def test_a_framework_comes_later_by_another_answer_and_goes_again(project: Path) -> None:
+    commit_all(project, "As generated")
+    lock = project / "requirements.lock"
+    plain = lock.read_text(encoding="utf-8").splitlines()[1:]  # the template changes the first
+    for answer, there in (("scikit-learn, lightgbm", True), ("scikit-learn", False)):
+        given = json.dumps({"frameworks": answer})
+        done = cruft(project, "update", "--skip-apply-ask", "--variables-to-update", given)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert (project / "src" / "late" / "families" / "lightgbm.py").exists() == there
+        assert ('"lightgbm>=' in (project / "pyproject.toml").read_text(encoding="utf-8")) == there
+        assert (lock.read_text(encoding="utf-8").splitlines()[1:] == plain) != there
+        assert ("\nlightgbm==" in lock.read_text(encoding="utf-8")) == there
+        recorded = json.loads((project / ".cruft.json").read_text(encoding="utf-8"))["context"]["cookiecutter"]
+        assert recorded["frameworks"] == answer
+        assert not re.search(r"^UU|\.rej$", git(project, "status", "--short"), re.MULTILINE)
+        commit_all(project, answer)
+
+
+def test_a_project_from_before_the_question_of_frameworks_has_scikit_learn_alone(project: Path) -> None:
+    recorded = project / ".cruft.json"
+    notes = json.loads(recorded.read_text(encoding="utf-8"))
+    assert notes["context"]["cookiecutter"].pop("frameworks") == "scikit-learn"
+    recorded.write_text(json.dumps(notes), encoding="utf-8")
+    commit_all(project, "From before")
+    done = cruft(project, "update", "--skip-apply-ask")
+    assert done.returncode == 0, done.stdout + done.stderr
+    notes = json.loads(recorded.read_text(encoding="utf-8"))
+    assert notes["context"]["cookiecutter"]["frameworks"] == "scikit-learn"
+    assert not (project / "src" / "late" / "families" / "lightgbm.py").exists()
 
 
 def rename_a_question(origin: Path, copy: Path) -> Path:
