@@ -39,8 +39,8 @@ def test_other_predictions_are_refused_with_the_difference(served: list[float]) 
 
 def test_large_values_may_differ_by_a_fraction_of_them_and_small_ones_by_as_much_as_one() -> None:
     expected = np.array([0.0, 1e9])
-    check_same_predictions(expected, expected + np.array([1e-13, 1e-4]), "3")
-    for difference in ([1e-11, 0.0], [0.0, 1e-2]):
+    check_same_predictions(expected, expected + np.array([1e-7, 1e2]), "3")
+    for difference in ([1e-5, 0.0], [0.0, 1e4]):
         with pytest.raises(ReleaseError, match="predicts differently"):
             check_same_predictions(expected, expected + np.array(difference), "3")
 
