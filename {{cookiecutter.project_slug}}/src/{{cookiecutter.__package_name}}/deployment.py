@@ -7,8 +7,7 @@ import numpy as np
 
 from .config import ApprovalMode
 from .errors import ReleaseError
-
-PREDICTION_TOLERANCE = 1e-12
+from .families import EXACT
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class LedgerEntry:
     approved_by: str | None = None
 
 
-def check_same_predictions(expected: np.ndarray, served: np.ndarray, version: str) -> None:
+def check_same_predictions(expected: np.ndarray, served: np.ndarray, version: str, tolerance: float = EXACT) -> None:
     """Compare what was trained with what the registry gives back.
 
     Parameters
@@ -39,12 +38,12 @@ def check_same_predictions(expected: np.ndarray, served: np.ndarray, version: st
     Raises
     ------
     ReleaseError
-        If any row differs by more than `PREDICTION_TOLERANCE`, of a value above 1 by more than this fraction of it.
+        If any row differs by more than `tolerance`, of a value above 1 by more than this fraction of it.
     """
     difference = np.inf  # where one predicts for other classes than the other
     if expected.shape == served.shape:
         difference = float(np.max(np.abs(expected - served) / np.maximum(1, np.abs(expected))))
-    if not difference <= PREDICTION_TOLERANCE:
+    if not difference <= tolerance:
         raise ReleaseError(
             f"version {version}: loaded from the registry it predicts differently, by up to {difference:.3g} "
             f"on {len(expected)} sample rows; the champion was not changed"

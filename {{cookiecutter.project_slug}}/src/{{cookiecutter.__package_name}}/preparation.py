@@ -16,7 +16,7 @@ from .config import Model
 from .errors import ConfigError
 
 SELECTION_ROWS = 5000
-ENCODING_FOLDS = 5
+TARGET_FOLDS = 5  # of which each row's mean of the target is that of the others
 
 TRUSTED_TYPES = ["skrub._squashing_scaler.SquashingScaler"]
 
@@ -31,7 +31,11 @@ ENCODINGS: dict[str, Callable[[int], Any]] = {
     "native": lambda seed: "passthrough",
     # As float64, and a code that was not seen is all zeros.
     "onehot": lambda seed: OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-    "target": lambda seed: TargetEncoder(cv=KFold(ENCODING_FOLDS, shuffle=True, random_state=seed)),
+    # Numbers of a few values look like classes.
+    "target": lambda seed: TargetEncoder(
+        target_type="continuous" if task.IS_REGRESSION else "auto",
+        cv=KFold(TARGET_FOLDS, shuffle=True, random_state=seed),
+    ),
 }
 IMPUTATIONS: dict[str, Callable[[], Any]] = {
     "native": lambda: "passthrough",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from . import deployment, journal, schema, training
+from . import deployment, families, journal, schema, training
 from .config import Settings
 from .deployment import LedgerEntry
 from .errors import QualityGateError, ReleaseError
@@ -90,7 +90,8 @@ def check_sample(model: Pipeline, sample: dict[str, Any], version: str) -> None:
         If it predicts otherwise.
     """
     served = training.predict(model, schema.to_frame(sample["rows"]))
-    deployment.check_same_predictions(np.asarray(sample["prediction"]), served, version)
+    tolerance = sample.get("tolerance", families.EXACT)  # releases of 1.0.0 have none
+    deployment.check_same_predictions(np.asarray(sample["prediction"]), served, version, tolerance)
 
 
 def name_of(champion: Version | None) -> str:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Parameters = dict[str, Any]
 
+EXACT = 1e-12
+"""By how much sums differ that are computed in 64 bits, in another order."""
+
 
 @dataclass(frozen=True)
 class Family:
@@ -33,6 +36,7 @@ class Family:
     encodings, imputations, scalings : what can come before it, as `preparation` names them; the first is its default
     complexity : the lower, the simpler to understand and to run; a search may prefer the simplest
     trusted_types : types in a fitted estimator that skops does not trust by itself, and somebody has looked at
+    tolerance : by how much a prediction may differ where it is computed anew, on another processor for instance
     packages : distributions that a saved model needs, beside scikit-learn
     """
 
@@ -45,6 +49,7 @@ class Family:
     scalings: tuple[str, ...] = ("none",)
     complexity: int = 1
     trusted_types: list[str] = field(default_factory=list)
+    tolerance: float = EXACT
     packages: list[str] = field(default_factory=list)
 
 

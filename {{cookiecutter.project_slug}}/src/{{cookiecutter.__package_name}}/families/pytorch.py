@@ -23,6 +23,7 @@ FAMILY = Family(
     encodings=("native", "target"),
     scalings=("none", "squashing"),
     complexity=4,
+    tolerance=1e-6,  # it computes in 32 bits
     trusted_types=[f"{PACKAGE}.networks.pytorch.PyTorchClassifier", f"{PACKAGE}.networks.pytorch.PyTorchRegressor"],
     packages=["torch"],
 )

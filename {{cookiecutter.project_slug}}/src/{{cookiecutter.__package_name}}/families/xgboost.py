@@ -109,6 +109,7 @@ FAMILY = Family(
         "max_samples": 1.0,
     },
     complexity=3,
+    tolerance=1e-6,  # it computes in 32 bits
     trusted_types=[
         "xgboost.core.Booster",
         "xgboost.sklearn.XGBClassifier",

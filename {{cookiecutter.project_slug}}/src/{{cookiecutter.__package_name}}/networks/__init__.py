@@ -12,10 +12,10 @@ DEFAULTS: dict[str, Any] = {
     "embedding_width": 8,
     "hidden_layers": 2,
     "hidden_width": 128,
-    "dropout": 0.1,
+    "dropout": 0.3,
     "step_size": 0.002,
     "weight_decay": 0.01,
-    "batch_size": 512,
+    "batch_size": 1024,
     "max_epochs": 10,
     "patience": 4,
 }

@@ -3,6 +3,7 @@
 import os
 from contextlib import suppress
 from importlib.util import find_spec
+from typing import Any
 
 # Keras reads at its import on what it runs. PyTorch is first, as it answers single rows sooner.
 os.environ.setdefault("KERAS_BACKEND", "torch" if find_spec("torch") else "tensorflow")
@@ -50,10 +51,10 @@ class KerasNetwork:
 
     def forward(self, rows: Rows) -> np.ndarray:
         # `predict` takes fifty times as long for a single row.
-        return keras.ops.convert_to_numpy(self._layers(_to_inputs(rows), training=False))
+        return _to_array(self._layers(_to_inputs(rows), training=False))
 
     def get_weights(self) -> Weights:
-        return {each.path: keras.ops.convert_to_numpy(each.value).copy() for each in self._layers.weights}
+        return {each.path: _to_array(each.value).copy() for each in self._layers.weights}
 
     def set_weights(self, weights: Weights) -> None:
         for each in self._layers.weights:
@@ -62,6 +63,11 @@ class KerasNetwork:
 
 def _to_inputs(rows: Rows) -> list[np.ndarray]:
     return [each for each in (rows.codes.astype("int32"), rows.numbers) if each.shape[1]]
+
+
+def _to_array(tensor: Any) -> np.ndarray:
+    """By the tensor's own method, as Keras' makes NumPy warn of PyTorch."""
+    return (tensor.detach().cpu() if hasattr(tensor, "detach") else tensor).numpy()
 
 
 def _limit_threads(threads: int) -> None:

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 VALIDATION_FRACTION = 0.1
+STRETCHES = 50  # of neighbouring rows
 MIN_GAIN = 1e-4  # of the validation's loss; less is no reason to go on
 HIDDEN_FRACTION = 0.02  # of the categories in training, so that one which is not known is nothing new
 PREDICTION_ROWS = 16_384  # at once, for the memory's sake
@@ -106,6 +107,17 @@ def encode(matrix: np.ndarray, columns: Columns) -> Rows:
     )
 
 
+def choose_validation(n_rows: int, random: np.random.Generator) -> np.ndarray:
+    """Which rows say when to stop; shape (n_rows,), bool.
+
+    Whole stretches of neighbours are, since they are often of one day: rows whose neighbours were learned from would
+    never say that it is enough.
+    """
+    n_stretches = min(STRETCHES, n_rows)
+    chosen = random.permutation(n_stretches)[: max(round(VALIDATION_FRACTION * n_stretches), 1)]
+    return np.isin(np.arange(n_rows) * n_stretches // n_rows, chosen)
+
+
 class TableNetwork(BaseEstimator, ABC):
     """A network with embeddings of the categories and hidden layers, which stops when a part of the rows says so.
 
@@ -133,11 +145,11 @@ class TableNetwork(BaseEstimator, ABC):
         embedding_width: int = 8,
         hidden_layers: int = 2,
         hidden_width: int = 128,
-        dropout: float = 0.1,
+        dropout: float = 0.3,
         step_size: float = 0.002,
         weight_decay: float = 0.01,
-        batch_size: int = 512,
-        max_epochs: int = 20,
+        batch_size: int = 1024,
+        max_epochs: int = 10,
         patience: int = 4,
         threads: int = 1,
         random_state: int = 0,
@@ -173,8 +185,8 @@ class TableNetwork(BaseEstimator, ABC):
         self.columns_ = learn_columns(X, self.n_categorical)
         rows = encode(X, self.columns_)
         random = np.random.default_rng(self.random_state)
-        order = random.permutation(len(rows))
-        validation, learned = np.split(order, [max(round(VALIDATION_FRACTION * len(rows)), 1)])
+        is_validation = choose_validation(len(rows), random)
+        learned, validation = np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
         network = self.make_network(self._shape)
         self.weights_ = self._learn(network, rows, target, learned, validation, random)
         network.set_weights(self.weights_)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from pydantic import TypeAdapter
 
-from .. import deployment, evaluation, releases, reports, schema, storage, training
+from .. import deployment, evaluation, families, releases, reports, schema, storage, training
 from ..checks import Check
 from ..config import Model, Settings, Training, load_settings
 from ..deployment import LedgerEntry
@@ -226,7 +226,11 @@ def _register(settings: Settings, tracker: Tracker, run_id: str, tags: dict[str,
     model_uri = tracker.save_model(run_id, MODEL, model, frame.head(), training.packages(chosen))
     description = f"{tags['held_out']} held out, then fitted on {span(dataset)}; by {tags['by']}"
     sample = frame[list(model.feature_names_in_)].tail(SAMPLE_ROWS)
-    predicted = {"rows": schema.to_records(sample), "prediction": training.predict(model, sample).tolist()}
+    predicted = {
+        "rows": schema.to_records(sample),
+        "prediction": training.predict(model, sample).tolist(),
+        "tolerance": families.find(chosen.family).tolerance,
+    }
     tracker.log_json(run_id, predicted, releases.SAMPLE_FILE)
     version = tracker.register(run_id, model_uri, description, {name: tags[name] for name in VERSION_TAGS})
     releases.load_version(tracker, version)

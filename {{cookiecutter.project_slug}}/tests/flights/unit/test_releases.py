@@ -43,6 +43,7 @@ def test_large_values_may_differ_by_a_fraction_of_them_and_small_ones_by_as_much
     for difference in ([1e-11, 0.0], [0.0, 1e-2]):
         with pytest.raises(ReleaseError, match="predicts differently"):
             check_same_predictions(expected, expected + np.array(difference), "3")
+    check_same_predictions(expected, expected + np.array([1e-7, 1e2]), "3", tolerance=1e-6)
 
 
 def test_probabilities_of_classes_are_compared_one_by_one() -> None:
