@@ -211,7 +211,7 @@ def test_run_that_is_taken_up_with_other_settings_or_data_is_refused(
     with pytest.raises(ReleaseError, match=r"began before the data changed"):
         stages.train(other["dataset_uri"], "first")
     monkeypatch.setenv(f"{ENV_PREFIX}MODEL__MAX_ITER", "7")
-    with pytest.raises(ReleaseError, match=r"began before \[training\] or \[model\] changed"):
+    with pytest.raises(ReleaseError, match=r"began before \[training\], \[model\] or \[search\] changed"):
         stages.train(clean["dataset_uri"], "first")
 
 
