@@ -166,6 +166,10 @@ class Model(Section):
     encoding: Literal["", "native", "onehot", "target"] = ""
     imputation: Literal["", "native", "median", "mean"] = ""
     scaling: Literal["", "none", "standard", "squashing"] = ""
+    encoder: str = Field("transformer", pattern=r"^[a-z]\w*$")
+    weights: str = ""
+    weights_revision: str = ""
+    max_tokens: int = Field(128, ge=2)
     selected_fraction: float = Field(1.0, gt=0, le=1)
     parameters: dict[str, bool | int | float | str] = {}
 

@@ -36,7 +36,7 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 from sklearn.pipeline import Pipeline
 
-from . import families, preparation, schema, task
+from . import families, preparation, pretrained, schema, task
 from .config import PACKAGE, Settings
 from .errors import ReleaseError
 from .storage import Dataset, file_sha256
@@ -61,6 +61,7 @@ TRUSTED_TYPES = [
     "sklearn.utils.validation.check_array",
     *preparation.TRUSTED_TYPES,
     *families.trusted_types(),
+    *pretrained.trusted_types(),
     f"{PACKAGE}.features.Features",
     f"{PACKAGE}.training.Features",  # its name in models of 1.0.0
 ]
