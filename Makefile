@@ -55,13 +55,10 @@ fix: setup ## Format, and repair what the linter can
 bench: setup ## Measure what the README claims in figures
 	$(BIN)/python benchmarks/run.py --profile
 
-lock: setup ## Take newer versions into the locks: the template's and the project's two
+lock: setup ## Take newer versions into the locks: the template's and the project's
 	$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-annotate \
 	  --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
-	rm -rf build/lock
-	$(BAKE) --output-dir build/lock git_init=no
-	$(MAKE) -C build/lock/$(DEFAULT_SLUG) lock UV="$(abspath $(UV))"
-	cp build/lock/$(DEFAULT_SLUG)/requirements.lock build/lock/$(DEFAULT_SLUG)/supply-chain.lock "$(PROJECT)"
+	$(BIN)/python tools/lock.py "$(abspath $(UV))"
 
 docs: setup ## Build the site in build/docs; a link or a reference that leads nowhere within it is an error
 	@rm -rf build/api build/docs

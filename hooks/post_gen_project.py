@@ -25,15 +25,61 @@ UNWANTED = {
 }
 
 
+# What the networks of PyTorch and of Keras share.
+NETWORKS = ["networks/__init__.py"]
+
+# The files of the package that are for a framework, and its lock: what it needs beside requirements.lock.
+FRAMEWORKS = {
+    "lightgbm": ["families/lightgbm.py"],
+    "xgboost": ["families/xgboost.py"],
+    "pytorch": ["families/pytorch.py", "networks/pytorch.py", *NETWORKS],
+    "keras": ["families/keras.py", "networks/keras.py", *NETWORKS],
+}
+
+
+def chosen_frameworks(answers: dict[str, str]) -> set[str]:
+    """The frameworks beside scikit-learn; Keras runs on PyTorch if that is there, or else on TensorFlow."""
+    named = {name.strip().lower() for name in answers["frameworks"].split(",")}
+    return named & FRAMEWORKS.keys()
+
+
 def remove_unwanted(project: Path, answers: dict[str, str]) -> None:
     """Unlink the files that the answers leave out, and the folders that this empties."""
-    for question, by_answer in UNWANTED.items():
-        for name in by_answer[answers[question]]:
-            path = project / name
-            path.unlink()
-            for folder in path.relative_to(project).parents[:-1]:
-                if not any((project / folder).iterdir()):
-                    (project / folder).rmdir()
+    names = [name for question, by_answer in UNWANTED.items() for name in by_answer[answers[question]]]
+    for name in names + left_by_frameworks(answers):
+        path = project / name
+        path.unlink()
+        for folder in path.relative_to(project).parents[:-1]:
+            if not any((project / folder).iterdir()):
+                (project / folder).rmdir()
+
+
+def left_by_frameworks(answers: dict[str, str]) -> list[str]:
+    """The files of frameworks that were not chosen, and the locks of all, which are merged by then."""
+    chosen = chosen_frameworks(answers)
+    wanted = {name for framework in chosen for name in FRAMEWORKS[framework]}
+    files = sorted({name for names in FRAMEWORKS.values() for name in names} - wanted)
+    locks = [f"frameworks/{name}.lock" for name in (*FRAMEWORKS, "tensorflow")]
+    torch = [] if "pytorch" in chosen else ["torch.lock"]
+    return [f"src/{answers['__package_name']}/{name}" for name in files] + locks + torch
+
+
+def merge_locks(project: Path, answers: dict[str, str]) -> None:
+    """Add to requirements.lock what the chosen frameworks need beside it."""
+    chosen = chosen_frameworks(answers)
+    if "keras" in chosen and "pytorch" not in chosen:
+        chosen = chosen | {"tensorflow"}
+    lock = project / "requirements.lock"
+    head, *entries = entries_of(lock)
+    for framework in chosen:
+        entries += entries_of(project / "frameworks" / f"{framework}.lock")[1:]
+    by_name = sorted(set(entries), key=lambda entry: (entry.split("==")[0], entry))
+    lock.write_text(head + "".join(by_name), encoding="utf-8")
+
+
+def entries_of(lock: Path) -> list[str]:
+    """The comment at the head of a lock, then each package with its hashes."""
+    return re.split(r"^(?=[a-z0-9])", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
 def first_commit(project: Path, answers: dict[str, str]) -> str:
@@ -126,6 +172,7 @@ def main() -> None:
     """Finish the project in the current folder."""
     answers = json.loads(r"""{{ cookiecutter | tojson }}""")
     project = Path.cwd()
+    merge_locks(project, answers)
     remove_unwanted(project, answers)
     if is_for_comparison(project, answers):
         return

@@ -23,6 +23,8 @@ class Rule(NamedTuple):
 
 ONE_LINE = "one line of at most {} characters, without control characters, template marks or outer spaces"
 
+FRAMEWORKS = ("scikit-learn", "lightgbm", "xgboost", "pytorch", "keras")
+
 RULES = {
     "project_name": Rule(ONE_LINE.format(80), "Flight Delays", 80),
     "project_slug": Rule(
@@ -39,6 +41,11 @@ RULES = {
         1000,
     ),
     "target": Rule("empty, or the name of a column of data_path", "churned", 200),
+    "frameworks": Rule(
+        f"one or more of {', '.join(FRAMEWORKS)}, with commas between; scikit-learn is always there",
+        "scikit-learn, lightgbm",
+        200,
+    ),
     "author_name": Rule(ONE_LINE.format(100), "Ada Lovelace", 100),
     "author_email": Rule("an address name@domain.tld, at most 254 characters", "ada@example.com", 254),
 }
@@ -57,41 +64,44 @@ BIDI_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 # Folders of the project, scripts that its tests import, and commands that its own would hide.
 OWN_NAMES = frozenset(
-    "audit benchmarks build config conftest dags data deploy dist docs find_secrets git licences make models notebooks "
-    "pip plugins project python scripts src test tests uv var".split()
+    "audit benchmarks build config conftest dags data deploy dist docs find_secrets frameworks git licences make "
+    "models notebooks pip plugins project python scripts src test tests uv var".split()
 )
 
 # What is importable or installed in the project's environment, by package and by distribution name.
 # `tests/test_answers.py` says which names are missing when the lock changes.
 DEPENDENCIES = frozenset(
     """
-    a2wsgi aiobotocore aiohappyeyeballs aiohttp aioitertools aiosignal aiosmtplib aiosqlite airflow alembic
-    annotated_doc annotated_types anyio apache_airflow apache_airflow_core apache_airflow_providers_common_compat
-    apache_airflow_providers_common_io apache_airflow_providers_common_sql apache_airflow_providers_slack
-    apache_airflow_providers_smtp
-    apache_airflow_providers_standard apache_airflow_task_sdk argcomplete arrow asgiref ast_serialize attr attrs
-    babel blinker botocore cachetools cadwyn certifi cffi charset_normalizer click cloudpickle colorama colorlog
-    contourpy cron_descriptor croniter cryptography cycler daemon databricks databricks_sdk dateutil deprecated dill
-    dns dnspython docker dotenv editables email_validator execnet fastapi fastapi_cli fastapi_offline flask
-    flask_cors fonttools frozenlist fsspec git gitdb gitpython google google_auth googleapis_common_protos graphene
-    graphql graphql_core graphql_relay greenback greenlet grimp grpc grpcio gunicorn h11 harfile hatchling httpcore
-    httptools httpx huey hypothesis hypothesis_graphql idna import_linter importlib_metadata importlinter iniconfig
-    isoduration itsdangerous jinja2 jmespath joblib jsonschema jsonschema_rs jsonschema_specifications jwt
-    kiwisolver lazy_object_proxy libcst librt linkify_it linkify_it_py lockfile mako markdown_it markdown_it_py
-    markupsafe matplotlib mdurl methodtools mlflow mlflow_skinny mlflow_tracing more_itertools mpl_toolkits msgspec
-    multidict multipart mypy mypy_extensions mypyc narwhals natsort numpy opentelemetry opentelemetry_api
+    a2wsgi absl absl_py aiobotocore aiohappyeyeballs aiohttp aioitertools aiosignal aiosmtplib aiosqlite airflow
+    alembic annotated_doc annotated_types anyio apache_airflow apache_airflow_core
+    apache_airflow_providers_common_compat apache_airflow_providers_common_io apache_airflow_providers_common_sql
+    apache_airflow_providers_slack apache_airflow_providers_smtp apache_airflow_providers_standard
+    apache_airflow_task_sdk argcomplete arrow asgiref ast_serialize astunparse attr attrs babel blinker botocore
+    cachetools cadwyn certifi cffi charset_normalizer clang click cloudpickle colorama colorlog contourpy
+    cron_descriptor croniter cryptography cycler daemon databricks databricks_sdk dateutil deprecated dill dns
+    dnspython docker dotenv editables email_validator execnet fastapi fastapi_cli fastapi_offline filelock flask
+    flask_cors flatbuffers fonttools frozenlist fsspec functorch gast git gitdb gitpython google google_auth
+    google_pasta googleapis_common_protos graphene graphql graphql_core graphql_relay greenback greenlet grimp grpc
+    grpcio gunicorn h11 h5py harfile hatchling httpcore httptools httpx huey hypothesis hypothesis_graphql idna
+    import_linter importlib_metadata importlinter iniconfig isoduration isympy itsdangerous jinja2 jmespath joblib
+    jsonschema jsonschema_rs jsonschema_specifications jwt keras kiwisolver lazy_object_proxy libclang libcst librt
+    lightgbm linkify_it linkify_it_py lockfile mako markdown_it markdown_it_py markupsafe matplotlib mdurl methodtools
+    ml_dtypes mlflow mlflow_skinny mlflow_tracing more_itertools mpl_toolkits mpmath msgspec multidict multipart mypy
+    mypy_extensions mypyc namex narwhals natsort networkx numpy opentelemetry opentelemetry_api
     opentelemetry_exporter_http_transport opentelemetry_exporter_otlp opentelemetry_exporter_otlp_common
     opentelemetry_exporter_otlp_proto_common opentelemetry_exporter_otlp_proto_grpc
     opentelemetry_exporter_otlp_proto_http opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions
-    outcome packaging pandas pandas_stubs pandera pathlib_abc pathspec pendulum pillow pluggy prettytable
-    prometheus_client propcache protobuf psutil py pyarrow pyasn1 pyasn1_modules pycparser pydantic pydantic_core
-    pydantic_extra_types pydantic_settings pygments pygtrie pyjwt pylab pyparsing pyrate_limiter pytest pytest_xdist
-    python_daemon python_dateutil python_dotenv python_multipart python_slugify pywin32 pyyaml pyyaml_ft referencing
-    requests rich rich_argparse rich_toolkit rpds rpds_py ruff s3fs schemathesis scikit_learn scipy setproctitle
-    shellingham six sklearn skops slack slack_sdk slugify smmap sniffio sortedcontainers sqlalchemy sqlparse starlette
-    structlog supervisor svcs tabulate tenacity termcolor text_unidecode threadpoolctl tomlkit tools trove_classifiers
-    typeguard typer typing_extensions typing_inspect typing_inspection tzdata universal_pathlib upath urllib3 uuid6
-    uvicorn uvloop waitress watchfiles wcwidth websockets werkzeug wirerope wrapt xdist yaml yarl zipp
+    opt_einsum optree optuna outcome packaging pandas pandas_stubs pandera pasta pathlib_abc pathspec pendulum pillow
+    pkg_resources pluggy prettytable prometheus_client propcache protobuf psutil py pyarrow pyasn1 pyasn1_modules
+    pycparser pydantic pydantic_core pydantic_extra_types pydantic_settings pydot pygments pygtrie pyjwt pylab
+    pyparsing pyrate_limiter pytest pytest_xdist python_daemon python_dateutil python_dotenv python_multipart
+    python_slugify pywin32 pyyaml pyyaml_ft referencing requests rich rich_argparse rich_toolkit rpds rpds_py ruff s3fs
+    schemathesis scikit_learn scipy setproctitle setuptools shellingham six sklearn skops skrub slack slack_sdk slugify
+    smmap sniffio sortedcontainers sqlalchemy sqlparse starlette structlog supervisor svcs sympy tabulate tenacity
+    tensorflow tensorflow_cpu termcolor text_unidecode threadpoolctl tomlkit tools torch torchgen tqdm
+    trove_classifiers typeguard typer typing_extensions typing_inspect typing_inspection tzdata universal_pathlib upath
+    urllib3 uuid6 uvicorn uvloop waitress watchfiles wcwidth websockets werkzeug wheel wirerope wrapt xdist xgboost
+    xgboost_cpu yaml yarl zipp
     """.split()
 )
 
@@ -149,9 +159,19 @@ def find_file(data_path: str) -> Path | None:
     return next((path for folder in folders if (path := folder / Path(data_path).expanduser()).is_file()), None)
 
 
+def frameworks_problem(answer: str) -> str | None:
+    """Why a list of frameworks cannot be used, or None if it can; case, spaces, order and repetition do not matter."""
+    if answer.strip() and (found := text_problem(answer.strip(), RULES["frameworks"].max_length)):
+        return found
+    unknown = [name.strip() for name in answer.split(",") if name.strip().lower() not in {*FRAMEWORKS, ""}]
+    return f"{unknown[0]!r} is none of them" if unknown else None
+
+
 def problem(question: str, answers: dict[str, str]) -> str | None:
     """Why an answer cannot be used, or None if it can."""
     answer, is_data = answers[question], question in {"data_path", "target"}
+    if question == "frameworks":
+        return frameworks_problem(answer)
     if (answer or not is_data) and (found := text_problem(answer, RULES[question].max_length)):
         return found
     if is_data:

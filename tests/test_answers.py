@@ -24,6 +24,7 @@ EXAMPLES = {
     "description": "Predicts whether a flight will be late.",
     "data_path": "customers.csv",
     "target": "churned",
+    "frameworks": "scikit-learn, lightgbm",
     "author_name": "Ada Lovelace",
     "author_email": "ada@example.com",
 }
@@ -36,6 +37,12 @@ REFUSED = [
     ("data_path", "customers.xlsx", "no CSV or Parquet file"),
     ("data_path", "a\nb.csv", "line break"),
     ("target", "x" * 201, "201 characters"),
+    ("frameworks", "tensorflow", "'tensorflow' is none of them"),
+    ("frameworks", "lightgbm, Torch", "'Torch' is none of them"),
+    ("frameworks", "lightgbm xgboost", "'lightgbm xgboost' is none of them"),
+    ("frameworks", "lightgbm;keras", "none of them"),
+    ("frameworks", "lightgbm,\nkeras", "line break"),
+    ("frameworks", "keras," * 40, "240 characters"),
     ("project_name", "", "empty"),
     ("project_name", "   ", "empty"),
     ("project_name", " Flights", "space"),
@@ -233,8 +240,17 @@ def run_cookiecutter(
 
 
 def test_typed_answers_are_taken_as_they_are(template: Path, tmp_path: Path) -> None:
-    """Name, slug, description, no data, no target, author, e-mail, second license, third CI, no git."""
-    named = ['A "quoted" \\ {name}', "typed", "Says [bold]so[/bold].", "", "", "Ada", "ada@example.com"]
+    """Name, slug, description, no data, no target, two frameworks, author, e-mail, second license, third CI, no git."""
+    named = [
+        'A "quoted" \\ {name}',
+        "typed",
+        "Says [bold]so[/bold].",
+        "",
+        "",
+        "XGBoost,keras",
+        "Ada",
+        "ada@example.com",
+    ]
     typed = [*named, "2", "3", "n"]
     done = run_cookiecutter(template, tmp_path, typed="\n".join(typed) + ENTERS)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -242,6 +258,7 @@ def test_typed_answers_are_taken_as_they_are(template: Path, tmp_path: Path) -> 
     assert declared["description"] == typed[2]
     assert 'A "quoted" \\ {name}' in shown(tmp_path / "out" / "typed" / "README.md")
     assert not (tmp_path / "out" / "typed" / ".git").exists()
+    assert any(each.startswith("xgboost") for each in declared["dependencies"])
 
 
 def test_target_and_data_need_each_other(template: Path, tmp_path: Path) -> None:
@@ -287,8 +304,11 @@ def test_an_expression_that_cannot_run_leaves_nothing(text: str, bake: Bake, tmp
 
 
 def test_every_package_of_the_lock_is_a_refused_name(template: Path) -> None:
-    lock = (template / PROJECT_FOLDER / "requirements.lock").read_text(encoding="utf-8")
+    project = template / PROJECT_FOLDER
+    locks = [project / "requirements.lock", project / "torch.lock", *(project / "frameworks").iterdir()]
+    lock = "".join(path.read_text(encoding="utf-8") for path in locks)
     locked = {name.replace("-", "_") for name in re.findall(r"^([a-z0-9-]+)(?:\[.*\])?==", lock, re.MULTILINE)}
+    assert {"torch", "lightgbm", "tensorflow_cpu"} <= locked
     assert len(locked) > 100
     assert locked - set(constant(template, "DEPENDENCIES")) == set()
 

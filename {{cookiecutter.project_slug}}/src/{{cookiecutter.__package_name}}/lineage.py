@@ -43,16 +43,21 @@ def current_user() -> str:
 
 def recipe(settings: Settings) -> dict[str, Any]:
     """All that makes a model what it is, but for its data: with these, the same data give the same model."""
-    lock = settings.home / "requirements.lock"
+    locks = [path for name in ("requirements.lock", "torch.lock") if (path := settings.home / name).is_file()]
     return {
         "training": settings.training.model_dump(),
         "model": settings.model.model_dump(),
         "environment": {
             "code commit": code_commit(settings.home),
             "contract version": schema.version(),
-            "lock SHA-256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "no requirements.lock",
+            "lock SHA-256": _sha256(locks) if locks else "no requirements.lock",
             "Python": platform.python_version(),
             "machine": f"{platform.system()} {platform.machine()}",
             **{package: version(package) for package in ("numpy", "pandas", "scikit-learn")},
         },
     }
+
+
+def _sha256(files: list[Path]) -> str:
+    """The hash of files, one after the other."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -17,6 +17,7 @@ GROUPS = PYPROJECT["dependency-groups"]
     [
         ("requirements.lock", [*PYPROJECT["project"]["dependencies"], *GROUPS["dev"]]),
         ("supply-chain.lock", GROUPS["supply-chain"]),
+        *([("torch.lock", GROUPS["torch"])] if "torch" in GROUPS else []),
     ],
 )
 def test_lock_fits_the_project(lock: str, wanted: list[str]) -> None:

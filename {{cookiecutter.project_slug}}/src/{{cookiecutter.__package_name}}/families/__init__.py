@@ -6,6 +6,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
@@ -87,3 +88,14 @@ def complete(model: Model) -> Parameters:
 def trusted_types() -> list[str]:
     """What skops may load besides its own list, of all families of this project."""
     return [each for name in names() for each in find(name).trusted_types]
+
+
+def installed(*distributions: str) -> str:
+    """The first of some distributions of the same package that is installed; the first of all where none is."""
+    for each in distributions:
+        try:
+            version(each)
+        except PackageNotFoundError:
+            continue
+        return each
+    return distributions[0]

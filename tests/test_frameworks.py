@@ -1,0 +1,131 @@
+"""A project has the frameworks that were chosen, and neither a file nor a package of any other."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import tomllib
+
+import pytest
+from conftest import Bake, BakedProject, tool
+from packaging.requirements import Requirement
+
+# What is there with a framework: files of the package, what pyproject.toml asks for, and what only it has in the lock.
+FILES = {
+    "lightgbm": {"families/lightgbm.py"},
+    "xgboost": {"families/xgboost.py"},
+    "pytorch": {"families/pytorch.py", "networks/__init__.py", "networks/pytorch.py"},
+    "keras": {"families/keras.py", "networks/__init__.py", "networks/keras.py"},
+}
+ASKED = {
+    "lightgbm": {"lightgbm"},
+    "xgboost": {"xgboost", "xgboost-cpu"},
+    "pytorch": {"filelock", "networkx", "setuptools", "sympy"},
+    "keras": {"keras"},
+    "tensorflow": {"tensorflow", "tensorflow-cpu"},
+}
+LOCKED = {
+    "lightgbm": {"lightgbm"},
+    "xgboost": {"xgboost", "xgboost-cpu"},
+    "pytorch": {"filelock", "mpmath", "networkx", "setuptools", "sympy"},
+    "keras": {"absl-py", "h5py", "keras", "ml-dtypes", "namex", "optree"},
+    "tensorflow": {
+        *("astunparse", "flatbuffers", "gast", "google-pasta", "libclang", "opt-einsum", "setuptools", "tensorflow"),
+        *("tensorflow-cpu", "wheel"),
+    },
+}
+COMBINATIONS = [chosen for count in range(5) for chosen in itertools.combinations(FILES, count)]
+
+
+@pytest.fixture(scope="module", params=COMBINATIONS, ids=lambda chosen: "-".join(chosen) or "scikit-learn")
+def chosen(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """What is chosen beside scikit-learn."""
+    return tuple(request.param)
+
+
+@pytest.fixture(scope="module")
+def baked(chosen: tuple[str, ...], bake: Bake) -> BakedProject:
+    """A project with these frameworks."""
+    return bake(frameworks=", ".join(("scikit-learn", *chosen)))
+
+
+@pytest.fixture(scope="module")
+def plain(bake: Bake) -> BakedProject:
+    """A project with scikit-learn alone."""
+    return bake()
+
+
+def parts(chosen: tuple[str, ...]) -> list[str]:
+    """What is locked for a choice: TensorFlow too, for a Keras without PyTorch."""
+    return [*chosen, *(["tensorflow"] if "keras" in chosen and "pytorch" not in chosen else [])]
+
+
+def entries(project: BakedProject, lock: str = "requirements.lock") -> list[str]:
+    """Each locked package as one line: the pin, its marker and its hashes."""
+    joined = (project.path / lock).read_text(encoding="utf-8").replace("\\\n", " ")
+    return [line for line in joined.splitlines() if not line.startswith("#")]
+
+
+def names(requirements: list[str]) -> set[str]:
+    """The packages of requirements, whatever the version."""
+    return {Requirement(each.split("--hash")[0]).name for each in requirements}
+
+
+def asked_for(project: BakedProject) -> set[str]:
+    """The packages that a project asks for by name."""
+    declared = tomllib.loads((project.path / "pyproject.toml").read_text(encoding="utf-8"))
+    return names(declared["project"]["dependencies"])
+
+
+def test_it_has_the_files_of_what_was_chosen_and_no_others(
+    chosen: tuple[str, ...], baked: BakedProject, plain: BakedProject
+) -> None:
+    relative = [{str(path.relative_to(project.path)) for path in project.files} for project in (baked, plain)]
+    wanted = {f"src/flight_delays/{name}" for framework in chosen for name in FILES[framework]}
+    assert relative[0] - relative[1] == wanted | ({"torch.lock"} if "pytorch" in chosen else set())
+    assert relative[1] - relative[0] == set()
+    assert not (baked.path / "frameworks").exists()
+    assert (baked.package_dir / "networks").exists() == bool({"pytorch", "keras"} & {*chosen})
+
+
+def test_it_asks_for_their_packages_and_no_others(
+    chosen: tuple[str, ...], baked: BakedProject, plain: BakedProject
+) -> None:
+    wanted = {name for part in parts(chosen) for name in ASKED[part]}
+    assert asked_for(baked) - asked_for(plain) == wanted
+    groups = tomllib.loads((baked.path / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    assert ("torch" in groups) == ("pytorch" in chosen)
+
+
+def test_it_locks_what_they_need_and_no_more(chosen: tuple[str, ...], baked: BakedProject, plain: BakedProject) -> None:
+    assert set(entries(plain)) <= set(entries(baked))
+    wanted = {name for part in parts(chosen) for name in LOCKED[part]}
+    assert names(entries(baked)) - names(entries(plain)) == wanted
+    assert not [entry for entry in entries(baked) if "--hash=sha256:" not in entry]
+    if "pytorch" in chosen:
+        assert names(entries(baked, "torch.lock")) == {"torch"}
+
+
+def test_its_lock_is_sorted_and_has_each_version_once(baked: BakedProject) -> None:
+    pins = [re.split(r" *(?:;|--hash)", entry)[0] for entry in entries(baked)]
+    assert len(pins) == len(set(pins))
+    packages = [pin.split("==")[0] for pin in pins]
+    assert packages == sorted(packages)
+    assert (baked.path / "requirements.lock").read_text(encoding="utf-8").startswith("# This file was autogenerated")
+
+
+def test_it_is_born_linted_and_formatted(baked: BakedProject) -> None:
+    for arguments in (["check"], ["format", "--check"]):
+        done = baked.run(tool("ruff"), *arguments, "--no-cache")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("answer", ["KERAS,PyTorch", " pytorch , scikit-learn,keras,", "keras,keras, pytorch,keras"])
+def test_neither_case_nor_spaces_nor_order_nor_repetition_matter(answer: str, bake: Bake) -> None:
+    one, other = bake(frameworks=answer, git_init=False), bake(frameworks="pytorch, keras", git_init=False)
+    contents = [{path.relative_to(each.path): path.read_bytes() for path in each.files} for each in (one, other)]
+    assert contents[0] == contents[1]
+
+
+def test_nothing_at_all_is_scikit_learn(bake: Bake, plain: BakedProject) -> None:
+    assert asked_for(bake(frameworks="")) == asked_for(plain)
