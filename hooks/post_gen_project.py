@@ -26,7 +26,7 @@ UNWANTED = {
 
 
 # What the networks of PyTorch and of Keras share.
-NETWORKS = ["networks/__init__.py"]
+NETWORKS = ["networks/__init__.py", "networks/table.py"]
 
 # The files of the package that are for a framework, and its lock: what it needs beside requirements.lock.
 FRAMEWORKS = {

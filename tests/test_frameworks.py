@@ -10,12 +10,14 @@ import pytest
 from conftest import Bake, BakedProject, tool
 from packaging.requirements import Requirement
 
+NETWORKS = {"networks/__init__.py", "networks/table.py"}
+
 # What is there with a framework: files of the package, what pyproject.toml asks for, and what only it has in the lock.
 FILES = {
     "lightgbm": {"families/lightgbm.py"},
     "xgboost": {"families/xgboost.py"},
-    "pytorch": {"families/pytorch.py", "networks/__init__.py", "networks/pytorch.py"},
-    "keras": {"families/keras.py", "networks/__init__.py", "networks/keras.py"},
+    "pytorch": {"families/pytorch.py", "networks/pytorch.py"} | NETWORKS,
+    "keras": {"families/keras.py", "networks/keras.py"} | NETWORKS,
 }
 ASKED = {
     "lightgbm": {"lightgbm"},
