@@ -30,7 +30,7 @@ DTYPES: dict[str, str] = {name: (column.metadata or {})["dtype"] for name, colum
 DOCUMENTS: dict[str, str] = {
     name: column.metadata["content"] for name, column in SCHEMA.columns.items() if "content" in (column.metadata or {})
 }
-"""Columns that hold a text or an image in each row, by what it is."""
+"""Columns that hold a text or an image of its own in each row, by what it is."""
 TIME = next(iter(columns("time")), "")
 """When a row's event happens; "" where the data have no such column."""
 TARGET = next(iter(columns("target")), "")

@@ -54,7 +54,7 @@ def find(name: str) -> Encoder:
     """
     if not names():
         raise ConfigError(
-            f"contract.py: {', '.join(schema.DOCUMENTS)}: this project has no encoder of texts or images: make it from "
+            f"contract.py: {', '.join(set(schema.DOCUMENTS) & set(schema.FEATURES))}: this project has no encoder of texts or images: make it from "
             "the template with the example text or image, or declare the column without content, as a category"
         )
     if name not in names():
@@ -93,7 +93,7 @@ def build_features(
 
 def packages(model: Model) -> list[str]:
     """Distributions that a saved model needs to read documents; none where no feature is one."""
-    return find(model.encoder).packages if schema.DOCUMENTS else []
+    return find(model.encoder).packages if set(schema.DOCUMENTS) & set(schema.FEATURES) else []
 
 
 def trusted_types() -> list[str]:
