@@ -145,6 +145,8 @@ def data_problem(question: str, answers: dict[str, str]) -> str | None:
         return "there is a data_path and no target" if data_path and not target else None
     if target and not data_path:
         return "there is a target and no data_path"
+    if data_path and answers["example"] != "tabular":
+        return f"there is an example as well, {answers['example']!r}, and a project has one kind of data"
     if data_path and not data_path.lower().endswith((".csv", ".csv.gz", ".parquet")):
         return "it is no CSV or Parquet file by its name"
     # An update bakes once more to compare, and takes nothing from a file that may be gone.

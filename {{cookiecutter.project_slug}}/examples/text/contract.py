@@ -13,7 +13,9 @@ CLASSES: list[Any] = ["deps", "doc", "lib", "src", "test", "tools"]
 """Values of the target; of two, the second is the one whose probability is predicted."""
 
 COLUMNS = {
-    "commit": column("key", "str", "commit in Node.js, its first ten digits", matches(r"^[0-9a-f]{10}$"), content="text"),
+    "commit": column(
+        "key", "str", "commit in Node.js, its first ten digits", matches(r"^[0-9a-f]{10}$"), content="text"
+    ),
     "version": column("unused", "str", "release that it came in first", matches(r"^\d+\.\d+\.\d+$"), content="text"),
     # The network was trained on English: of another script it would make numbers that say nothing.
     "title": column(

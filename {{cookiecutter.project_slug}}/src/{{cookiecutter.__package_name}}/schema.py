@@ -36,6 +36,7 @@ TIME = next(iter(columns("time")), "")
 TARGET = next(iter(columns("target")), "")
 OUTCOMES = columns("outcome", "target")
 FEATURES = columns("time", "feature")
+DOCUMENT_FEATURES = [name for name in FEATURES if name in DOCUMENTS]
 IDENTITY = [name for name in DTYPES if name in {*KEY, TIME, GROUP}]
 """What tells rows apart, and which of them belong together."""
 LABEL_COLUMNS = [name for name in DTYPES if name in {*KEY, *OUTCOMES}]
@@ -57,7 +58,10 @@ def _check_declarations() -> None:
         *((name not in DTYPES, f"SLICES: no column {name!r}") for name in SLICES),
         (GROUP not in {"", *DTYPES}, f"GROUP: no column {GROUP!r}"),
         *((DTYPES[name] != "str", f"{name!r} has content, and is no str") for name in DOCUMENTS),
-        *((name in {*SLICES, TARGET}, f"{name!r} is a document: no two rows may have it in common") for name in DOCUMENTS),
+        *(
+            (name in {*SLICES, TARGET}, f"{name!r} is a document: no two rows may have it in common")
+            for name in DOCUMENTS
+        ),
         (bool(GROUP and TIME), f"GROUP is for data without a time column, and {TIME!r} is one"),
         (TASK == "binary" and len(CLASSES) != 2, f"CLASSES: a binary target has two, not {len(CLASSES)}"),
         (TASK == "multiclass" and len(CLASSES) < 3, f"CLASSES: a multi-class target has 3 or more, not {len(CLASSES)}"),

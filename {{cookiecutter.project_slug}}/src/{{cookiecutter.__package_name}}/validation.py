@@ -168,8 +168,8 @@ def _cast(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shown(value: object) -> str:
-    """A value in a reason; of a long text its beginning."""
-    text = str(value)
+    """A value in a reason, of which several are told apart by a semicolon; of a long text its beginning."""
+    text = str(value).replace("; ", ", ")
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(text):,} characters)"
 
 

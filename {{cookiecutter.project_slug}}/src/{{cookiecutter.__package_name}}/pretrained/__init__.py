@@ -54,8 +54,8 @@ def find(name: str) -> Encoder:
     """
     if not names():
         raise ConfigError(
-            f"contract.py: {', '.join(set(schema.DOCUMENTS) & set(schema.FEATURES))}: this project has no encoder of texts or images: make it from "
-            "the template with the example text or image, or declare the column without content, as a category"
+            f"contract.py: {', '.join(schema.DOCUMENT_FEATURES)}: this project has no encoder of texts or images; make "
+            "it from the template with the example text, or declare the column without content, as a category"
         )
     if name not in names():
         raise ConfigError(f"[model] encoder = {name!r}: no such encoder; there are {', '.join(names())}")
@@ -87,13 +87,15 @@ def build_features(
                 f"{name!r} is of {schema.DOCUMENTS[name]!r}"
             )
     kind = import_module(f"{__name__}.{DOCUMENTS}").DocumentFeatures
-    features: Features = kind(texts, times, dates, numbers, documents, [encoder.build(model, training) for _ in documents])
+    features: Features = kind(
+        texts, times, dates, numbers, documents, [encoder.build(model, training) for _ in documents]
+    )
     return features
 
 
 def packages(model: Model) -> list[str]:
     """Distributions that a saved model needs to read documents; none where no feature is one."""
-    return find(model.encoder).packages if set(schema.DOCUMENTS) & set(schema.FEATURES) else []
+    return find(model.encoder).packages if schema.DOCUMENT_FEATURES else []
 
 
 def trusted_types() -> list[str]:

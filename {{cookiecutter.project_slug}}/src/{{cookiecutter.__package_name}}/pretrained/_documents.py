@@ -52,9 +52,7 @@ class DocumentFeatures(Features):
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
         """Numbers only, the documents' last; of one that is null they are NaN."""
-        encoded = [
-            encoder.transform(X[name]) for name, encoder in zip(self.documents, self.encoders_, strict=True)
-        ]
+        encoded = [encoder.transform(X[name]) for name, encoder in zip(self.documents, self.encoders_, strict=True)]
         return np.hstack([super().transform(X), *encoded])
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:

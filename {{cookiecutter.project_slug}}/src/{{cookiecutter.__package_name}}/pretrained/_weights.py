@@ -14,7 +14,6 @@ PACKAGE_MARK = "package:"
 WEIGHTS_FILE = "model.safetensors"
 
 
-@lru_cache
 def find_folder(weights: str, revision: str) -> Path:
     """The folder of a network: configuration, vocabulary and weights, as Hugging Face lays them out.
 
@@ -55,11 +54,12 @@ def _find_in_package(weights: str) -> Path:
     return Path(found.submodule_search_locations[0]) / below
 
 
+@lru_cache
 def _find_on_hub(weights: str, revision: str) -> Path:
     if not re.fullmatch(r"[0-9a-f]{40}", revision):
         raise ConfigError(
-            f"[model] weights_revision = {revision!r}: of the hub's {weights} a commit is wanted, 40 hex digits: what a "
-            "branch holds can change"
+            f"[model] weights_revision = {revision!r}: of the hub's {weights} a commit is wanted, 40 hex digits, "
+            "as what a branch holds can change"
         )
     from huggingface_hub import snapshot_download  # takes a second to import, and is only there with an encoder
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -97,6 +97,6 @@ def check_same(folder: Path, sha256: str) -> None:
     """
     if (found := identify(folder)) != sha256:
         raise ReleaseError(
-            f"{folder / WEIGHTS_FILE} has other weights than the model was trained with: SHA-256 {found[:12]}... instead "
-            f"of {sha256[:12]}...; bring those back, or train and release a model with these"
+            f"{folder / WEIGHTS_FILE} has other weights than the model was trained with: SHA-256 {found[:12]}... "
+            f"instead of {sha256[:12]}...; bring those back, or train and release a model with these"
         )

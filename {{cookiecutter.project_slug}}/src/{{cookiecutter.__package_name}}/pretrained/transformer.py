@@ -64,9 +64,9 @@ _lock = Lock()
 def _encode(folder: Path, texts: list[str], max_tokens: int, threads: int) -> np.ndarray:
     different = list(dict.fromkeys(texts))
     with _lock:
-        found = {text: _remembered[folder, max_tokens, text] for text in different if (folder, max_tokens, text) in _remembered}
+        found = {text: _remembered.get((folder, max_tokens, text)) for text in different}
     # Texts of a length share a batch, so that hardly any of it is padding.
-    missing = sorted((text for text in different if text not in found), key=len)
+    missing = sorted((text for text in different if found[text] is None), key=len)
     for start in range(0, len(missing), BATCH_ROWS):
         batch = missing[start : start + BATCH_ROWS]
         found |= zip(batch, _run(folder, batch, max_tokens, threads), strict=True)
@@ -102,9 +102,7 @@ def load_network(folder: Path, threads: int = 1) -> tuple[Any, Any]:
     if threads:
         torch.set_num_threads(threads)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    network = AutoModel.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
-    )
+    network = AutoModel.from_pretrained(folder, local_files_only=True, trust_remote_code=False, use_safetensors=True)
     return tokenizer, network.eval()
 
 
