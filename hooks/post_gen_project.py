@@ -102,7 +102,7 @@ def place_example(project: Path, answers: dict[str, str]) -> None:
 
 
 def change_settings(text: str, changes: str) -> str:
-    """The lines of a TOML file, with others in the place of those of the same section and key, or at a section's end."""
+    """The lines of a TOML file, with others in place of those of the same section and key, or at a section's end."""
     wanted = lines_by_section(changes)
     made = []
     for section, lines in lines_by_section(text).items():

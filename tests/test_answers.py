@@ -240,7 +240,7 @@ def run_cookiecutter(
 
 
 def test_typed_answers_are_taken_as_they_are(template: Path, tmp_path: Path) -> None:
-    """Name, slug, description, no data, no target, the first example, two frameworks, author, e-mail, second license, third CI, no git."""
+    """Name, slug, description, no data, no target, first example, two frameworks, author, license, CI, no git."""
     named = [
         'A "quoted" \\ {name}',
         "typed",

@@ -36,12 +36,14 @@ AREAS = {
     "n-api": "src",
 }
 """Where the parts of the repository belong; every other name is that of a module in lib/."""
-ABOUT_PEOPLE = re.compile(r"collaborator|triager|emeritus|release key|\bTSC\b|mailmap|AUTHORS|steward|@|contact", re.I)
+ABOUT_PEOPLE = re.compile(
+    r"collaborator|triager|emeritus|release key|\bTSC\b|mailmap|AUTHORS|steward|@|contact", re.IGNORECASE
+)
 COLUMNS = ["commit", "version", "title", "kind", "area"]
 
 
 def read_changes(folder: Path) -> dict[str, list[dict[str, str]]]:
-    """The changes of each month, each in the first release that it came in; those that are about people are left out."""
+    """The changes of each month, each in the first release that it came in; those about people are left out."""
     found: dict[str, list[dict[str, str]]] = defaultdict(list)
     seen: set[str] = set()
     for line in LINES:

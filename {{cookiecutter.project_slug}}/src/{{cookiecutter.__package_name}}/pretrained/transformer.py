@@ -1,5 +1,6 @@
 """Texts by a sentence encoder of Hugging Face, which stays as it is: what is learned comes after it."""
 
+import json
 from collections import OrderedDict
 from functools import lru_cache
 from pathlib import Path
@@ -64,9 +65,10 @@ _lock = Lock()
 def _encode(folder: Path, texts: list[str], max_tokens: int, threads: int) -> np.ndarray:
     different = list(dict.fromkeys(texts))
     with _lock:
-        found = {text: _remembered.get((folder, max_tokens, text)) for text in different}
+        remembered = {text: _remembered.get((folder, max_tokens, text)) for text in different}
+    found = {text: numbers for text, numbers in remembered.items() if numbers is not None}
     # Texts of a length share a batch, so that hardly any of it is padding.
-    missing = sorted((text for text in different if found[text] is None), key=len)
+    missing = sorted((text for text in different if text not in found), key=len)
     for start in range(0, len(missing), BATCH_ROWS):
         batch = missing[start : start + BATCH_ROWS]
         found |= zip(batch, _run(folder, batch, max_tokens, threads), strict=True)
@@ -98,7 +100,7 @@ def load_network(folder: Path, threads: int = 1) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if threads:
         torch.set_num_threads(threads)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -108,8 +110,6 @@ def load_network(folder: Path, threads: int = 1) -> tuple[Any, Any]:
 
 @lru_cache
 def _read_config(folder: Path) -> Any:
-    import json
-
     return json.loads((folder / "config.json").read_text(encoding="utf-8"))
 
 

@@ -264,8 +264,8 @@ def _read_columns(
     settings: Settings, champion: Version, model: Pipeline, months: list[Partition]
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """The features of all rows, then the champion's predictions; those that it has made already are found."""
-    for month, frame in _read_features(model, months):
-        yield month, training.watched(model, frame)
+    for name, frame in _read_features(model, months):
+        yield name, training.watched(model, frame)
     for month in months:
         if scores := find_scores(settings, month, champion):
             frames = storage.read_batches(scores)
