@@ -43,9 +43,13 @@ EXAMPLES = {
     "text": [
         "src/{package}/pretrained/_documents.py",
         "src/{package}/pretrained/_weights.py",
+        "src/{package}/families/fine_tuned.py",
+        "src/{package}/pretrained/_fine_tuning.py",
+        "src/{package}/pretrained/tokens.py",
         "src/{package}/pretrained/transformer.py",
         "tests/text/conftest.py",
         "tests/text/test_encoder.py",
+        "tests/text/test_fine_tuned.py",
         "tests/text/test_texts.py",
     ],
 }

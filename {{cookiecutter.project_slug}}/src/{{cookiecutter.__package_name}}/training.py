@@ -37,7 +37,11 @@ def sort_features(features: list[str], model: Model, settings: Training) -> Feat
     numbers = [name for name in features if name not in texts + times + dates + documents]
     if not documents:
         return Features(texts, times, dates, numbers)
-    return pretrained.build_features(texts, times, dates, numbers, documents, model, settings)
+    return pretrained.build_features(texts, times, dates, numbers, documents, _name_encoder(model), model, settings)
+
+
+def _name_encoder(model: Model) -> str:
+    return families.find(model.family).encoder or model.encoder
 
 
 def limit_threads(settings: Training) -> threadpool_limits:
@@ -166,4 +170,4 @@ def packages(model: Model) -> list[str]:
     """Distributions that a saved model of this kind needs, beside those that all have."""
     scaling = preparation.choices(model)[2]
     squashing = ["skrub"] if scaling == "squashing" else []
-    return [*families.find(model.family).packages, *pretrained.packages(model), *squashing]
+    return [*families.find(model.family).packages, *pretrained.packages(_name_encoder(model)), *squashing]

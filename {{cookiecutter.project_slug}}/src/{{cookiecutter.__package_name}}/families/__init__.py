@@ -34,6 +34,7 @@ class Family:
     complexity : the lower, the simpler to understand and to run; a search may prefer the simplest
     trusted_types : types in a fitted estimator that skops does not trust by itself, and somebody has looked at
     packages : distributions that a saved model needs, beside scikit-learn
+    encoder : of pretrained/, how documents come to it; "": as [model] says
     """
 
     title: str
@@ -46,6 +47,7 @@ class Family:
     complexity: int = 1
     trusted_types: list[str] = field(default_factory=list)
     packages: list[str] = field(default_factory=list)
+    encoder: str = ""
 
 
 def names() -> list[str]:

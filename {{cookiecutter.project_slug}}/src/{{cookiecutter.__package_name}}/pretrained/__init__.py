@@ -69,22 +69,27 @@ def build_features(
     dates: list[str],
     numbers: list[str],
     documents: list[str],
+    name: str,
     model: Model,
     training: Training,
 ) -> Features:
     """The first step of a pipeline where some of the features are documents.
+
+    Parameters
+    ----------
+    name : of the encoder
 
     Raises
     ------
     ConfigError
         If the encoder does not take such documents, or its weights are not there.
     """
-    encoder = find(model.encoder)
-    for name in documents:
-        if schema.DOCUMENTS[name] != encoder.content:
+    encoder = find(name)
+    for document in documents:
+        if schema.DOCUMENTS[document] != encoder.content:
             raise ConfigError(
-                f"[model] encoder = {model.encoder!r} takes documents of the content {encoder.content!r}; "
-                f"{name!r} is of {schema.DOCUMENTS[name]!r}"
+                f"[model] encoder = {name!r} takes documents of the content {encoder.content!r}; "
+                f"{document!r} is of {schema.DOCUMENTS[document]!r}"
             )
     kind = import_module(f"{__name__}.{DOCUMENTS}").DocumentFeatures
     features: Features = kind(
@@ -93,9 +98,9 @@ def build_features(
     return features
 
 
-def packages(model: Model) -> list[str]:
+def packages(name: str) -> list[str]:
     """Distributions that a saved model needs to read documents; none where no feature is one."""
-    return find(model.encoder).packages if schema.DOCUMENT_FEATURES else []
+    return find(name).packages if schema.DOCUMENT_FEATURES else []
 
 
 def trusted_types() -> list[str]:

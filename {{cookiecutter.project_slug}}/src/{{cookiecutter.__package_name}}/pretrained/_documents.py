@@ -44,7 +44,7 @@ class DocumentFeatures(Features):
         ]
         self.means_, self.directions_ = [], []
         for name, encoder in zip(self.documents, self.encoders_, strict=True):
-            encoded = encoder.transform(X[name])
+            encoded = _embed(encoder, X[name])
             known = encoded[~np.isnan(encoded).any(axis=1)]
             self.means_.append(known.mean(axis=0))
             self.directions_.append(_principal_directions(known - self.means_[-1]))
@@ -69,9 +69,15 @@ class DocumentFeatures(Features):
         for name, encoder, mean, directions in zip(
             self.documents, self.encoders_, self.means_, self.directions_, strict=True
         ):
-            values = (encoder.transform(X[name]) - mean) @ directions.T
+            values = (_embed(encoder, X[name]) - mean) @ directions.T
             projected |= {f"{name} ({number})": column for number, column in enumerate(values.T, 1)}
         return X.drop(columns=self.documents).assign(**projected)
+
+
+def _embed(encoder: Any, documents: pd.Series) -> np.ndarray:
+    """The numbers by which documents are compared: those that an encoder has for it, or else what it makes."""
+    embed = getattr(encoder, "embed", encoder.transform)
+    return np.asarray(embed(documents))
 
 
 def _principal_directions(centred: np.ndarray) -> np.ndarray:
