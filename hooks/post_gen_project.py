@@ -45,11 +45,13 @@ EXAMPLES = {
         "src/{package}/pretrained/_weights.py",
         "src/{package}/families/fine_tuned.py",
         "src/{package}/pretrained/_fine_tuning.py",
+        "src/{package}/pretrained/spacy_vectors.py",
         "src/{package}/pretrained/tokens.py",
         "src/{package}/pretrained/transformer.py",
         "tests/text/conftest.py",
         "tests/text/test_encoder.py",
         "tests/text/test_fine_tuned.py",
+        "tests/text/test_spacy.py",
         "tests/text/test_texts.py",
     ],
 }

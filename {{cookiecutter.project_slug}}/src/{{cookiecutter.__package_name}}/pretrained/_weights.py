@@ -14,8 +14,8 @@ PACKAGE_MARK = "package:"
 WEIGHTS_FILE = "model.safetensors"
 
 
-def find_folder(weights: str, revision: str) -> Path:
-    """The folder of a network: configuration, vocabulary and weights, as Hugging Face lays them out.
+def find_folder(weights: str, revision: str, file: str = WEIGHTS_FILE) -> Path:
+    """The folder of a network: configuration, vocabulary and weights, as Hugging Face or spaCy lays them out.
 
     Parameters
     ----------
@@ -23,6 +23,7 @@ def find_folder(weights: str, revision: str) -> Path:
         installed package; or a name on the Hugging Face hub, such as sentence-transformers/all-MiniLM-L6-v2
     revision : of the hub, the commit as 40 hex digits; what has been downloaded once is found again without a network,
         and where HF_HUB_OFFLINE=1 nothing is downloaded
+    file : that has to be in it
 
     Raises
     ------
@@ -40,9 +41,9 @@ def find_folder(weights: str, revision: str) -> Path:
             f"[model] weights = {weights!r}: no such folder, and no name on the Hugging Face hub, such as "
             "sentence-transformers/all-MiniLM-L6-v2"
         )
-    if not (folder / WEIGHTS_FILE).is_file():
+    if not (folder / file).is_file():
         # Other formats can hold code, which is run when they are loaded.
-        raise ConfigError(f"[model] weights = {weights!r}: {folder} has no {WEIGHTS_FILE}")
+        raise ConfigError(f"[model] weights = {weights!r}: {folder} has no {file}")
     return folder
 
 
@@ -79,12 +80,17 @@ def _find_on_hub(weights: str, revision: str) -> Path:
 
 @lru_cache
 def identify(folder: Path) -> str:
-    """SHA-256 of the weights in a folder."""
-    digest = hashlib.sha256()
-    with (folder / WEIGHTS_FILE).open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+    """SHA-256 of the weights in a folder: of their file, or else of all files and their names."""
+    if (file := folder / WEIGHTS_FILE).is_file():
+        return _hash(file)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    told = "".join(f"{path.relative_to(folder).as_posix()} {_hash(path)}\n" for path in files)
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _hash(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def check_same(folder: Path, sha256: str) -> None:
@@ -97,6 +103,6 @@ def check_same(folder: Path, sha256: str) -> None:
     """
     if (found := identify(folder)) != sha256:
         raise ReleaseError(
-            f"{folder / WEIGHTS_FILE} has other weights than the model was trained with: SHA-256 {found[:12]}... "
+            f"{folder} has other weights than the model was trained with: SHA-256 {found[:12]}... "
             f"instead of {sha256[:12]}...; bring those back, or train and release a model with these"
         )
