@@ -37,16 +37,37 @@ FRAMEWORKS = {
 }
 
 
+# What is there with an example alone; of the package, and beside it.
+EXAMPLES = {
+    "tabular": [],
+    "text": [
+        "src/{package}/pretrained/_documents.py",
+        "src/{package}/pretrained/_weights.py",
+        "src/{package}/families/fine_tuned.py",
+        "src/{package}/pretrained/_fine_tuning.py",
+        "src/{package}/pretrained/spacy_vectors.py",
+        "src/{package}/pretrained/tokens.py",
+        "src/{package}/pretrained/transformer.py",
+        "tests/text/conftest.py",
+        "tests/text/test_encoder.py",
+        "tests/text/test_fine_tuned.py",
+        "tests/text/test_spacy.py",
+        "tests/text/test_texts.py",
+    ],
+}
+
+
 def chosen_frameworks(answers: dict[str, str]) -> set[str]:
     """The frameworks beside scikit-learn; Keras runs on PyTorch if that is there, or else on TensorFlow."""
     named = {name.strip().lower() for name in answers["frameworks"].split(",")}
-    return named & FRAMEWORKS.keys()
+    # What reads texts and images runs on PyTorch.
+    return (named & FRAMEWORKS.keys()) | ({"pytorch"} if answers["example"] != "tabular" else set())
 
 
 def remove_unwanted(project: Path, answers: dict[str, str]) -> None:
     """Unlink the files that the answers leave out, and the folders that this empties."""
     names = [name for question, by_answer in UNWANTED.items() for name in by_answer[answers[question]]]
-    for name in names + left_by_frameworks(answers):
+    for name in names + left_by_frameworks(answers) + left_by_examples(project, answers):
         path = project / name
         path.unlink()
         for folder in path.relative_to(project).parents[:-1]:
@@ -59,9 +80,57 @@ def left_by_frameworks(answers: dict[str, str]) -> list[str]:
     chosen = chosen_frameworks(answers)
     wanted = {name for framework in chosen for name in FRAMEWORKS[framework]}
     files = sorted({name for names in FRAMEWORKS.values() for name in names} - wanted)
-    locks = [f"frameworks/{name}.lock" for name in (*FRAMEWORKS, "tensorflow")]
+    locks = [f"frameworks/{name}.lock" for name in (*FRAMEWORKS, "tensorflow", "text")]
     torch = [] if "pytorch" in chosen else ["torch.lock"]
     return [f"src/{answers['__package_name']}/{name}" for name in files] + locks + torch
+
+
+def left_by_examples(project: Path, answers: dict[str, str]) -> list[str]:
+    """The files of the examples that were not chosen, and the folder of all, of which each file is in its place."""
+    chosen, package = answers["example"], answers["__package_name"]
+    unwanted = sorted({name for names in EXAMPLES.values() for name in names} - {*EXAMPLES[chosen]})
+    flights = [] if chosen == "tabular" else [*project.glob("data/flights-*"), *project.glob("tests/flights/**/*")]
+    flights += [] if chosen == "tabular" else [project / "data" / "MANIFEST.json"]
+    files = [path for path in [*flights, *project.glob("examples/**/*")] if path.is_file()]
+    return [name.format(package=package) for name in unwanted] + [str(path.relative_to(project)) for path in files]
+
+
+def place_example(project: Path, answers: dict[str, str]) -> None:
+    """Put an example's contract, data and settings in the place of the flights'."""
+    folder = project / "examples" / answers["example"]
+    if not folder.is_dir():
+        return
+    shutil.copy(folder / "contract.py", project / "src" / answers["__package_name"])
+    shutil.copytree(folder / "data", project / "data", dirs_exist_ok=True)
+    settings = project / "pipeline.toml"
+    changes = (folder / "pipeline.toml").read_text(encoding="utf-8")
+    settings.write_text(change_settings(settings.read_text(encoding="utf-8"), changes), encoding="utf-8")
+
+
+def change_settings(text: str, changes: str) -> str:
+    """The lines of a TOML file, with others in place of those of the same section and key, or at a section's end."""
+    wanted = lines_by_section(changes)
+    made = []
+    for section, lines in lines_by_section(text).items():
+        new = {key: line for key, line in wanted.get(section, {}).items() if key.isidentifier()}
+        kept = [new.get(key, line) for key, line in lines.items()]
+        added = [line for key, line in new.items() if key not in lines]
+        while kept and not kept[-1]:
+            added.append(kept.pop())
+        made += kept + added
+    return "\n".join(made) + "\n"
+
+
+def lines_by_section(text: str) -> dict[str, dict[str, str]]:
+    """Lines of a TOML file by section and key; those without a key by their number."""
+    sections: dict[str, dict[str, str]] = {"": {}}
+    for number, line in enumerate(text.splitlines()):
+        if header := re.match(r"\[([\w.]+)\]", line):
+            sections[header[1]] = {"": line}
+            continue
+        key = re.match(r"(\w+) =", line)
+        next(reversed(sections.values()))[key[1] if key else str(number)] = line
+    return sections
 
 
 def merge_locks(project: Path, answers: dict[str, str]) -> None:
@@ -71,7 +140,7 @@ def merge_locks(project: Path, answers: dict[str, str]) -> None:
         chosen = chosen | {"tensorflow"}
     lock = project / "requirements.lock"
     head, *entries = entries_of(lock)
-    for framework in chosen:
+    for framework in chosen | ({"text"} if answers["example"] != "tabular" else set()):
         entries += entries_of(project / "frameworks" / f"{framework}.lock")[1:]
     by_name = sorted(set(entries), key=lambda entry: (entry.split("==")[0], entry))
     lock.write_text(head + "".join(by_name), encoding="utf-8")
@@ -173,6 +242,7 @@ def main() -> None:
     answers = json.loads(r"""{{ cookiecutter | tojson }}""")
     project = Path.cwd()
     merge_locks(project, answers)
+    place_example(project, answers)
     remove_unwanted(project, answers)
     if is_for_comparison(project, answers):
         return

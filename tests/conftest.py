@@ -27,6 +27,7 @@ LONGEST_FIRST = [
     "test_run.py",
     "test_live.py",
     "test_stack.py",
+    "test_frameworks.py",
     "test_pages.py",
     "test_how_to.py",
     "test_story.py",

@@ -240,13 +240,14 @@ def run_cookiecutter(
 
 
 def test_typed_answers_are_taken_as_they_are(template: Path, tmp_path: Path) -> None:
-    """Name, slug, description, no data, no target, two frameworks, author, e-mail, second license, third CI, no git."""
+    """Name, slug, description, no data, no target, first example, two frameworks, author, license, CI, no git."""
     named = [
         'A "quoted" \\ {name}',
         "typed",
         "Says [bold]so[/bold].",
         "",
         "",
+        "1",
         "XGBoost,keras",
         "Ada",
         "ada@example.com",
@@ -270,6 +271,15 @@ def test_target_and_data_need_each_other(template: Path, tmp_path: Path) -> None
         assert done.returncode == 1
         assert message in done.stderr
         assert not any((folder / "out").iterdir())
+
+
+def test_data_of_ones_own_and_an_example_of_texts_are_refused_together(template: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    answers = (f"data_path={tmp_path}/mine.csv", "target=b", "example=text")
+    done = run_cookiecutter(template, tmp_path, "--no-input", *answers)
+    assert done.returncode == 1
+    assert "there is an example as well, 'text'" in done.stderr
+    assert not any((tmp_path / "out").iterdir())
 
 
 def test_enter_takes_every_default(template: Path, tmp_path: Path) -> None:

@@ -24,18 +24,21 @@ CHOICES = {
     "pytorch": ("pytorch", []),
     "keras": ("pytorch, keras", ["pytorch"]),
     "tensorflow": ("keras", ["keras"]),
+    "text": ("pytorch", ["pytorch"]),
 }
+EXAMPLES = {"text"}
+"""The locks that come with an example."""
 
 
-def bake(frameworks: str) -> Path:
-    """A project with these frameworks."""
+def bake(frameworks: str, example: str = "tabular") -> Path:
+    """A project with these frameworks and this example."""
     return Path(
         cookiecutter(
             str(REPOSITORY),
             no_input=True,
             default_config={"replay_dir": str(WORK / "home")},
-            extra_context={"frameworks": frameworks, "git_init": False},
-            output_dir=str(WORK / re.sub(r"\W+", "-", frameworks)),
+            extra_context={"frameworks": frameworks, "example": example, "git_init": False},
+            output_dir=str(WORK / re.sub(r"\W+", "-", f"{frameworks} {example}")),
         )
     )
 
@@ -44,7 +47,10 @@ def resolve(uv: str, output: Path, projects: list[Path], *options: str) -> Path:
     """Lock what projects and their development want."""
     command = [uv, "pip", "compile", "--quiet", "--universal", "--no-annotate", "--custom-compile-command", "make lock"]
     command += [word for project in projects for word in ("--group", f"{project}/pyproject.toml:dev")]
-    command += [*options, "--output-file", str(output), *(f"{project}/pyproject.toml" for project in projects)]
+    # As [tool.uv] of the text example has it, which is not read from here.
+    (WORK / "excluded.txt").write_text("sentence-transformers\n", encoding="utf-8")
+    command += [*options, "--excludes", "excluded.txt", "--output-file", str(output)]
+    command += [f"{project}/pyproject.toml" for project in projects]
     subprocess.run(command, cwd=WORK, check=True)
     return output
 
@@ -58,7 +64,9 @@ def main(uv: str) -> None:
     """Write the locks into the template."""
     shutil.rmtree(WORK, ignore_errors=True)
     base = bake("scikit-learn")
-    projects = {name: bake(frameworks) for name, (frameworks, _) in CHOICES.items()}
+    projects = {
+        name: bake(frameworks, name if name in EXAMPLES else "tabular") for name, (frameworks, _) in CHOICES.items()
+    }
     # The locks that need nothing of the others: supply-chain.lock and torch.lock.
     subprocess.run(["make", "-C", str(projects["pytorch"]), "lock", f"UV={uv}"], check=True)
     everything = resolve(uv, WORK / "everything.txt", [base, *projects.values()], "--upgrade")

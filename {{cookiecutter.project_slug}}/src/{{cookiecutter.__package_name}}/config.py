@@ -155,7 +155,10 @@ class Training(Section):
 class Model(Section):
     """What kind of model it is, its parameters, and what comes before it; "" is its family's own."""
 
-    SHARED: ClassVar[frozenset[str]] = frozenset({"learning_rate", "max_iter", "min_samples_leaf", "l2_regularization"})
+    SHARED: ClassVar[frozenset[str]] = frozenset({
+        *("learning_rate", "max_iter", "min_samples_leaf", "l2_regularization"),
+        *("encoder", "weights", "weights_revision", "max_tokens"),
+    })
     """Parameters with a key here, as several families have them."""
 
     family: str = Field("boosting", pattern=r"^[a-z]\w*$")
@@ -166,6 +169,10 @@ class Model(Section):
     encoding: Literal["", "native", "onehot", "target"] = ""
     imputation: Literal["", "native", "median", "mean"] = ""
     scaling: Literal["", "none", "standard", "squashing"] = ""
+    encoder: str = Field("transformer", pattern=r"^[a-z]\w*$")
+    weights: str = ""
+    weights_revision: str = ""
+    max_tokens: int = Field(128, ge=2)
     selected_fraction: float = Field(1.0, gt=0, le=1)
     parameters: dict[str, bool | int | float | str] = {}
 

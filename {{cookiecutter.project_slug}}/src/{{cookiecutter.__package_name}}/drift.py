@@ -164,7 +164,7 @@ def choose_binning(sample: pd.DataFrame) -> Binning:
     sample : rows of the reference, features and `PREDICTION`
     """
     names = [name for name in sample.columns if name != schema.TIME]
-    texts = [name for name in names if (task.IS_MULTICLASS if name == PREDICTION else schema.is_text(name))]
+    texts = [name for name in names if (task.IS_MULTICLASS if name == PREDICTION else schema.is_category(name))]
     steps = np.linspace(0, 1, NUMBER_BINS + 1)[1:-1]
     edges = {}
     for name in names:

@@ -44,7 +44,7 @@ class Features(TransformerMixin, BaseEstimator):
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
         """Numbers only; shape (n_rows, n_texts + 2 n_times + n_dates + n_numbers)."""
-        matrix = np.empty((len(X), len(self.get_feature_names_out())))
+        matrix = np.empty((len(X), len(Features.get_feature_names_out(self))))
         columns = iter(matrix.T)
         for name in self.texts:
             # As fast as pandas' own look-up for a million rows, and for one row ten times as fast.

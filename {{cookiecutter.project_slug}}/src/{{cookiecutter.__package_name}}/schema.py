@@ -27,11 +27,16 @@ def columns(*roles: Role) -> list[str]:
 
 
 DTYPES: dict[str, str] = {name: (column.metadata or {})["dtype"] for name, column in SCHEMA.columns.items()}
+DOCUMENTS: dict[str, str] = {
+    name: column.metadata["content"] for name, column in SCHEMA.columns.items() if "content" in (column.metadata or {})
+}
+"""Columns that hold a text or an image of its own in each row, by what it is."""
 TIME = next(iter(columns("time")), "")
 """When a row's event happens; "" where the data have no such column."""
 TARGET = next(iter(columns("target")), "")
 OUTCOMES = columns("outcome", "target")
 FEATURES = columns("time", "feature")
+DOCUMENT_FEATURES = [name for name in FEATURES if name in DOCUMENTS]
 IDENTITY = [name for name in DTYPES if name in {*KEY, TIME, GROUP}]
 """What tells rows apart, and which of them belong together."""
 LABEL_COLUMNS = [name for name in DTYPES if name in {*KEY, *OUTCOMES}]
@@ -52,6 +57,11 @@ def _check_declarations() -> None:
         *((name not in DTYPES or name in OUTCOMES, f"KEY: {name!r} is no column known beforehand") for name in KEY),
         *((name not in DTYPES, f"SLICES: no column {name!r}") for name in SLICES),
         (GROUP not in {"", *DTYPES}, f"GROUP: no column {GROUP!r}"),
+        *((DTYPES[name] != "str", f"{name!r} has content, and is no str") for name in DOCUMENTS),
+        *(
+            (name in {*SLICES, TARGET}, f"{name!r} is a document: no two rows may have it in common")
+            for name in DOCUMENTS
+        ),
         (bool(GROUP and TIME), f"GROUP is for data without a time column, and {TIME!r} is one"),
         (TASK == "binary" and len(CLASSES) != 2, f"CLASSES: a binary target has two, not {len(CLASSES)}"),
         (TASK == "multiclass" and len(CLASSES) < 3, f"CLASSES: a multi-class target has 3 or more, not {len(CLASSES)}"),
@@ -86,9 +96,14 @@ def select_features(names: list[str]) -> list[str]:
     return [name for name in FEATURES if name in names] if names else FEATURES
 
 
+def is_category(name: str) -> bool:
+    """Whether a column holds one of some words, rather than a number, a time or a document."""
+    return DTYPES.get(name) == "str" and name not in DOCUMENTS
+
+
 def is_text(name: str) -> bool:
-    """Whether a column holds text (a category) rather than a number or a time."""
-    return DTYPES[name] == "str"
+    """Whether a column holds text, be it a category or a document."""
+    return DTYPES.get(name) == "str"
 
 
 def is_time(name: str) -> bool:

@@ -38,7 +38,7 @@ from mlflow.types.schema import ColSpec, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sklearn.pipeline import Pipeline
 
-from . import families, preparation, schema, task
+from . import families, preparation, pretrained, schema, task
 from .config import PACKAGE, Settings
 from .errors import ReleaseError
 from .storage import Dataset, file_sha256
@@ -63,6 +63,7 @@ TRUSTED_TYPES = [
     "sklearn.utils.validation.check_array",
     *preparation.TRUSTED_TYPES,
     *families.trusted_types(),
+    *pretrained.trusted_types(),
     f"{PACKAGE}.features.Features",
     f"{PACKAGE}.training.Features",  # its name in models of 1.0.0
 ]

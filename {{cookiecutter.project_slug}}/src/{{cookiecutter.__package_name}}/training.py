@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from . import families, preparation, schema, task
+from . import families, preparation, pretrained, schema, task
 from .config import Model, Training
 from .errors import ContractError
 from .features import TIME_PARTS, Features
@@ -20,7 +20,7 @@ def build_model(features: list[str], model: Model, settings: Training) -> Pipeli
         If there is no such family, or it cannot take one of the model's settings.
     """
     family = families.find(model.family)
-    step = sort_features(features)
+    step = sort_features(features, model, settings)
     prepared = preparation.build(model, len(step.texts), len(step.get_feature_names_out()), settings.seed)
     is_native = preparation.choices(model)[0] == "native"
     estimator = family.build(families.complete(model), len(step.texts) if is_native else 0, settings)
@@ -28,12 +28,20 @@ def build_model(features: list[str], model: Model, settings: Training) -> Pipeli
     return Pipeline([("features", step), *between, ("estimator", estimator)])
 
 
-def sort_features(features: list[str]) -> Features:
-    """The first step of a pipeline: which features are texts, times, dates and numbers."""
-    texts = [name for name in features if schema.is_text(name)]
+def sort_features(features: list[str], model: Model, settings: Training) -> Features:
+    """The first step of a pipeline: which features are categories, times, dates, numbers and documents."""
+    texts = [name for name in features if schema.is_category(name)]
     times = [name for name in features if name == schema.TIME]
     dates = [name for name in features if schema.is_time(name) and name not in times]
-    return Features(texts, times, dates, [name for name in features if name not in texts + times + dates])
+    documents = [name for name in features if name in schema.DOCUMENTS]
+    numbers = [name for name in features if name not in texts + times + dates + documents]
+    if not documents:
+        return Features(texts, times, dates, numbers)
+    return pretrained.build_features(texts, times, dates, numbers, documents, _name_encoder(model), model, settings)
+
+
+def _name_encoder(model: Model) -> str:
+    return families.find(model.family).encoder or model.encoder
 
 
 def limit_threads(settings: Training) -> threadpool_limits:
@@ -69,21 +77,29 @@ def fit(frame: pd.DataFrame, settings: Training, model: Model) -> Pipeline:
             + ("different values" if task.IS_REGRESSION else "both classes" if task.IS_BINARY else "two classes")
         )
     if model.selected_fraction < 1:
-        features = _select_features(frame, target, features, model.selected_fraction, settings.seed)
+        features = _select_features(frame, target, features, model, settings)
     return build_model(features, model, settings).fit(
         frame[features], target if task.IS_REGRESSION else target.astype("int64")
     )
 
 
 def _select_features(
-    frame: pd.DataFrame, target: np.ndarray, features: list[str], fraction: float, seed: int
+    frame: pd.DataFrame, target: np.ndarray, features: list[str], model: Model, settings: Training
 ) -> list[str]:
-    """Those that say most about the target; a time is one feature, though it has two columns."""
-    step = sort_features(features)
-    matrix = step.fit_transform(frame[features])
+    """Those that say most about the target; a time is one feature, though it has two columns. Documents stay."""
+    single = [name for name in features if name not in schema.DOCUMENTS]
+    if not single:
+        return features
+    step = sort_features(single, model, settings)
+    matrix = step.fit_transform(frame[single])
+    fraction, seed = model.selected_fraction, settings.seed
     is_kept = preparation.select_columns(matrix, target, len(step.texts), fraction, seed)
     columns = step.get_feature_names_out()[is_kept].tolist()
-    return [name for name in features if name in columns or any(f"{name}_{part}" in columns for part in TIME_PARTS)]
+    return [
+        name
+        for name in features
+        if name in schema.DOCUMENTS or name in columns or any(f"{name}_{part}" in columns for part in TIME_PARTS)
+    ]
 
 
 def predict(model: Pipeline, frame: pd.DataFrame) -> np.ndarray:
@@ -138,13 +154,26 @@ def skip_needless_encoding(model: Pipeline) -> Pipeline:
     return model
 
 
+def watched(model: Pipeline, frame: pd.DataFrame) -> pd.DataFrame:
+    """The same rows with what is compared of months: a few numbers of each document, all else as it is."""
+    project = getattr(model.steps[0][1], "project", None)
+    return project(frame) if project else frame
+
+
 def known_categories(model: Pipeline) -> dict[str, frozenset[str]]:
     """What the model has seen of each text feature; of a model without a `Features` step nothing is known."""
     step = next((step for _, step in model.steps if isinstance(step, Features)), None)
     return {name: frozenset(values) for name, values in step.codes_.items()} if step else {}
 
 
+def tolerance(model: Model) -> float:
+    """By how much a prediction may differ where it is computed anew, on another machine or among other rows."""
+    # The sums of a network in 32 bits depend on which documents share a batch.
+    return max(families.find(model.family).tolerance, 1e-5 if schema.DOCUMENT_FEATURES else 0.0)
+
+
 def packages(model: Model) -> list[str]:
     """Distributions that a saved model of this kind needs, beside those that all have."""
     scaling = preparation.choices(model)[2]
-    return [*families.find(model.family).packages, *(["skrub"] if scaling == "squashing" else [])]
+    squashing = ["skrub"] if scaling == "squashing" else []
+    return [*families.find(model.family).packages, *pretrained.packages(_name_encoder(model)), *squashing]

@@ -14,6 +14,7 @@ from .checks import Check
 from .config import Validation
 
 RECENT_MONTHS = 3
+MAX_SHOWN = 80  # characters of a value in a reason
 MAX_CATEGORIES = 1000  # of a column; of one with more, new ones say nothing
 
 
@@ -56,7 +57,7 @@ class MonthTally:
             self.reasons.update({_without_value(reason) for reason in reasons.split("; ")})
         self.nulls.update(clean.isna().sum().to_dict())
         for name in clean.columns:
-            if schema.is_text(name):
+            if schema.is_category(name):
                 known = self.categories.setdefault(name, set())
                 if len(known) <= MAX_CATEGORIES:
                     known.update(clean[name].dropna().unique())
@@ -141,7 +142,7 @@ def _parse(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[int, list[str]]]:
         if dtype.startswith("int"):
             wrong |= parsed.notna() & (parsed % 1 != 0)
         for position in np.flatnonzero(wrong).tolist():
-            reasons.setdefault(position, []).append(f"{name}: not a {dtype}: {given.iat[position]}")
+            reasons.setdefault(position, []).append(f"{name}: not a {dtype}: {_shown(given.iat[position])}")
     return pd.DataFrame(columns), reasons
 
 
@@ -156,7 +157,7 @@ def _check_values(frame: pd.DataFrame) -> list[tuple[int, str]]:
         schema.SCHEMA.validate(whole, lazy=True, inplace=True)  # it changes nothing; this saves a copy
     except pa.errors.SchemaErrors as errors:
         for case in errors.failure_cases.itertuples():
-            failures.append((int(case.index), f"{case.column}: {case.check}: {case.failure_case}"))
+            failures.append((int(case.index), f"{case.column}: {case.check}: {_shown(case.failure_case)}"))
     return failures
 
 
@@ -164,6 +165,12 @@ def _cast(frame: pd.DataFrame) -> pd.DataFrame:
     """The contract's dtypes; columns that have theirs already are not copied."""
     other = {name: dtype for name, dtype in schema.DTYPES.items() if str(frame[name].dtype) != dtype}
     return frame.astype(other) if other else frame
+
+
+def _shown(value: object) -> str:
+    """A value in a reason, of which several are told apart by a semicolon; of a long text its beginning."""
+    text = str(value).replace("; ", ", ")
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(text):,} characters)"
 
 
 def _without_value(reason: str) -> str:

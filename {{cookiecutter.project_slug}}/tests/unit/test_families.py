@@ -21,7 +21,13 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from {{ cookiecutter.__package_name }} import families, preparation, schema, task, tracking, training
-from {{ cookiecutter.__package_name }}.config import ENV_PREFIX, HOME_VARIABLE, Model, Training, load_settings
+from {{ cookiecutter.__package_name }}.config import (
+    ENV_PREFIX,
+    HOME_VARIABLE,
+    Model,
+    Training,
+    load_settings,
+)
 from {{ cookiecutter.__package_name }}.errors import ConfigError, ReleaseError
 from {{ cookiecutter.__package_name }}.tracking import Tracker
 

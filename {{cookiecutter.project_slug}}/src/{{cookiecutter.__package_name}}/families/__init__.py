@@ -38,6 +38,7 @@ class Family:
     trusted_types : types in a fitted estimator that skops does not trust by itself, and somebody has looked at
     tolerance : by how much a prediction may differ where it is computed anew, on another processor for instance
     packages : distributions that a saved model needs, beside scikit-learn
+    encoder : of pretrained/, how documents come to it; "": as [model] says
     """
 
     title: str
@@ -51,6 +52,7 @@ class Family:
     trusted_types: list[str] = field(default_factory=list)
     tolerance: float = EXACT
     packages: list[str] = field(default_factory=list)
+    encoder: str = ""
 
 
 def names() -> list[str]:

@@ -187,6 +187,8 @@ def _constraints(check: pa.Check, dtype: str) -> list[Any]:
             with suppress(SchemaError):  # pydantic's expressions cannot look ahead or back
                 TypeAdapter(Annotated[str, constraint])
                 return [constraint]
+        case "str_length":
+            return [Field(min_length=found["min_value"], max_length=found["max_value"])]
         case "isin":
             allowed = frozenset(found["allowed_values"])
             be_allowed = AfterValidator(lambda value: _keep(value, check, value in allowed))

@@ -245,7 +245,7 @@ def _find_reference(
     dataset = storage.load_dataset(champion.tags["dataset_uri"])
     frames = (frame for _, frame in _read_features(model, dataset.partitions))
     sample = drift.take_sample(frames, dataset.rows)
-    features = sample[list(model.feature_names_in_)]
+    features = training.watched(model, sample[list(model.feature_names_in_)])
     predicted = _to_prediction(training.predict(model, sample))
     binning = drift.choose_binning(features.assign(**{drift.PREDICTION: predicted}))
     profile = drift.count(_read_columns(settings, champion, model, dataset.partitions), binning)
@@ -264,7 +264,8 @@ def _read_columns(
     settings: Settings, champion: Version, model: Pipeline, months: list[Partition]
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """The features of all rows, then the champion's predictions; those that it has made already are found."""
-    yield from _read_features(model, months)
+    for name, frame in _read_features(model, months):
+        yield name, training.watched(model, frame)
     for month in months:
         if scores := find_scores(settings, month, champion):
             frames = storage.read_batches(scores)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from pydantic import TypeAdapter
 
-from .. import deployment, evaluation, families, releases, reports, schema, storage, training
+from .. import deployment, evaluation, releases, reports, schema, storage, training
 from ..checks import Check
 from ..config import Model, Settings, Training, load_settings
 from ..deployment import LedgerEntry
@@ -229,7 +229,7 @@ def _register(settings: Settings, tracker: Tracker, run_id: str, tags: dict[str,
     predicted = {
         "rows": schema.to_records(sample),
         "prediction": training.predict(model, sample).tolist(),
-        "tolerance": families.find(chosen.family).tolerance,
+        "tolerance": training.tolerance(chosen),
     }
     tracker.log_json(run_id, predicted, releases.SAMPLE_FILE)
     version = tracker.register(run_id, model_uri, description, {name: tags[name] for name in VERSION_TAGS})

