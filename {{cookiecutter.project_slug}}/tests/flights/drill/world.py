@@ -68,7 +68,7 @@ class World:
         return Run(
             run_id,
             self.api.run_state(TRAINING_DAG, run_id),
-            {task["task_id"]: task["try_number"] for task in tasks},
+            {task["task_id"]: task["try_number"] for task in tasks if task["state"] != "skipped"},
             {task["task_id"]: task["state"] for task in tasks},
         )
 
