@@ -171,7 +171,7 @@ def test_cause_that_is_told_of_twice_has_one_retraining(backfilled: LiveAirflow)
     assert (again["run_type"], again["partition_key"]) == ("asset_triggered", "2013-04")
     tasks = backfilled.of_run(TRAINING, again["dag_run_id"], "taskInstances")["task_instances"]
     assert {task["task_id"]: task["state"] for task in tasks} == dict.fromkeys(
-        ["ingest", "validate", "train", "evaluate", "approve", "deploy"], "skipped"
+        ["ingest", "validate", "plan", "search", "train", "evaluate", "approve", "deploy"], "skipped"
     )
     assert history(backfilled.project.path) == before
     assert mlflow_runs(backfilled.project.path) == runs_before

@@ -96,7 +96,8 @@ def training() -> None:
 
         return stages.search(clean["dataset_uri"], run_id, family, params["trials"])
 
-    @task(trigger_rule="none_failed")  # where nothing is searched, the task before is skipped
+    # Where nothing is searched, `search` is skipped; where nobody asked for a model, all is, and this as well.
+    @task(trigger_rule="none_failed_min_one_success")
     def train(clean: dict[str, Any], *, run_id: str) -> dict[str, Any]:
         from {{ cookiecutter.__package_name }} import stages
 

@@ -28,7 +28,7 @@ def test_families_are_searched_by_a_task_each_which_may_take_its_budget_longer(t
     search = training.get_task("search")
     assert search.is_mapped
     assert search.execution_timeout == timedelta(minutes=60, seconds=300)
-    assert training.get_task("train").trigger_rule == "none_failed"
+    assert training.get_task("train").trigger_rule == "none_failed_min_one_success"
 
 
 @pytest.mark.parametrize("trials", [-1, "many", 2.5])
