@@ -18,7 +18,7 @@ from .errors import ConfigError
 SELECTION_ROWS = 5000
 TARGET_FOLDS = 5  # of which each row's mean of the target is that of the others
 
-TRUSTED_TYPES = ["skrub._squashing_scaler.SquashingScaler"]
+TRUSTED_TYPES = ["skrub._squashing_scaler.SquashingScaler", "skrub._squashing_scaler._MinMaxScaler"]
 
 
 def _squashing() -> Any:
