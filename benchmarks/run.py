@@ -10,6 +10,7 @@
     python benchmarks/run.py score      the score stage against a bare predict_proba, and its memory
     python benchmarks/run.py monitor    the monitor stage against only reading the same columns, and its memory
     python benchmarks/run.py adopt      adopting a CSV file against only reading it, and its memory
+    python benchmarks/run.py families   the families of models: quality, seconds, sizes (not among all; needs PyTorch)
     python benchmarks/run.py year       a year through a live Airflow against the same months without it
 
 What is compared runs side by side in one call, in turn, and is printed as ratios: machines are noisy, and a
@@ -23,6 +24,7 @@ import argparse
 import adopting
 import airflow_overhead
 import cold_start
+import families
 import monitoring
 import scoring
 import serving
@@ -32,6 +34,8 @@ from projects import locked_versions, prepare_project
 from report import describe_machine
 
 PARTS = ["run", "cold", "ingest", "serving", "score", "monitor", "adopt", "year"]
+# These install gigabytes, and run when they are asked for by name.
+LARGE_PARTS = ["families"]
 
 
 def main() -> None:
@@ -58,13 +62,15 @@ def main() -> None:
         monitoring.compare(prepare_project(), arguments.monitor_rows, arguments.monitor_rounds)
     if "adopt" in wanted:
         adopting.compare(prepare_project(), arguments.adopt_rows, arguments.adopt_rounds)
+    if "families" in wanted:
+        families.compare(arguments.family_rounds, on_tensorflow=arguments.tensorflow)
     if "year" in wanted:
         year.compare(prepare_project(), arguments.year_rounds)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=PARTS, help="one of them; default: all")
+    parser.add_argument("what", nargs="?", choices=PARTS + LARGE_PARTS, help="one of them; default: all that are small")
     run = parser.add_argument_group("run")
     run.add_argument("--pairs", type=int, default=5, help="counted pairs, after one that is not; default: %(default)s")
     run.add_argument("--profile", action="store_true", help="show as well where Airflow's seconds go")
@@ -85,6 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     adopt = parser.add_argument_group("adopt")
     adopt.add_argument("--adopt-rows", type=int, nargs="+", default=[500_000, 5_000_000], help="of the file")
     adopt.add_argument("--adopt-rounds", type=int, default=1, help="of each size; default: %(default)s")
+    kinds = parser.add_argument_group("families")
+    kinds.add_argument("--family-rounds", type=int, default=3, help="fits of each; default: %(default)s")
+    kinds.add_argument("--tensorflow", action="store_true", help="Keras on TensorFlow as well: 1.4 GB more")
     replay = parser.add_argument_group("year")
     replay.add_argument("--year-rounds", type=int, default=1, help="of both, in turn; default: %(default)s")
     return parser
