@@ -24,7 +24,7 @@ LOCKS: dict[str, list[str]] = {
     "forest": [],
 }
 ON_TENSORFLOW = ["frameworks/keras.lock", "frameworks/tensorflow.lock"]
-HEADER = ["family", "log loss", "ROC-AUC", "fit, CPU s", "model, MB", "adds, MB", "one row, CPU ms", "rows/s"]
+HEADER = ["family", "log loss", "ROC-AUC", "fit, CPU s", "model, MB", "adds, MB", "one row, CPU ms", "rows per CPU s"]
 
 
 def compare(rounds: int, *, on_tensorflow: bool) -> None:
@@ -41,7 +41,7 @@ def compare(rounds: int, *, on_tensorflow: bool) -> None:
         found["keras on TensorFlow"] = _measure(_prepare("keras"), "keras", ON_TENSORFLOW, rounds)
     first = next(iter(found.values()))
     print(f"{first['learned']:,} rows learned from, {first['measured']:,} of the last month measured; log loss of the")
-    print(f"baseline {first['baseline']:.4f}; in brackets 95 % intervals, days drawn; rows/s in calls of 1,000 rows\n")
+    print(f"baseline {first['baseline']:.4f}; in brackets 95 % intervals, days drawn; rows in calls of 1,000\n")
     for cells in (HEADER, ["---", *["---:"] * (len(HEADER) - 1)], *(_line(*each) for each in found.items())):
         print(f"| {' | '.join(cells)} |", flush=True)
 
