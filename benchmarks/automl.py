@@ -59,7 +59,7 @@ def _install(name: str, packages: list[str]) -> Path:
 def _fit(command: list[str | Path], folder: Path) -> dict[str, Any]:
     said = run(command, folder, OMP_NUM_THREADS="1").output.splitlines()[-1]
     found: dict[str, Any] = json.loads(said)
-    print(f"  {command[1:4]}: {said}".replace(str(HERE), "."), flush=True)
+    print(f"  {command[2]}, seed {command[3]}: {said}", flush=True)
     return found
 
 
