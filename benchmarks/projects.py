@@ -17,12 +17,16 @@ BAKE_OPTIONS = ["--no-input", "--default-config"]
 
 
 @cache
-def prepare_project() -> Path:
-    """The default project, baked from this work tree and installed; made once in a call."""
+def prepare_project(frameworks: str = "") -> Path:
+    """The default project, or one with `frameworks`, baked from this work tree and installed; made once in a call.
+
+    PyTorch comes from where the caller's `TORCH_BACKEND` and uv's own settings say.
+    """
     print("Baking and installing the project that is measured ...", flush=True)
-    folder = WORK / SLUG
+    parent = WORK / frameworks.replace(",", "-") if frameworks else WORK
+    folder = parent / SLUG
     shutil.rmtree(folder, ignore_errors=True)
-    WORK.mkdir(parents=True, exist_ok=True)
+    parent.mkdir(parents=True, exist_ok=True)
     bake: list[str | Path] = [
         sys.executable,
         "-m",
@@ -30,8 +34,9 @@ def prepare_project() -> Path:
         REPOSITORY,
         *BAKE_OPTIONS,
         "--output-dir",
-        WORK,
+        parent,
         "git_init=no",
+        *([f"frameworks={frameworks}"] if frameworks else []),
     ]
     run(bake, WORK, HOME=str(WORK / "home"))  # cookiecutter notes its answers in the home folder
     run(["make", "setup", f"UV={find_uv()}"], folder)

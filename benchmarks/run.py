@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/run.py            all of them, ingest with 1 and 10 million rows
+    python benchmarks/run.py            all but families and automl, ingest with 1 and 10 million rows
     python benchmarks/run.py run        make run (Airflow) against flight-delays run (no Airflow)
     python benchmarks/run.py cold       from a clone of this repository to a deployed model, part by part
     python benchmarks/run.py ingest     ingest and validate against only reading the same files
@@ -10,6 +10,8 @@
     python benchmarks/run.py score      the score stage against a bare predict_proba, and its memory
     python benchmarks/run.py monitor    the monitor stage against only reading the same columns, and its memory
     python benchmarks/run.py adopt      adopting a CSV file against only reading it, and its memory
+    python benchmarks/run.py families   the families of models: quality, seconds, sizes (needs PyTorch)
+    python benchmarks/run.py automl     the project's search against other searches, FLAML and AutoGluon
     python benchmarks/run.py year       a year through a live Airflow against the same months without it
 
 What is compared runs side by side in one call, in turn, and is printed as ratios: machines are noisy, and a
@@ -22,7 +24,9 @@ import argparse
 
 import adopting
 import airflow_overhead
+import automl
 import cold_start
+import families
 import monitoring
 import scoring
 import serving
@@ -32,6 +36,8 @@ from projects import locked_versions, prepare_project
 from report import describe_machine
 
 PARTS = ["run", "cold", "ingest", "serving", "score", "monitor", "adopt", "year"]
+# These install gigabytes, and run when they are asked for by name.
+LARGE_PARTS = ["families", "automl"]
 
 
 def main() -> None:
@@ -58,13 +64,17 @@ def main() -> None:
         monitoring.compare(prepare_project(), arguments.monitor_rows, arguments.monitor_rounds)
     if "adopt" in wanted:
         adopting.compare(prepare_project(), arguments.adopt_rows, arguments.adopt_rounds)
+    if "families" in wanted:
+        families.compare(arguments.family_rounds, on_tensorflow=arguments.tensorflow)
+    if "automl" in wanted:
+        automl.compare(prepare_project(), arguments.automl_seconds, arguments.seeds)
     if "year" in wanted:
         year.compare(prepare_project(), arguments.year_rounds)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=PARTS, help="one of them; default: all")
+    parser.add_argument("what", nargs="?", choices=PARTS + LARGE_PARTS, help="default: all but the large ones")
     run = parser.add_argument_group("run")
     run.add_argument("--pairs", type=int, default=5, help="counted pairs, after one that is not; default: %(default)s")
     run.add_argument("--profile", action="store_true", help="show as well where Airflow's seconds go")
@@ -85,6 +95,12 @@ def _parser() -> argparse.ArgumentParser:
     adopt = parser.add_argument_group("adopt")
     adopt.add_argument("--adopt-rows", type=int, nargs="+", default=[500_000, 5_000_000], help="of the file")
     adopt.add_argument("--adopt-rounds", type=int, default=1, help="of each size; default: %(default)s")
+    kinds = parser.add_argument_group("families")
+    kinds.add_argument("--family-rounds", type=int, default=3, help="fits of each; default: %(default)s")
+    kinds.add_argument("--tensorflow", action="store_true", help="Keras on TensorFlow as well: 1.4 GB more")
+    searches = parser.add_argument_group("automl")
+    searches.add_argument("--automl-seconds", type=float, default=60, help="of each fit; default: %(default)s")
+    searches.add_argument("--seeds", type=int, default=3, help="how many; default: %(default)s")
     replay = parser.add_argument_group("year")
     replay.add_argument("--year-rounds", type=int, default=1, help="of both, in turn; default: %(default)s")
     return parser

@@ -1,0 +1,119 @@
+"""Models by the project's own means on the flights; run in the project's environment, prints JSON.
+
+::
+
+    python automl_rows.py prepare FOLDER        ingest and validate, then write rows to learn from and of the last month
+    python automl_rows.py WHAT SEED SECONDS     WHAT: default, search or halving
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import optuna  # type: ignore[import-not-found]
+from flight_delays import families, schema, task, training  # type: ignore[import-not-found]
+from flight_delays.automl import trials  # type: ignore[import-not-found]
+from flight_delays.automl.choice import choose  # type: ignore[import-not-found]
+from flight_delays.config import Search, load_settings  # type: ignore[import-not-found]
+from measure_family import load_rows, prepare
+from sklearn.experimental import enable_halving_search_cv  # type: ignore[import-not-found]  # noqa: F401
+from sklearn.model_selection import HalvingRandomSearchCV  # type: ignore[import-not-found]
+
+FACTOR = 3
+N_RUNGS = 3
+MAX_TRIALS = 10**6  # only the seconds end a search
+
+settings = load_settings()
+
+
+def write(folder: Path) -> None:
+    """Features and target of both, as Parquet."""
+    for name, frame in zip(("learned", "measured"), load_rows(), strict=True):
+        features = frame[schema.select_features(settings.training.features)]
+        features.assign(target=task.code(frame[schema.TARGET]).astype("int64")).to_parquet(folder / f"{name}.parquet")
+
+
+def fit_default(frame: Any, seed: int, _: float) -> tuple[Any, str]:
+    """[model] as it is, which takes the seconds that it takes."""
+    return training.fit(frame, _training(seed), settings.model), ""
+
+
+def fit_search(frame: Any, seed: int, seconds: float) -> tuple[Any, str]:
+    """What the project's search takes, which has the seconds in equal parts for its families."""
+    names = families.to_search(settings, MAX_TRIALS)
+    budget = Search(trials=MAX_TRIALS, seconds=round(seconds / len(names)))
+    rows = trials.arrange(frame, budget)
+    done = []
+    for name in names:
+        default = trials.default_model(name, settings.model)
+        done += trials.search_family(rows, default, _training(seed), budget, [], lambda _: None)
+    default = next(each for each in done if each.family == settings.model.family and each.number == 0)
+    choice = choose(done, default, budget, seed)
+    return training.fit(frame, _training(seed), choice.model), f"{len(done)} trials, {choice.trial.name} is taken"
+
+
+def fit_halving(frame: Any, seed: int, seconds: float) -> tuple[Any, str]:
+    """The best of boosting by successive halving, on more and more rows of the same folds.
+
+    So many candidates are drawn that they would fill the seconds, if each took as long as the default.
+    """
+    folds = trials.arrange(frame, settings.search).folds
+    features = schema.select_features(settings.training.features)
+    target = task.code(frame[schema.TARGET]).astype("int64")
+    started = process_time()
+    for fold in folds:
+        training.fit(frame.iloc[fold.learned], _training(seed), settings.model)
+    took = process_time() - started
+    # Each rung takes as long as the first, which gives each candidate the smallest share of the rows.
+    share = FACTOR ** (1 - N_RUNGS)
+    n_candidates = max(int((seconds - took) / (took * share * N_RUNGS)), FACTOR ** (N_RUNGS - 1))
+    halving = HalvingRandomSearchCV(
+        training.build_model(features, settings.model, _training(seed)),
+        _draw_candidates(n_candidates, seed),
+        n_candidates=n_candidates,
+        factor=FACTOR,
+        min_resources=int(len(frame) * share),
+        cv=[(fold.learned, fold.measured) for fold in folds],
+        scoring="neg_log_loss",
+        random_state=seed,
+    ).fit(frame[features], target)
+    return halving.best_estimator_, f"{n_candidates} candidates"
+
+
+def _draw_candidates(count: int, seed: int) -> list[dict[str, list[Any]]]:
+    """The family's own space, drawn at random."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    drawn = [families.find("boosting").suggest(study.ask()) for _ in range(count)]
+    return [{f"estimator__{name}": [value] for name, value in each.items()} for each in drawn]
+
+
+def _training(seed: int) -> Any:
+    return settings.training.model_copy(update={"seed": seed})
+
+
+FITS = {"default": fit_default, "search": fit_search, "halving": fit_halving}
+
+
+def main() -> None:
+    """Do what the first word says."""
+    if sys.argv[1] == "prepare":
+        prepare()
+        write(Path(sys.argv[2]))
+        return
+    what, seed, seconds = sys.argv[1:]
+    learned, measured = load_rows()
+    with training.limit_threads(settings.training):
+        started = process_time()
+        model, note = FITS[what](learned, int(seed), float(seconds))
+        took = process_time() - started
+        losses = task.row_losses(task.code(measured[schema.TARGET]), training.predict(model, measured))
+    print(json.dumps({"log_loss": float(losses.mean()), "cpu_s": took, "note": note}))
+
+
+if __name__ == "__main__":
+    main()
