@@ -43,7 +43,6 @@ def leaderboard(trials: Sequence[Trial], default: Trial, baseline_loss: float, c
     header = ["", "trial", task.LOSS_NAME, "minus the default's", "fits, s", "what was tried"]
     left_out = f"\n\n{is_shown.count(False)} more are in MLflow." if False in is_shown else ""
     failed = [f"- {trial.name}: {trial.error}" for trial in trials if trial.state == "failed"]
-    left_out = f"\n\n{len(rows) - SHOWN_TRIALS} more are in MLflow." if len(rows) > SHOWN_TRIALS else ""
     return (
         f"# Search\n\n{choice.in_short}\n\nMeans over the folds of the rows of training, in {task.LOSS_UNIT}; ~ is an "
         f"estimate of a trial that was given up.\n\n{table(header, rows)}{left_out}\n\n"
