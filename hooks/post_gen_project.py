@@ -60,7 +60,7 @@ EXAMPLES = {
 def chosen_frameworks(answers: dict[str, str]) -> set[str]:
     """The frameworks beside scikit-learn; Keras runs on PyTorch if that is there, or else on TensorFlow."""
     named = {name.strip().lower() for name in answers["frameworks"].split(",")}
-    # What reads texts and images runs on PyTorch.
+    # What reads texts runs on PyTorch.
     return (named & FRAMEWORKS.keys()) | ({"pytorch"} if answers["example"] != "tabular" else set())
 
 

@@ -18,7 +18,11 @@ from .errors import ConfigError
 SELECTION_ROWS = 5000
 TARGET_FOLDS = 5  # of which each row's mean of the target is that of the others
 
-TRUSTED_TYPES = ["skrub._squashing_scaler.SquashingScaler", "skrub._squashing_scaler._MinMaxScaler"]
+TRUSTED_TYPES = [
+    "sklearn.model_selection._split.KFold",  # of the target's encoder, which splits when it is fitted and never again
+    "skrub._squashing_scaler.SquashingScaler",
+    "skrub._squashing_scaler._MinMaxScaler",  # of a column most of whose values are equal
+]
 
 
 def _squashing() -> Any:

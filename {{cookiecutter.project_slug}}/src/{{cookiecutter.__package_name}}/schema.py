@@ -27,10 +27,8 @@ def columns(*roles: Role) -> list[str]:
 
 
 DTYPES: dict[str, str] = {name: (column.metadata or {})["dtype"] for name, column in SCHEMA.columns.items()}
-DOCUMENTS: dict[str, str] = {
-    name: column.metadata["content"] for name, column in SCHEMA.columns.items() if "content" in (column.metadata or {})
-}
-"""Columns that hold a text or an image of its own in each row, by what it is."""
+DOCUMENTS = [name for name, column in SCHEMA.columns.items() if "content" in (column.metadata or {})]
+"""Columns that hold a text of its own in each row."""
 TIME = next(iter(columns("time")), "")
 """When a row's event happens; "" where the data have no such column."""
 TARGET = next(iter(columns("target")), "")

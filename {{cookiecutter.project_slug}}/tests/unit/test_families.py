@@ -195,13 +195,15 @@ def skops_copy(model: Pipeline) -> Pipeline:
     return skops.io.loads(skops.io.dumps(model), trusted=tracking.TRUSTED_TYPES)
 
 
-def test_every_choice_of_what_comes_before_it_fits(family: str, rows: pd.DataFrame) -> None:
+def test_every_choice_of_what_comes_before_it_fits_and_may_be_loaded(family: str, rows: pd.DataFrame) -> None:
     found = families.find(family)
     few = {"max_iter": 5} if "max_iter" in found.defaults else {}
     for encoding, imputation, scaling in product(found.encodings, found.imputations, found.scalings):
         settings = model_of(family, encoding=encoding, imputation=imputation, scaling=scaling)
         model = fit(rows, settings.model_copy(update=few))
-        check_predictions(training.predict(model, rows), COUNT)
+        prediction = training.predict(model, rows)
+        check_predictions(prediction, COUNT)
+        same(training.predict(skops_copy(model), rows), prediction)
 
 
 def test_choice_that_it_cannot_take_is_refused(family: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import optuna
 from matplotlib.figure import Figure
 
-from .. import task
+from .. import schema, task
 from ..config import Model
 from ..reports import table
 from .choice import Choice
@@ -66,7 +66,8 @@ def describe(trial: Trial) -> str:
 def to_toml(model: Model) -> str:
     """The section [model] as `pipeline.toml` holds it."""
     lines = ["[model]"]
-    for name, value in model.model_dump(exclude={"parameters"}).items():
+    of_texts = set() if schema.DOCUMENT_FEATURES else {"encoder", "weights", "weights_revision", "max_tokens"}
+    for name, value in model.model_dump(exclude={"parameters", *of_texts}).items():
         lines.append(f"{name} = {json.dumps(value)}")
     pairs = ", ".join(f"{name} = {json.dumps(value)}" for name, value in model.parameters.items())
     return "\n".join([*lines, f"parameters = {{ {pairs} }}" if pairs else "parameters = {}"]) + "\n"

@@ -1,4 +1,4 @@
-"""Encoders of documents: networks that somebody else has trained turn a text or an image into numbers.
+"""Encoders of documents: networks that somebody else has trained turn a text into numbers.
 
 A file each, as families have one; `pipeline.toml` names an encoder as its file is called. What it makes are columns
 like any others, so that each family can learn from them, and serving cannot differ from training.
@@ -25,7 +25,6 @@ class Encoder:
     Attributes
     ----------
     title : what it is, for people
-    content : of the documents that it takes, as the contract calls it
     build : an unfitted transformer in scikit-learn's form, of one column of documents, which knows its number of
         columns beforehand, as `size`
     trusted_types : types in a fitted one that skops does not trust by itself, and somebody has looked at
@@ -33,7 +32,6 @@ class Encoder:
     """
 
     title: str
-    content: str
     build: Callable[[Model, Training], Any]
     trusted_types: list[str] = field(default_factory=list)
     packages: list[str] = field(default_factory=list)
@@ -54,8 +52,8 @@ def find(name: str) -> Encoder:
     """
     if not names():
         raise ConfigError(
-            f"contract.py: {', '.join(schema.DOCUMENT_FEATURES)}: this project has no encoder of texts or images; make "
-            "it from the template with the example text, or declare the column without content, as a category"
+            f"contract.py: {', '.join(schema.DOCUMENT_FEATURES)}: this project has no encoder of texts; make it "
+            "from the template with the example text, or declare the column without content, as a category"
         )
     if name not in names():
         raise ConfigError(f"[model] encoder = {name!r}: no such encoder; there are {', '.join(names())}")
@@ -82,15 +80,9 @@ def build_features(
     Raises
     ------
     ConfigError
-        If the encoder does not take such documents, or its weights are not there.
+        If there is no such encoder, or its weights are not there.
     """
     encoder = find(name)
-    for document in documents:
-        if schema.DOCUMENTS[document] != encoder.content:
-            raise ConfigError(
-                f"[model] encoder = {name!r} takes documents of the content {encoder.content!r}; "
-                f"{document!r} is of {schema.DOCUMENTS[document]!r}"
-            )
     kind = import_module(f"{__name__}.{DOCUMENTS}").DocumentFeatures
     features: Features = kind(
         texts, times, dates, numbers, documents, [encoder.build(model, training) for _ in documents]

@@ -70,7 +70,6 @@ def build(model: Model, training: Training) -> SpacyEncoder:
 
 ENCODER = Encoder(
     title="vectors of spaCy",
-    content="text",
     build=build,
     trusted_types=[f"{PACKAGE}.pretrained.spacy_vectors.SpacyEncoder"],
     packages=["spacy"],

@@ -58,7 +58,6 @@ def build(model: Model, training: Training) -> TokenEncoder:
 
 ENCODER = Encoder(
     title="tokens of a network of Hugging Face",
-    content="text",
     build=build,
     trusted_types=[f"{PACKAGE}.pretrained.tokens.TokenEncoder"],
     packages=["torch", "transformers", "safetensors"],

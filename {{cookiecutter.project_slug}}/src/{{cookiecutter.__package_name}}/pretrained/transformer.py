@@ -120,7 +120,6 @@ def build(model: Model, training: Training) -> TransformerEncoder:
 
 ENCODER = Encoder(
     title="sentence encoder of Hugging Face",
-    content="text",
     build=build,
     trusted_types=[f"{PACKAGE}.pretrained.transformer.TransformerEncoder"],
     packages=["torch", "transformers", "safetensors"],
