@@ -199,3 +199,15 @@ def test_lightgbm_and_xgboost_are_tested_released_and_served(bake: Bake) -> None
 )
 def test_a_network_is_tested_released_and_served(frameworks: str, family: str, bake: Bake) -> None:
     assert_it_works(install(bake, frameworks), family)
+
+
+@pytest.mark.slow
+@pytest.mark.heavy
+def test_smoke_of_a_network(bake: Bake) -> None:
+    """What CI runs of the heavy ones on each push: the shortest way from an environment to a released model."""
+    project = install(bake, "pytorch")
+    assert " passed" in succeed(project, "make", "test", "ARGS=tests/unit/test_families.py -k pytorch")
+    settings = {"FLIGHT_DELAYS_MODEL__FAMILY": "pytorch", "FLIGHT_DELAYS_TRAINING__MAX_ROWS": "5000"}
+    done = project.run(".venv/bin/flight-delays", "run", "--month", "2013-03", **settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(succeed(project, ".venv/bin/flight-delays", "status", "--json"))["champion"]["version"] == "1"
