@@ -118,6 +118,16 @@ def test_texts_are_told_of_in_place_of_the_flights(texts: BakedProject) -> None:
     assert "Node.js" in (texts.path / "data" / "README.md").read_text(encoding="utf-8")
 
 
+def test_readme_is_about_the_example(bake: Bake) -> None:
+    project = bake(example="text", project_name="Sorter")
+    readme = (project.path / "README.md").read_text(encoding="utf-8")
+    assert "22 months 2021-01 to 2022-10" in readme
+    assert "--month 2022-06" in readme
+    assert "--month 2022-06" in (project.path / "Makefile").read_text(encoding="utf-8")
+    without_settings = re.sub(r"^```toml$.*?^```$", "", readme, flags=re.MULTILINE | re.DOTALL)
+    assert re.findall(r".*(?:flight|2013|drill).*", without_settings, re.IGNORECASE) == []
+
+
 def test_description_of_ones_own_stays(bake: Bake) -> None:
     project = bake(example="text", description="Sorts our tickets.")
     declared = tomllib.loads((project.path / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -160,7 +170,7 @@ def test_texts_are_learned_from_and_the_model_is_released(deployed: Deployed) ->
     done = deployed.project.run(".venv/bin/flight-delays", "status", "--json", **deployed.settings)
     status = json.loads(done.stdout)
     assert (status["champion"]["version"], len(status["ledger"])) == ("1", 1)
-    assert status["champion"]["months"][-1] == "2022-08"
+    assert status["champion"]["months"] == "2022-01 to 2022-08"
 
 
 @pytest.mark.slow

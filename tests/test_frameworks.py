@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -211,3 +212,23 @@ def test_smoke_of_a_network(bake: Bake) -> None:
     done = project.run(".venv/bin/flight-delays", "run", "--month", "2013-03", **settings)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(succeed(project, ".venv/bin/flight-delays", "status", "--json"))["champion"]["version"] == "1"
+
+
+def test_sizes_that_are_told_are_those_that_were_measured(plain: BakedProject, template: Path) -> None:
+    """By the column "adds" of the README's table of families; that of Keras on TensorFlow has the TensorFlow in it."""
+    readme = (template / "README.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in readme.splitlines() if line.startswith("| ")]
+    names = {*FILES, "keras on TensorFlow"}
+    size = {row[0]: int(row[5].replace(",", "")) for row in rows if len(row) == 8 and row[0] in names}
+    beside = size["keras"] - size["pytorch"]
+    prompt = json.loads((template / "cookiecutter.json").read_text(encoding="utf-8"))["__prompts__"]["frameworks"]
+    for told, name in (
+        (size["lightgbm"], "lightgbm"),
+        (size["xgboost"], "xgboost"),
+        (size["pytorch"], "pytorch"),
+        (beside, "keras"),
+    ):
+        assert f"{name} (+{told} MB" in prompt
+        assert f"| `{name}` | {told} MB" in (plain.path / "README.md").read_text(encoding="utf-8")
+        assert f" {told} MB |" in readme
+    assert f" {size['keras on TensorFlow']:,} MB |" in readme

@@ -43,7 +43,7 @@ PROJECT = {
     ".venv/bin/flight-delays year --policy frozen --policy retraining.every_months=1,training.window_months=3": (
         "test_challenger_that_forgot_the_winter_is_refused"
     ),
-    ".venv/bin/flight-delays simulate-drift 2013-05 --column delayed --flip 0.4": (
+    ".venv/bin/flight-delays simulate-drift 2013-06 --column delayed --flip 0.4": (
         "test_month_that_arrives_changed_shows_its_alarms"
     ),
     "make down": "test_down_and_up_do_the_right_thing_after_supervisord_was_killed",
@@ -73,10 +73,10 @@ PROJECT = {
         "test_a_project_of_plain_cookiecutter_is_linked_by_the_same_answers"
     ),
     "make image": "by hand, with Docker",
-    'docker run --rm -v flights-var:/app/var -v "$PWD/data:/app/data:ro" flight-delays flight-delays run': (
+    'docker run --rm -v flight-delays-var:/app/var -v "$PWD/data:/app/data:ro" flight-delays flight-delays run': (
         "by hand, with Docker"
     ),
-    "docker run --rm -v flights-var:/app/var -p 127.0.0.1:8000:8000 flight-delays-api": "by hand, with Docker",
+    "docker run --rm -v flight-delays-var:/app/var -p 127.0.0.1:8000:8000 flight-delays-api": "by hand, with Docker",
 }
 
 
