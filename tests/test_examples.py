@@ -181,8 +181,10 @@ def test_texts_are_answered_or_refused(deployed: Deployed) -> None:
     assert answer["model_version"] == "1"
     assert answer["predictions"][0]["decision"] in {"deps", "doc", "lib", "src", "test", "tools"}
     assert [(status, problem["errors"][0]["field"]) for status, problem in refusals] == [(422, "title")] * 3
-    empty, foreign, long = (problem["errors"][0] for _, problem in refusals)
-    print(empty, foreign, long)
+    empty, foreign, long = (problem["errors"][0]["message"] for _, problem in refusals)
+    assert "at least 1 character" in empty
+    assert "not in LATIN script" in foreign
+    assert "at most 2000 characters" in long
 
 
 @pytest.mark.slow
