@@ -70,8 +70,8 @@ def _nothing_of_the_surroundings() -> None:
     """Let neither the user's git settings nor a surrounding git (as in `git rebase --exec`) or make change a result."""
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         del os.environ[name]
-    # Within a `make`, another one would print where it is, and take over its options.
-    for name in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"} & os.environ.keys():
+    # Within a `make`, another one would print where it is, and take over its options and its variables.
+    for name in {"ARGS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"} & os.environ.keys():
         del os.environ[name]
     os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
 
