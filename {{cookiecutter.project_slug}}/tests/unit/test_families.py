@@ -47,6 +47,7 @@ USED = [TELLING, *OTHERS[: N_FEATURES - 1], *[name for name in TEXTS if name not
 
 QUICK: dict[str, dict[str, Any]] = {
     "forest": {"n_estimators": 40},
+    "blend": {"forest_n_estimators": 20},
     "pytorch": {"hidden_width": 32, "batch_size": 64, "step_size": 0.01},
     "keras": {"hidden_width": 32, "batch_size": 64, "step_size": 0.01},
 }

@@ -61,10 +61,11 @@ FAMILY = Family(
     defaults={
         **boosting.FAMILY.defaults,
         "forest_weight": 1 / 3,
-        "forest_n_estimators": 60,
+        "forest_n_estimators": 40,
         "forest_max_samples": 0.2,
         "forest_max_features": 0.3,
     },
+    points=[{**each, "forest_weight": 1 / 3} for each in _trees.POINTS if "encoding" not in each],
     encodings=("native",),
     imputations=("native",),
     complexity=4,
