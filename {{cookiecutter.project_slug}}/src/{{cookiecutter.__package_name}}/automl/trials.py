@@ -40,8 +40,8 @@ class Trial:
     number : in its family; 0 is the family's default, or [model] where that is of the family
     model : the section [model] that it is made by
     state : "pruned" if it was given up after some of the folds, as it fell behind
-    loss : mean over the measured rows; of a pruned trial what the rest was worth to the default is assumed; NaN
-        of one that failed
+    loss : mean over the measured rows; of a pruned trial what the rest was worth to the default is assumed, but
+        nothing better than the best that it fell behind; NaN of one that failed
     fit_seconds, seconds : of all fits, and of the whole trial, on a processor: of this process and all its threads
     block_losses, block_rows : sums of losses and numbers of measured rows, by the blocks of `intervals`
     tried, choices : values by the name that optuna knows them by, and what they were chosen from
@@ -214,7 +214,9 @@ def _try_next(
     if trial is None:
         return None
     if trial.state == "pruned":
-        trial = replace(trial, loss=_estimate(trial, trials[0]))
+        # Never better than the best, which it fell behind; else the next would be compared with what is half measured.
+        best = min(each.loss for each in trials if each.state == "complete")
+        trial = replace(trial, loss=max(_estimate(trial, trials[0]), best))
     study.tell(asked, trial.loss)
     return replace(
         trial,

@@ -80,7 +80,17 @@ def test_trial_that_falls_behind_is_given_up_and_its_loss_estimated(learnable: p
     assert given_up
     for trial in given_up:
         assert sum(trial.block_rows) < sum(found[0].block_rows)
-        assert trial.loss > min(each.loss for each in found)
+        assert trial.loss >= min(each.loss for each in found if each.state == "complete")
+
+
+def test_trial_that_was_given_up_is_no_better_than_the_best(
+    learnable: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "_estimate", lambda trial, default: 0.0)
+    found = searched(learnable, search=Search(trials=15))
+    given_up = {trial.loss for trial in found if trial.state == "pruned"}
+    assert given_up
+    assert min(given_up) >= min(trial.loss for trial in found if trial.state == "complete")
 
 
 def test_no_trial_begins_when_the_time_is_up(learnable: pd.DataFrame) -> None:
