@@ -27,23 +27,47 @@ OTHERS = {
 }
 
 
-def compare(project: Path, seconds: float, n_seeds: int) -> None:
-    """Fit by each of them with each seed, in turn, and print the losses of the last month."""
-    print(f"\nautoml: {seconds:g} s and one thread each, seeds 1 to {n_seeds}, in turn", flush=True)
+TITLES = OWN | {name: title for name, (title, _) in OTHERS.items()}
+
+
+def compare(project: Path, seconds: list[float], n_seeds: int, wanted: list[str]) -> None:
+    """Fit by each of them with each seed, in turn, and print the losses of the last month.
+
+    Parameters
+    ----------
+    wanted : what is fitted now, all where it is empty; of the others what an earlier call has kept is printed
+    """
     rows = WORK / "automl"
     rows.mkdir(parents=True, exist_ok=True)
     run([".venv/bin/python", HERE / "automl_rows.py", "prepare", rows], project, OMP_NUM_THREADS="1")
-    pythons = {name: _install(name, packages) for name, (_, packages) in OTHERS.items()}
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in (*OWN, *OTHERS)}
-    for seed in map(str, range(1, n_seeds + 1)):
-        for name in OWN:
-            found[name].append(_fit([".venv/bin/python", HERE / "automl_rows.py", name, seed, str(seconds)], project))
-        for name, python in pythons.items():
-            found[name].append(_fit([python, HERE / "automl_others.py", name, seed, str(seconds), rows], rows))
-    titles = OWN | {name: title for name, (title, _) in OTHERS.items()}
-    lines = [_line(titles[name], each) for name, each in found.items()]
+    names = wanted or list(TITLES)
+    pythons = {name: _install(name, packages) for name, (_, packages) in OTHERS.items() if name in names}
+    for budget in seconds:
+        print(f"\nautoml: {budget:g} s and one thread each, seeds 1 to {n_seeds}, in turn", flush=True)
+        for seed in range(1, n_seeds + 1):
+            for name in names:
+                call: list[str | Path] = [name, str(seed), str(budget)]
+                if name in OWN:
+                    said = _fit([".venv/bin/python", HERE / "automl_rows.py", *call], project)
+                else:
+                    said = _fit([pythons[name], HERE / "automl_others.py", *call, rows], rows)
+                _file(rows, name, seed, budget).write_text(said, encoding="utf-8")
+        _print(rows, budget, n_seeds)
+
+
+def _file(folder: Path, name: str, seed: int, seconds: float) -> Path:
+    """What is kept of a fit."""
+    return folder / f"{name}-{seconds:g}-{seed}.json"
+
+
+def _print(folder: Path, seconds: float, n_seeds: int) -> None:
+    lines = []
+    for name, title in TITLES.items():
+        files = [_file(folder, name, seed, seconds) for seed in range(1, n_seeds + 1)]
+        if all(each.exists() for each in files):
+            lines.append(_line(title, [json.loads(each.read_text(encoding="utf-8")) for each in files]))
     header = ["", "log loss, mean", "smallest to largest", "CPU s, mean", "of the last seed"]
-    print_table("The last month, by models of all others", header, lines)
+    print_table(f"The last month, by models of all others, {seconds:g} s", header, lines)
 
 
 def _install(name: str, packages: list[str]) -> Path:
@@ -56,11 +80,11 @@ def _install(name: str, packages: list[str]) -> Path:
     return python
 
 
-def _fit(command: list[str | Path], folder: Path) -> dict[str, Any]:
+def _fit(command: list[str | Path], folder: Path) -> str:
+    """The last line that it prints, which is JSON."""
     said = run(command, folder, OMP_NUM_THREADS="1").output.splitlines()[-1]
-    found: dict[str, Any] = json.loads(said)
     print(f"  {command[2]}, seed {command[3]}: {said}", flush=True)
-    return found
+    return said
 
 
 def _line(title: str, seeds: list[dict[str, Any]]) -> list[str]:

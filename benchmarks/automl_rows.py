@@ -49,16 +49,17 @@ def fit_default(frame: Any, seed: int, _: float) -> tuple[Any, str]:
 
 
 def fit_search(frame: Any, seed: int, seconds: float) -> tuple[Any, str]:
-    """What the project's search takes, which has the seconds in equal parts for its families."""
-    names = families.to_search(settings, MAX_TRIALS)
-    budget = Search(trials=MAX_TRIALS, seconds=round(seconds / len(names)))
-    rows = trials.arrange(frame, budget)
-    done = []
-    for name in names:
-        default = trials.default_model(name, settings.model)
-        done += trials.search_family(rows, default, _training(seed), budget, [], lambda _: None)
+    """What the project's search takes: its families have equal parts of what is left, the simplest first."""
+    names = sorted(families.to_search(settings, MAX_TRIALS), key=lambda name: families.find(name).complexity)
+    rows = trials.arrange(frame, settings.search)
+    done, started = [], process_time()
+    for at, name in enumerate(names):
+        left = (seconds - (process_time() - started)) / (len(names) - at)
+        budget = Search(trials=MAX_TRIALS, seconds=max(int(left), 1))
+        default, is_own = trials.default_model(name, settings.model), name == settings.model.family
+        done += trials.search_family(rows, default, _training(seed), budget, [], lambda _: None, is_own)
     default = next(each for each in done if each.family == settings.model.family and each.number == 0)
-    choice = choose(done, default, budget, seed)
+    choice = choose(done, default, settings.search, seed)
     return training.fit(frame, _training(seed), choice.model), f"{len(done)} trials, {choice.trial.name} is taken"
 
 

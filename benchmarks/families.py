@@ -22,6 +22,7 @@ LOCKS: dict[str, list[str]] = {
     "keras": ["frameworks/keras.lock", "frameworks/pytorch.lock", "torch.lock"],
     "linear": [],
     "forest": [],
+    "blend": [],
 }
 ON_TENSORFLOW = ["frameworks/keras.lock", "frameworks/tensorflow.lock"]
 HEADER = ["family", "log loss", "ROC-AUC", "fit, CPU s", "model, MB", "adds, MB", "one row, CPU ms", "rows per CPU s"]

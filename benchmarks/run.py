@@ -67,7 +67,7 @@ def main() -> None:
     if "families" in wanted:
         families.compare(arguments.family_rounds, on_tensorflow=arguments.tensorflow)
     if "automl" in wanted:
-        automl.compare(prepare_project(), arguments.automl_seconds, arguments.seeds)
+        automl.compare(prepare_project(), arguments.automl_seconds, arguments.seeds, arguments.automl_only)
     if "year" in wanted:
         year.compare(prepare_project(), arguments.year_rounds)
 
@@ -99,7 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     kinds.add_argument("--family-rounds", type=int, default=3, help="fits of each; default: %(default)s")
     kinds.add_argument("--tensorflow", action="store_true", help="Keras on TensorFlow as well: 1.4 GB more")
     searches = parser.add_argument_group("automl")
-    searches.add_argument("--automl-seconds", type=float, default=60, help="of each fit; default: %(default)s")
+    searches.add_argument("--automl-seconds", type=float, nargs="+", default=[60, 300], help="default: 60 and 300")
+    searches.add_argument("--automl-only", nargs="+", choices=automl.TITLES, default=[], help="the others as they were")
     searches.add_argument("--seeds", type=int, default=3, help="how many; default: %(default)s")
     replay = parser.add_argument_group("year")
     replay.add_argument("--year-rounds", type=int, default=1, help="of both, in turn; default: %(default)s")

@@ -148,10 +148,10 @@ def test_search_tells_of_every_family_and_releases_nothing(project: Path) -> Non
     before = status_of(project)
     environment = os.environ | {"FLIGHT_DELAYS_TRAINING__FEATURES": '["recent_delay", "carrier", "visibility"]'}
     printed = call("make", "search", "TRIALS=2", "ARGS=--month 2013-04", cwd=project, environment=environment)
-    for trial in ("boosting 0 (default)", "boosting 1", "forest 0", "forest 1", "linear 0", "linear 1", "baseline"):
+    for trial in ("boosting 0 (default)", "boosting 1", "blend 0", "blend 1", "forest 0", "linear 1", "baseline"):
         assert f" {trial} " in printed
     kept = tomllib.loads(printed.partition("```toml")[2].partition("```")[0])["model"]
-    assert kept["family"] in {"boosting", "forest", "linear"}
+    assert kept["family"] in {"blend", "boosting", "forest", "linear"}
     assert status_of(project) == before
 
 

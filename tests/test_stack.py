@@ -139,7 +139,7 @@ def test_models_are_the_same_through_the_server_and_from_the_file(make: Make) ->
 def test_families_are_searched_by_tasks_side_by_side(make: Make) -> None:
     triggered = make("trigger", "ARGS=--month 2013-04 --trials 2")
     found = re.findall(r"✓ \S+ +search +\S+ s +(\w+): 2 trials", triggered.stdout)
-    assert sorted(found) == ["boosting", "forest", "linear"], triggered.stdout + triggered.stderr
+    assert sorted(found) == ["blend", "boosting", "forest", "linear"], triggered.stdout + triggered.stderr
     assert re.search(r"✓ \S+ +train .*(the default stands| is taken): ", triggered.stdout)
 
 

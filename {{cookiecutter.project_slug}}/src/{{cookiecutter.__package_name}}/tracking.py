@@ -203,7 +203,7 @@ class Tracker:
                 self._client.update_run(run_id, status="FAILED")
             raise
 
-    def end_run(self, run_id: str, status: Literal["FINISHED", "FAILED"]) -> None:
+    def end_run(self, run_id: str, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
         self._client.set_terminated(run_id, status)
 
     def tags(self, run_id: str) -> dict[str, str]:
@@ -295,11 +295,25 @@ class Tracker:
 
     def trials(self, run_id: str) -> list[dict[str, Any]]:
         """The trials of a run that are finished, the oldest first."""
-        of_run = f"tags.{MLFLOW_PARENT_RUN_ID} = '{run_id}' AND attributes.status = 'FINISHED'"
-        order, found, token = ["attributes.start_time ASC"], [], None
+        return [self.load_json(each.info.run_id, TRIAL_FILE) for each in self._runs_below(run_id, "FINISHED")]
+
+    def end_killed_trials(self, run_id: str, family: str) -> None:
+        """Runs of trials that a kill has cut off would else seem to run for ever.
+
+        Where a task beside this is still keeping such a trial, it is finished when it has been kept.
+        """
+        for each in self._runs_below(run_id, "RUNNING"):
+            if each.info.run_name.startswith(f"{family} "):
+                self.end_run(each.info.run_id, "KILLED")
+
+    def _runs_below(self, run_id: str, status: str) -> list[Run]:
+        """The oldest first."""
+        below = f"tags.{MLFLOW_PARENT_RUN_ID} = '{run_id}' AND attributes.status = '{status}'"
+        found: list[Run] = []
+        order, token = ["attributes.start_time ASC"], None
         while True:
-            page = self._client.search_runs([self.experiment_id], of_run, order_by=order, page_token=token)
-            found += [self.load_json(each.info.run_id, TRIAL_FILE) for each in page]
+            page = self._client.search_runs([self.experiment_id], below, order_by=order, page_token=token)
+            found += page
             if not (token := page.token):
                 return found
 

@@ -40,7 +40,7 @@ def leaderboard(trials: Sequence[Trial], default: Trial, baseline_loss: float, c
         if is_shown[place - 1]
     ]
     rows.append(["", "baseline", f"{baseline_loss:.4f}", f"{baseline_loss - default.loss:+.4f}", "0.0", ""])
-    header = ["", "trial", task.LOSS_NAME, "minus the default's", "fits, s", "what was tried"]
+    header = ["", "trial", task.LOSS_NAME, "minus the default's", "fits, CPU s", "what was tried"]
     left_out = f"\n\n{is_shown.count(False)} more are in MLflow." if False in is_shown else ""
     failed = [f"- {trial.name}: {trial.error}" for trial in trials if trial.state == "failed"]
     return (

@@ -8,16 +8,20 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+from statistics import median
 from typing import Any, Literal
 
 import numpy as np
 import optuna
 import pandas as pd
 from optuna.distributions import distribution_to_json, json_to_distribution
+from sklearn.pipeline import Pipeline
 
 from .. import families, schema, split, task, training
 from ..config import Model, Search, Training
 from ..errors import PipelineError
+from ..families import Family
 from ..intervals import number_blocks
 from ..split import Fold
 
@@ -36,9 +40,9 @@ class Trial:
     number : in its family; 0 is the family's default, or [model] where that is of the family
     model : the section [model] that it is made by
     state : "pruned" if it was given up after some of the folds, as it fell behind
-    loss : mean over the measured rows; of a pruned trial what the rest was worth to the default is assumed; NaN
-        of one that failed
-    fit_seconds, seconds : of all fits, and of the whole trial
+    loss : mean over the measured rows; of a pruned trial what the rest was worth to the default is assumed, but
+        nothing better than the best that it fell behind; NaN of one that failed
+    fit_seconds, seconds : of all fits, and of the whole trial, on a processor: of this process and all its threads
     block_losses, block_rows : sums of losses and numbers of measured rows, by the blocks of `intervals`
     tried, choices : values by the name that optuna knows them by, and what they were chosen from
     error : why it failed
@@ -112,7 +116,13 @@ def default_model(family: str, model: Model) -> Model:
 
 
 def search_family(
-    rows: Rows, default: Model, settings: Training, search: Search, finished: list[Trial], keep: Callable[[Trial], None]
+    rows: Rows,
+    default: Model,
+    settings: Training,
+    search: Search,
+    finished: list[Trial],
+    keep: Callable[[Trial], None],
+    is_compared_with: bool = True,
 ) -> list[Trial]:
     """All trials of a family, those that are finished already and those that are made now.
 
@@ -120,6 +130,11 @@ def search_family(
     ----------
     default : trial 0
     keep : is given each trial as soon as it is finished
+    is_compared_with : trial 0 is [model] itself, which is measured whatever it takes
+
+    Returns
+    -------
+    Those that are finished in time: one that will not be is left, and none begins. Of a slow family that may be none.
 
     Raises
     ------
@@ -128,12 +143,23 @@ def search_family(
     """
     trials = sorted(finished, key=lambda trial: trial.number)
     if not trials:
-        trials.append(_measure(rows, default, settings, 0, lambda losses, counts: False))
-        keep(trials[0])
+        left = math.inf if is_compared_with else search.seconds
+        first = _measure(rows, default, settings, 0, lambda losses, counts: False, left)
+        if first is None:
+            return []
+        trials.append(first)
+        keep(first)
     study = open_study(trials)
-    while len(trials) < search.trials and sum(trial.seconds for trial in trials) < search.seconds:
-        trials.append(_try_next(study, rows, default, settings, trials))
-        keep(trials[-1])
+    while len(trials) < search.trials:
+        left = search.seconds - sum(trial.seconds for trial in trials)
+        # As long as half of those before it have taken.
+        if left < median(trial.seconds for trial in trials):
+            break
+        trial = _try_next(study, rows, default, settings, trials, left)
+        if trial is None:
+            break
+        trials.append(trial)
+        keep(trial)
     return trials
 
 
@@ -162,9 +188,14 @@ def _mean_by_block(losses: np.ndarray, rows: np.ndarray) -> dict[int, float]:
     return {int(at): float(losses[at] / rows[at]) for at in np.flatnonzero(rows)}
 
 
-def _try_next(study: optuna.Study, rows: Rows, default: Model, settings: Training, trials: list[Trial]) -> Trial:
-    """The trial that optuna proposes next."""
+def _try_next(
+    study: optuna.Study, rows: Rows, default: Model, settings: Training, trials: list[Trial], left: float
+) -> Trial | None:
+    """The next of the family's points, and then what optuna proposes; None if so many seconds are too few for it."""
     number = trials[-1].number + 1
+    family = families.find(default.family)
+    if number <= len(family.points):
+        study.enqueue_trial(_first_choices(family) | family.points[number - 1])
     # A sampler of its own for each trial: a search that goes on proposes what it would have proposed.
     study.sampler = optuna.samplers.TPESampler(n_startup_trials=N_RANDOM_TRIALS, seed=settings.seed + number)
     asked = study.ask()
@@ -176,12 +207,16 @@ def _try_next(study: optuna.Study, rows: Rows, default: Model, settings: Trainin
         return asked.should_prune()
 
     try:
-        trial = _measure(rows, model, settings, number, falls_behind)
+        trial = _measure(rows, model, settings, number, falls_behind, left)
     except Exception as error:  # of an estimator that cannot take what was proposed
         study.tell(asked, state=optuna.trial.TrialState.FAIL)
         return Trial(model.family, number, model.model_dump(), "failed", error=f"{type(error).__name__}: {error}")
+    if trial is None:
+        return None
     if trial.state == "pruned":
-        trial = replace(trial, loss=_estimate(trial, trials[0]))
+        # Never better than the best, which it fell behind; else the next would be compared with what is half measured.
+        best = min(each.loss for each in trials if each.state == "complete")
+        trial = replace(trial, loss=max(_estimate(trial, trials[0]), best))
     study.tell(asked, trial.loss)
     return replace(
         trial,
@@ -194,13 +229,7 @@ def _propose(asked: optuna.Trial, default: Model, n_features: int) -> Model:
     """A model of the family: its parameters, and what comes before it where there is a choice."""
     family = families.find(default.family)
     prepared: dict[str, str | float] = {
-        key: asked.suggest_categorical(key, allowed)
-        for key, allowed in (
-            ("encoding", family.encodings),
-            ("imputation", family.imputations),
-            ("scaling", family.scalings),
-        )
-        if len(allowed) > 1
+        key: asked.suggest_categorical(key, allowed) for key, allowed in _choices(family).items() if len(allowed) > 1
     }
     if n_features >= MIN_SELECTED_FROM:
         prepared["selected_fraction"] = asked.suggest_categorical("selected_fraction", FRACTIONS)
@@ -210,36 +239,48 @@ def _propose(asked: optuna.Trial, default: Model, n_features: int) -> Model:
     return Model.model_validate({**default.model_dump(), **prepared, **keys, "parameters": others})
 
 
+def _choices(family: Family) -> dict[str, tuple[str, ...]]:
+    return {"encoding": family.encodings, "imputation": family.imputations, "scaling": family.scalings}
+
+
+def _first_choices(family: Family) -> dict[str, Any]:
+    return {key: allowed[0] for key, allowed in _choices(family).items()} | {"selected_fraction": FRACTIONS[0]}
+
+
 def _measure(
     rows: Rows,
     model: Model,
     settings: Training,
     number: int,
     falls_behind: Callable[[np.ndarray, np.ndarray], bool],
-) -> Trial:
-    """Fit and measure a model on each fold, unless it falls behind before the last.
+    left: float,
+) -> Trial | None:
+    """Fit and measure a model on each fold, unless it falls behind before the last; None if the seconds do not suffice.
 
     Parameters
     ----------
+    left : seconds for all folds; the next is expected to take as long as the last for each row that it learns from
     falls_behind : is told the sums of losses and the numbers of rows of each block of a fold, shape (n_blocks,) each
     """
-    started, fitted = time.monotonic(), 0.0
+    # On the processor: a machine that is busy with something else tries as much as one that is not.
+    started, fitted = time.process_time(), 0.0
     losses, counts = np.zeros(rows.blocks.max() + 1), np.zeros(rows.blocks.max() + 1, "int64")
     state: Literal["complete", "pruned"] = "complete"
-    for fold in rows.folds:
-        before = time.monotonic()
+    for fold, following in zip_longest(rows.folds, rows.folds[1:]):
+        before = time.process_time()
         pipeline = training.fit(rows.frame.iloc[fold.learned], settings, model)
-        fitted += time.monotonic() - before
-        measured = rows.frame.iloc[fold.measured]
-        found = task.row_losses(task.code(measured[schema.TARGET]), training.predict(pipeline, measured), rows.scale)
-        if not np.isfinite(found).all():
-            raise PipelineError(f"{model.family}: it predicts what is no number")
-        of_fold = np.bincount(rows.blocks[fold.measured], found, len(losses))
-        rows_of_fold = np.bincount(rows.blocks[fold.measured], minlength=len(losses))
+        took = time.process_time() - before
+        fitted += took
+        of_fold, rows_of_fold = _measure_fold(rows, fold, pipeline, len(losses))
         losses, counts = losses + of_fold, counts + rows_of_fold
-        if fold is not rows.folds[-1] and falls_behind(of_fold, rows_of_fold):
+        if following is None:
+            break
+        if falls_behind(of_fold, rows_of_fold):
             state = "pruned"
             break
+        expected = took * len(following.learned) / len(fold.learned)
+        if time.process_time() - started + expected > left:
+            return None
     return Trial(
         model.family,
         number,
@@ -247,10 +288,20 @@ def _measure(
         state,
         float(losses.sum() / counts.sum()),
         fitted,
-        time.monotonic() - started,
+        time.process_time() - started,
         losses.tolist(),
         counts.tolist(),
     )
+
+
+def _measure_fold(rows: Rows, fold: Fold, pipeline: Pipeline, n_blocks: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of losses and numbers of rows of each block, shape (n_blocks,) each."""
+    measured = rows.frame.iloc[fold.measured]
+    found = task.row_losses(task.code(measured[schema.TARGET]), training.predict(pipeline, measured), rows.scale)
+    if not np.isfinite(found).all():
+        raise PipelineError("it predicts what is no number")
+    blocks = rows.blocks[fold.measured]
+    return np.bincount(blocks, found, n_blocks), np.bincount(blocks, minlength=n_blocks)
 
 
 def _estimate(trial: Trial, default: Trial) -> float:

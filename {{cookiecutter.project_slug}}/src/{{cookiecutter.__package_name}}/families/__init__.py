@@ -33,6 +33,8 @@ class Family:
         codes 0, 1, ... or NaN, where the encoding is "native"; and of seed and threads
     suggest : what a search tries, as optuna asks for it: values for some of the parameters
     defaults : every parameter with its value; in place of one that [model] has a key for, that counts
+    points : what a search tries first, after the defaults: values by the names that `suggest` asks by, and words of
+        `preparation`, where these are not the first
     encodings, imputations, scalings : what can come before it, as `preparation` names them; the first is its default
     complexity : the lower, the simpler to understand and to run; a search may prefer the simplest
     trusted_types : types in a fitted estimator that skops does not trust by itself, and somebody has looked at
@@ -45,6 +47,7 @@ class Family:
     build: Callable[[Parameters, int, Training], Any]
     suggest: Callable[["Trial"], Parameters]
     defaults: Parameters
+    points: list[Parameters] = field(default_factory=list)
     encodings: tuple[str, ...] = ("native", "target")
     imputations: tuple[str, ...] = ("native", "median", "mean")
     scalings: tuple[str, ...] = ("none",)

@@ -6,7 +6,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 
 from .. import task
 from ..config import Training
-from . import Family, Parameters
+from . import Family, Parameters, _trees
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -26,15 +26,8 @@ def build(
 
 
 def suggest(trial: "Trial") -> Parameters:
-    """Slow learners with many trees against fast ones with few, and how far each tree may go."""
-    return {
-        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.3, log=True),
-        "max_iter": trial.suggest_int("max_iter", 30, 400, log=True),
-        "max_leaf_nodes": trial.suggest_int("max_leaf_nodes", 4, 63, log=True),
-        "min_samples_leaf": trial.suggest_int("min_samples_leaf", 5, 300, log=True),
-        "l2_regularization": trial.suggest_float("l2_regularization", 0.01, 100, log=True),
-        "max_features": trial.suggest_float("max_features", 0.3, 1.0),
-    }
+    """What boosted trees have in common, and how many rows a leaf needs."""
+    return {**_trees.suggest(trial), "min_samples_leaf": trial.suggest_int("min_samples_leaf", 10, 300, log=True)}
 
 
 FAMILY = Family(
@@ -49,6 +42,7 @@ FAMILY = Family(
         "l2_regularization": 5.0,
         "max_features": 1.0,
     },
+    points=[{**each, "min_samples_leaf": 100} for each in _trees.POINTS],
     complexity=3,
     trusted_types=["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"],
 )

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import task
 from ..config import Training
-from . import Family, Parameters
+from . import Family, Parameters, _trees
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -35,14 +35,10 @@ def build(parameters: Parameters, n_categorical: int, training: Training) -> Any
 
 
 def suggest(trial: "Trial") -> Parameters:
-    """Slow learners with many trees against fast ones with few, how far each tree may go, and how much it sees."""
+    """What boosted trees have in common, how much a leaf needs, and how many rows a tree sees."""
     return {
-        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.3, log=True),
-        "max_iter": trial.suggest_int("max_iter", 30, 600, log=True),
-        "max_leaf_nodes": trial.suggest_int("max_leaf_nodes", 4, 127, log=True),
-        "min_samples_leaf": trial.suggest_int("min_samples_leaf", 5, 300, log=True),
-        "l2_regularization": trial.suggest_float("l2_regularization", 0.01, 100, log=True),
-        "max_features": trial.suggest_float("max_features", 0.3, 1.0),
+        **_trees.suggest(trial),
+        "min_samples_leaf": trial.suggest_int("min_samples_leaf", 10, 300, log=True),
         "max_samples": trial.suggest_float("max_samples", 0.4, 1.0),
     }
 
@@ -60,6 +56,7 @@ FAMILY = Family(
         "max_features": 1.0,
         "max_samples": 1.0,
     },
+    points=[{**each, "min_samples_leaf": 100, "max_samples": 0.8} for each in _trees.POINTS],
     complexity=3,
     trusted_types=[
         "collections.OrderedDict",

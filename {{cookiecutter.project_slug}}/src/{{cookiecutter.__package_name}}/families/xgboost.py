@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 
 from .. import task
 from ..config import PACKAGE, Training
-from . import Family, Parameters, installed
+from . import Family, Parameters, installed, _trees
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -83,14 +83,10 @@ def build(parameters: Parameters, n_categorical: int, training: Training) -> Typ
 
 
 def suggest(trial: "Trial") -> Parameters:
-    """Slow learners with many trees against fast ones with few, how far each tree may go, and how much it sees."""
+    """What boosted trees have in common, how much a leaf needs, and how many rows a tree sees."""
     return {
-        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.3, log=True),
-        "max_iter": trial.suggest_int("max_iter", 30, 600, log=True),
-        "max_leaf_nodes": trial.suggest_int("max_leaf_nodes", 4, 127, log=True),
+        **_trees.suggest(trial),
         "min_child_weight": trial.suggest_float("min_child_weight", 1, 100, log=True),
-        "l2_regularization": trial.suggest_float("l2_regularization", 0.01, 100, log=True),
-        "max_features": trial.suggest_float("max_features", 0.3, 1.0),
         "max_samples": trial.suggest_float("max_samples", 0.4, 1.0),
     }
 
@@ -108,6 +104,7 @@ FAMILY = Family(
         "max_features": 1.0,
         "max_samples": 1.0,
     },
+    points=[{**each, "min_child_weight": 15.0, "max_samples": 0.8} for each in _trees.POINTS],
     complexity=3,
     tolerance=1e-6,  # it computes in 32 bits
     trusted_types=[

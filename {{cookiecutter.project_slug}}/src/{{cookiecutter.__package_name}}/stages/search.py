@@ -35,6 +35,7 @@ def search(dataset_uri: str, pipeline_run: str, family: str, n_trials: int | Non
         frame, _, _, _ = read_training_rows(settings, dataset)
         rows = trials.arrange(frame, settings.search)
         default = trials.default_model(family, settings.model)
+        tracker.end_killed_trials(run_id, family)
         finished = trials.collect(tracker.trials(run_id), family)
         best = [each.loss for each in finished if each.state == "complete"]
 
@@ -42,10 +43,18 @@ def search(dataset_uri: str, pipeline_run: str, family: str, n_trials: int | Non
             tracker.log_trial(run_id, trial.name, asdict(trial), _params(trial), _metrics(trial))
             if trial.state == "complete":
                 best.append(trial.loss)
-            told = f"{trial.name} of {budget.trials - 1}: {_describe(trial)}; best {min(best):.4f}"
+            place = f"{trial.number + 1} of at most {budget.trials}"
+            told = f"{trial.name} ({place}): {_describe(trial)}; best {min(best):.4f}"
             log.info("search: %s", told, extra={"stage": "search", "event": "progress", "result": told})
 
-        done = trials.search_family(rows, default, settings.training, budget, finished, keep)
+        is_compared_with = family == settings.model.family
+        done = trials.search_family(rows, default, settings.training, budget, finished, keep, is_compared_with)
+    if not done:
+        return {
+            "family": family,
+            "trials": 0,
+            "result": f"{family}: no trial, as [search] seconds = {budget.seconds} are too few for one",
+        }
     counts = {state: sum(each.state == state for each in done) for state in ("complete", "pruned", "failed")}
     told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     return {

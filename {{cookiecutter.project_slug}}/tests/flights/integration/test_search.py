@@ -1,5 +1,9 @@
 """The search as a part of a pipeline run: kept in MLflow, gone on with, and followed by `train` and `deploy`."""
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -158,7 +162,7 @@ def test_families_of_a_search_are_those_that_are_named_and_the_configured_one(
     assert families.to_search(load_settings()) == ["boosting", "linear"]
     assert families.to_search(load_settings(), 0) == []
     monkeypatch.setenv(f"{ENV_PREFIX}SEARCH__FAMILIES", '["magic"]')
-    with pytest.raises(ConfigError, match=r"\[search\] families: 'magic': no such family; there are boosting, "):
+    with pytest.raises(ConfigError, match=r"\[search\] families: 'magic': no such family; there are blend, boosting, "):
         families.to_search(load_settings())
 
 
@@ -176,3 +180,65 @@ def test_leaderboard_is_told_without_training(dataset_uri: str) -> None:
 def test_leaderboard_of_nothing_says_so(dataset_uri: str) -> None:
     with pytest.raises(ReleaseError, match="nothing has been searched"):
         stages.leaderboard(dataset_uri, RUN)
+
+
+DIES_WHILE_A_TRIAL_IS_KEPT = """
+import os, signal, sys
+from {{ cookiecutter.__package_name }} import stages
+from {{ cookiecutter.__package_name }}.tracking import TRIAL_FILE, Tracker
+
+log_json, kept = Tracker.log_json, []
+
+def is_killed_at_the_second(tracker, run_id, content, file):
+    if file == TRIAL_FILE:
+        kept.append(run_id)
+        if len(kept) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+    log_json(tracker, run_id, content, file)
+
+Tracker.log_json = is_killed_at_the_second
+stages.search(sys.argv[1], sys.argv[2], "linear", 3)
+"""
+
+
+def test_run_of_a_trial_that_a_kill_cut_off_does_not_seem_to_run_for_ever(dataset_uri: str) -> None:
+    command = [sys.executable, "-c", DIES_WHILE_A_TRIAL_IS_KEPT, dataset_uri, RUN]
+    died = subprocess.run(command, check=False)
+    assert died.returncode == -signal.SIGKILL
+    tracker = Tracker(load_settings())
+    assert list(found(tracker)) == ["linear 0"]
+    assert statuses(tracker) == [("linear 0", "FINISHED"), ("linear 1", "RUNNING")]
+    stages.search(dataset_uri, RUN, "boosting", 1)  # of another family, which may well be running
+    assert ("linear 1", "RUNNING") in statuses(tracker)
+    stages.search(dataset_uri, RUN, "linear", 3)
+    assert [each for each in statuses(tracker) if each[0].startswith("linear")] == [
+        ("linear 0", "FINISHED"),
+        ("linear 1", "FINISHED"),
+        ("linear 1", "KILLED"),
+        ("linear 2", "FINISHED"),
+    ]
+
+
+def statuses(tracker: Tracker) -> list[tuple[str, str]]:
+    """Name and status of the runs below the pipeline's."""
+    below = f"tags.mlflow.parentRunId = '{tracker.find_run(RUN)}'"
+    runs = tracker._client.search_runs([tracker.experiment_id], below)
+    return sorted((run.info.run_name, run.info.status) for run in runs)
+
+
+def test_family_that_is_too_slow_for_a_single_trial_says_so(dataset_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = trials.training.fit
+
+    def slow(*given: object) -> object:
+        until = time.process_time() + 0.6
+        while time.process_time() < until:
+            pass
+        return fit(*given)
+
+    monkeypatch.setattr(trials.training, "fit", slow)
+    monkeypatch.setenv(f"{ENV_PREFIX}SEARCH__SECONDS", "1")
+    uri = stages.validate(stages.ingest()["dataset_uri"], "slow")["dataset_uri"]
+    told = stages.search(uri, "slow", "linear", 3)["result"]
+    assert told == "linear: no trial, as [search] seconds = 1 are too few for one"
+    # That of [model] is measured, as the others are compared with it.
+    assert stages.search(uri, "slow", "boosting", 3)["trials"] == 1

@@ -21,7 +21,7 @@ SMALL = Model(max_iter=20, min_samples_leaf=5)
 def search(rows: trials.Rows) -> list[trials.Trial]:
     return [
         trial
-        for family in ("boosting", "forest", "linear")
+        for family in ("boosting", "blend", "forest", "linear")
         for trial in trials.search_family(
             rows, trials.default_model(family, SMALL), Training(), SEARCH, [], lambda _: None
         )
@@ -33,8 +33,8 @@ def check_every_family_is_better_than_the_baseline() -> None:
     rows = trials.arrange(frame, SEARCH)
     baseline = trials.measure_baseline(rows, task.code(frame[schema.TARGET]))
     found = search(rows)
-    assert [trial.error for trial in found] == [""] * 9
-    for family in ("boosting", "forest", "linear"):
+    assert [trial.error for trial in found] == [""] * 12
+    for family in ("boosting", "blend", "forest", "linear"):
         assert min(trial.loss for trial in found if trial.family == family) < baseline / 1.2
     choice = choose(found, found[0], SEARCH, seed=1)
     told = report.leaderboard(found, found[0], baseline, choice)

@@ -78,5 +78,7 @@ def test_family_says_what_it_cannot_take() -> None:
 
 
 def test_family_that_is_not_there_is_told_with_those_that_are() -> None:
-    with pytest.raises(ConfigError, match=r"\[model\] family = 'magic': no such family; there are boosting, forest"):
+    with pytest.raises(
+        ConfigError, match=r"\[model\] family = 'magic': no such family; there are blend, boosting, forest"
+    ):
         preparation.choices(Model(family="magic"))

@@ -1,9 +1,12 @@
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from {{ cookiecutter.__package_name }} import families
 from {{ cookiecutter.__package_name }}.automl import trials
 from {{ cookiecutter.__package_name }}.automl.trials import Trial
 from {{ cookiecutter.__package_name }}.config import Model, Search, Training
@@ -24,9 +27,12 @@ def learnable(rows) -> pd.DataFrame:
     return rows(300, recent_delay=delay, carrier=carrier, temp=random.normal(60, 9, 300), delayed=late)
 
 
-def searched(frame: pd.DataFrame, family: str = "boosting", search: Search = SIX, found: list[Trial] | None = None):
+def searched(
+    frame: pd.DataFrame, family: str = "boosting", search: Search = SIX, found: list[Trial] | None = None, **more: bool
+):
     default = trials.default_model(family, SMALL)
-    return trials.search_family(trials.arrange(frame, search), default, FEATURES, search, found or [], lambda _: None)
+    rows = trials.arrange(frame, search)
+    return trials.search_family(rows, default, FEATURES, search, found or [], lambda _: None, **more)
 
 
 def without_clock(found: list[Trial]) -> list[Trial]:
@@ -74,12 +80,83 @@ def test_trial_that_falls_behind_is_given_up_and_its_loss_estimated(learnable: p
     assert given_up
     for trial in given_up:
         assert sum(trial.block_rows) < sum(found[0].block_rows)
-        assert trial.loss > min(each.loss for each in found)
+        assert trial.loss >= min(each.loss for each in found if each.state == "complete")
+
+
+def test_trial_that_was_given_up_is_no_better_than_the_best(
+    learnable: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "_estimate", lambda trial, default: 0.0)
+    found = searched(learnable, search=Search(trials=15))
+    given_up = {trial.loss for trial in found if trial.state == "pruned"}
+    assert given_up
+    assert min(given_up) >= min(trial.loss for trial in found if trial.state == "complete")
 
 
 def test_no_trial_begins_when_the_time_is_up(learnable: pd.DataFrame) -> None:
     late = [replace(trial, seconds=400.0) for trial in searched(learnable, search=Search(trials=1))]
     assert searched(learnable, search=Search(trials=6, seconds=300), found=late) == late
+
+
+def test_no_trial_begins_that_would_not_be_finished_in_time(learnable: pd.DataFrame) -> None:
+    first = searched(learnable, search=Search(trials=2))
+    slow = [replace(trial, seconds=100.0) for trial in first]
+    assert searched(learnable, search=Search(trials=6, seconds=299), found=slow) == slow
+    assert len(searched(learnable, search=Search(trials=3, seconds=301), found=slow)) == 3
+
+
+def fit_after(wait: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let each fit wait before; returns a list that gets the rows of each."""
+    fit, fitted = trials.training.fit, []
+
+    def slow(frame: pd.DataFrame, settings: Training, model: Model):
+        fitted.append(len(frame))
+        wait()
+        return fit(frame, settings, model)
+
+    monkeypatch.setattr(trials.training, "fit", slow)
+    return fitted
+
+
+def compute() -> None:
+    until = time.process_time() + 0.5
+    while time.process_time() < until:
+        pass
+
+
+def test_first_trial_that_will_not_be_finished_in_time_is_left_on_the_way(
+    learnable: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = fit_after(compute, monkeypatch)
+    assert searched(learnable, search=Search(trials=3, seconds=1), is_compared_with=False) == []
+    assert len(fitted) == 1
+
+
+def test_model_that_all_are_compared_with_is_measured_whatever_it_takes(
+    learnable: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit_after(compute, monkeypatch)
+    [only] = searched(learnable, search=Search(trials=3, seconds=1))
+    assert (only.number, only.state) == (0, "complete")
+    assert only.seconds > 1.5
+
+
+def test_seconds_are_those_of_the_processor(learnable: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What else a busy machine does takes nothing from a search."""
+    fitted = fit_after(lambda: time.sleep(0.5), monkeypatch)
+    found = searched(learnable, search=Search(trials=2, seconds=1))
+    assert [trial.number for trial in found] == [0, 1]
+    assert len(fitted) > 3
+    assert sum(trial.seconds for trial in found) < 1
+
+
+def test_points_of_a_family_are_tried_after_its_default(learnable: pd.DataFrame) -> None:
+    found = searched(learnable, search=Search(trials=7))
+    points = families.find("boosting").points
+    assert len(points) == 4
+    for trial, point in zip(found[1:], points, strict=False):
+        assert trial.tried == {"encoding": "native", "imputation": "native", "selected_fraction": 1.0, **point}
+    assert found[5].tried not in [trial.tried for trial in found[1:5]]
 
 
 def test_each_choice_is_tried_in_time(learnable: pd.DataFrame) -> None:
