@@ -41,9 +41,7 @@ def test_a_null_is_a_gap() -> None:
     assert np.isnan(numbers).all(axis=1).tolist() == [True, False]
 
 
-def test_it_learns_and_a_saved_model_predicts_the_same(
-    digits: pd.DataFrame, of_pixels: Model, tmp_path: Path
-) -> None:
+def test_it_learns_and_a_saved_model_predicts_the_same(digits: pd.DataFrame, of_pixels: Model, tmp_path: Path) -> None:
     fitted = training.fit(digits.iloc[40:], Training(), of_pixels)
     prediction = training.predict(fitted, digits.head(40))
     target = task.code(digits["digit"].head(40))

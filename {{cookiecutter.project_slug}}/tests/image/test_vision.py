@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from PIL import Image
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from {{ cookiecutter.__package_name }} import images, pretrained, task, training
+from {{ cookiecutter.__package_name }} import pretrained, task, training
 from {{ cookiecutter.__package_name }}.config import Model, Training, load_settings
 from {{ cookiecutter.__package_name }}.errors import ConfigError, ReleaseError
 from {{ cookiecutter.__package_name }}.pretrained import _weights, vision
@@ -82,12 +83,6 @@ def test_only_nulls_are_only_gaps(encoder: vision.VisionEncoder) -> None:
     assert np.isnan(encode(encoder, None, None)).all()
 
 
-def test_weights_are_not_kept_with_the_model(fitted: Pipeline, tmp_path: Path) -> None:
-    skops.io.dump(fitted, tmp_path / "model.skops")
-    assert b"convolution" not in (tmp_path / "model.skops").read_bytes()
-    assert (tmp_path / "model.skops").stat().st_size < 200_000
-
-
 def test_saved_model_predicts_the_same_in_another_process(
     fitted: Pipeline, digits: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -141,15 +136,22 @@ def test_a_network_of_keras_reads_grey_pictures_in_its_colours(
     skops.io.dump(fitted, tmp_path / "model.skops")
     loaded = read_model(tmp_path / "model.skops")
     assert training.predict(loaded, digits) == pytest.approx(training.predict(fitted, digits), abs=1e-5)
+    # The weights are not kept with the model.
+    assert (tmp_path / "model.skops").stat().st_size < coloured.stat().st_size / 2
 
 
-def test_a_coloured_picture_has_other_numbers_than_a_grey_one(coloured: Path, encoder: vision.VisionEncoder) -> None:
-    coloured_text = to_text(noise(32, "RGB"))
-    grey_text = to_text(images.decode(coloured_text).convert("L"))
-    in_colour = encode(vision.VisionEncoder(str(coloured)).fit(pd.Series(["any"])), coloured_text, grey_text)
-    assert np.abs(in_colour[0] - in_colour[1]).max() > 1e-6
-    in_grey = encode(encoder, coloured_text, grey_text)
-    assert in_grey[0].tolist() == in_grey[1].tolist()
+@pytest.mark.parametrize(("channels", "mean"), [(3, [200, 100, 0]), (1, [118.5])])
+def test_a_picture_comes_in_the_colours_and_the_range_that_the_network_reads(
+    channels: int, mean: list[float], tmp_path: Path
+) -> None:
+    """By a network that takes the mean: of a grey one that is 0.299 of red, 0.587 of green, 0.114 of blue."""
+    import keras
+
+    pixels = keras.Input((4, 6, channels))
+    keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(pixels)).save(tmp_path / "mean.keras")
+    encoder = vision.VisionEncoder(str(tmp_path / "mean.keras")).fit(pd.Series(["any"]))
+    assert encode(encoder, to_text(Image.new("RGB", (30, 20), (200, 100, 0))))[0] == pytest.approx(mean, abs=0.6)
+    assert encode(encoder, to_text(Image.new("L", (30, 20), 50)))[0] == pytest.approx([50] * channels)
 
 
 @pytest.mark.parametrize(
@@ -188,9 +190,7 @@ def test_every_application_has_the_name_that_keras_gives_it() -> None:
 
 
 @pytest.mark.parametrize("kind", ["text", "code", "pictures"])
-def test_file_that_is_no_such_network_is_refused(
-    kind: str, digits: pd.DataFrame, model: Model, tmp_path: Path
-) -> None:
+def test_file_that_is_no_such_network_is_refused(kind: str, digits: pd.DataFrame, model: Model, tmp_path: Path) -> None:
     file, message = make_unfit(kind, tmp_path)
     with pytest.raises(ConfigError, match=message):
         training.fit(digits, Training(), model.model_copy(update={"weights": str(file)}))
