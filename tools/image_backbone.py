@@ -1,9 +1,10 @@
 """Train the network of the image example on printed characters, which it has to tell apart.
 
-    python tools/image_backbone.py FONTS "{{cookiecutter.project_slug}}/examples/image/weights/characters.keras"
+    python tools/image_backbone.py FONTS examples/image/weights/characters.keras
 
-FONTS has a folder for each of `PACKAGES`, of its name, with what is in the package in Debian 12 (`apt-get download`, then
-`dpkg-deb -x`). Takes minutes on one core, in an environment with Keras and PyTorch. No image of the example is looked at.
+FONTS has a folder for each of `PACKAGES`, of its name, with what is in the package in Debian 12 (`apt-get download`,
+then `dpkg-deb -x`). Takes minutes on one core, in an environment with Keras and PyTorch. No image of the example is
+looked at.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import random
 import string
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -26,12 +28,11 @@ dancingscript dejavu-core dkg-handwriting ecolier-court gfs-neohellenic humor-sa
 leckerli-one liberation2 linuxlibertine lobster lobstertwo okolaks oldstandard open-sans play prociono quicksand
 sil-andika yanone-kaffeesatz yusei-magic
 """.split()
-"""Fonts under the SIL Open Font License, Apache 2.0, Bitstream's licence or in the public domain; `fonts-` before it."""
+"""Without `fonts-`; under the SIL Open Font License, Apache 2.0, Bitstream's licence or in the public domain."""
 
 CHARACTERS = string.digits + string.ascii_letters
 CANVAS, BITMAP, SMALL, SIDE = 84, 32, 8, 16
-"""Sides in pixels: of what is drawn on, of a character cut out, of what is left of it, as of the digits, and of what the
-network reads."""
+"""Sides in pixels: of the sheet, of a character cut out, of what is left of it, as of a digit; of what is read."""
 DRAWINGS = 6  # of each character in each font
 EPOCHS, BATCH_ROWS, SEED = 6, 128, 2013
 
@@ -52,7 +53,10 @@ def draw(font: ImageFont.FreeTypeFont, character: str, chance: random.Random) ->
     image = image.rotate(chance.gauss(0, 9), Image.Resampling.BILINEAR)
     shear, bend = chance.gauss(0, 0.2), chance.gauss(0, 0.1)
     image = image.transform(
-        image.size, Image.Transform.AFFINE, (1, shear, -middle * shear, bend, 1, -middle * bend), Image.Resampling.BILINEAR
+        image.size,
+        Image.Transform.AFFINE,
+        (1, shear, -middle * shear, bend, 1, -middle * bend),
+        Image.Resampling.BILINEAR,
     )
     image = wave(image, chance)
     box = image.getbbox() or (0, 0, CANVAS, CANVAS)
@@ -78,8 +82,8 @@ def wave(image: Image.Image, chance: random.Random) -> Image.Image:
             (left, top, right, bottom),
             (*pulled[left, top], *pulled[left, bottom], *pulled[right, bottom], *pulled[right, top]),
         )
-        for left, right in zip(ends, ends[1:], strict=False)
-        for top, bottom in zip(ends, ends[1:], strict=False)
+        for left, right in pairwise(ends)
+        for top, bottom in pairwise(ends)
     ]
     return image.transform(image.size, Image.Transform.MESH, mesh, Image.Resampling.BILINEAR)
 
@@ -102,7 +106,7 @@ def make_network() -> tuple[keras.Model, keras.Model]:
 
 def main(fonts: Path, output: Path) -> None:
     """Train and save the network."""
-    chance = random.Random(SEED)
+    chance = random.Random(SEED)  # noqa: S311 - of drawings, not of secrets
     keras.utils.set_random_seed(SEED)
     found = find_fonts(fonts)
     pictures = np.stack([

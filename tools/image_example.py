@@ -1,6 +1,8 @@
 """Make the data of the image example: handwritten digits, in twelve deliveries, as scikit-learn ships them.
 
-    python tools/image_example.py "{{cookiecutter.project_slug}}/examples/image/data"
+::
+
+    python tools/image_example.py examples/image/data
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ DARKEST = 16  # the values are counts, of the inked ones among 4x4 pixels
 
 
 def to_png(counts: np.ndarray) -> str:
-    """A picture in base64, 0 black and `DARKEST` white; the same bytes whatever compresses, as nothing is compressed."""
+    """A picture in base64, 0 black and `DARKEST` white; not compressed, so that its bytes are always the same."""
     file = io.BytesIO()
     Image.fromarray(np.round(counts * (255 / DARKEST)).astype("uint8")).save(file, "PNG", compress_level=0)
     return base64.b64encode(file.getvalue()).decode()
