@@ -18,9 +18,9 @@ from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
-import keras
-import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+import keras  # type: ignore[import-not-found]
+import numpy as np  # type: ignore[import-not-found]
+from PIL import Image, ImageDraw, ImageFilter, ImageFont  # type: ignore[import-not-found]
 
 PACKAGES = """
 averia-sans-gwf breip bwht cabin cantarell comfortaa comic-neue courier-prime crosextra-caladea crosextra-carlito

@@ -14,9 +14,9 @@ import io
 import sys
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-from sklearn.datasets import load_digits
+import numpy as np  # type: ignore[import-not-found]
+from PIL import Image  # type: ignore[import-not-found]
+from sklearn.datasets import load_digits  # type: ignore[import-not-found]
 
 MONTHS = [f"2023-{month:02d}" for month in range(1, 13)]
 COLUMNS = ["image_id", "image", "digit"]
