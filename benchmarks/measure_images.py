@@ -17,7 +17,6 @@ WAYS: dict[str, dict[str, Any]] = {
     "network, linear (the default)": {},
     "network, boosting": BOOSTING,
     "pixels, linear": {"encoder": "pixels"},
-    "pixels, linear, l2_regularization = 1": {"encoder": "pixels", "l2_regularization": 1.0},
     "pixels, boosting": {"encoder": "pixels", **BOOSTING},
 }
 HEADER = ["model", "rows learned from", "log loss", "accuracy", "fit, CPU s"]
