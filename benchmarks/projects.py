@@ -17,13 +17,14 @@ BAKE_OPTIONS = ["--no-input", "--default-config"]
 
 
 @cache
-def prepare_project(frameworks: str = "") -> Path:
-    """The default project, or one with `frameworks`, baked from this work tree and installed; made once in a call.
+def prepare_project(frameworks: str = "", example: str = "tabular") -> Path:
+    """A project with `frameworks` or of another example, baked from this work tree and installed; made once in a call.
 
     PyTorch comes from where the caller's `TORCH_BACKEND` and uv's own settings say.
     """
     print("Baking and installing the project that is measured ...", flush=True)
-    parent = WORK / frameworks.replace(",", "-") if frameworks else WORK
+    name = "-".join([*frameworks.split(","), *({example} - {"tabular"})]).strip("-")
+    parent = WORK / name if name else WORK
     folder = parent / SLUG
     shutil.rmtree(folder, ignore_errors=True)
     parent.mkdir(parents=True, exist_ok=True)
@@ -36,6 +37,7 @@ def prepare_project(frameworks: str = "") -> Path:
         "--output-dir",
         parent,
         "git_init=no",
+        f"example={example}",
         *([f"frameworks={frameworks}"] if frameworks else []),
     ]
     run(bake, WORK, HOME=str(WORK / "home"))  # cookiecutter notes its answers in the home folder

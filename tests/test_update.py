@@ -42,10 +42,11 @@ def change_first_line(path: Path, line: str) -> None:
 
 def users(project: Path) -> list[str]:
     """What a project, or the template's, declares as the user's."""
-    # The template's file is no TOML before it is rendered, but this table is.
+    # The template's file is no TOML before it is rendered, but this table is, without what is an example's alone.
     table = re.search(r"^\[tool\.cruft\]\n.*?\n\n", (project / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL)
     assert table
-    return list(tomllib.loads(table[0])["tool"]["cruft"]["skip"])
+    of_all = re.sub(r"^\{%- if.*?^\{%- endif %\}\n", "", table[0], flags=re.MULTILINE | re.DOTALL)
+    return list(tomllib.loads(of_all)["tool"]["cruft"]["skip"])
 
 
 def is_users(name: str, project: Path) -> bool:

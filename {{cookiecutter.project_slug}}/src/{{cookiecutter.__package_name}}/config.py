@@ -157,7 +157,7 @@ class Model(Section):
 
     SHARED: ClassVar[frozenset[str]] = frozenset({
         *("learning_rate", "max_iter", "min_samples_leaf", "l2_regularization"),
-        *("encoder", "weights", "weights_revision", "max_tokens"),
+        *("encoder", "weights", "weights_revision", "max_tokens", "image_side"),
     })
     """Parameters with a key here, as several families have them."""
 
@@ -173,6 +173,7 @@ class Model(Section):
     weights: str = ""
     weights_revision: str = ""
     max_tokens: int = Field(128, ge=2)
+    image_side: int = Field(8, ge=1, le=64)
     selected_fraction: float = Field(1.0, gt=0, le=1)
     parameters: dict[str, bool | int | float | str] = {}
 

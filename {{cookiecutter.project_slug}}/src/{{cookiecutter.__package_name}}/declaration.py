@@ -9,8 +9,8 @@ import pandera.pandas as pa
 Role = Literal["time", "key", "feature", "unused", "outcome", "target"]
 """What a column is for. A `key` that the model may see as well is a `feature` that is named in `KEY`."""
 Task = Literal["binary", "multiclass", "regression"]
-Content = Literal["category", "text"]
-"""What a `str` holds: one of some words; or else a text, of which hardly two are equal."""
+Content = Literal["category", "text", "image"]
+"""What a `str` holds: one of some words; or else a document of its own in each row: a text, or an image in base64."""
 
 
 def column(
@@ -28,7 +28,7 @@ def column(
     ----------
     dtype : of pandas: int64, float64, str or datetime64[us]
     checks : what each value has to keep
-    content : of a `str`; to learn from a text takes an encoder of pretrained/
+    content : of a `str`; to learn from a text or an image takes an encoder of pretrained/
     """
     # pandera has names of its own for some dtypes; pandas' are kept beside them.
     metadata = {"role": role, "unit": unit, "dtype": dtype}

@@ -9,7 +9,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from .contract import CLASSES, COLUMNS, EXAMPLE, GROUP, KEY, SLICES, TASK
-from .declaration import Role
+from .declaration import Content, Role
 from .errors import ContractError
 
 __all__ = ["CLASSES", "EXAMPLE", "GROUP", "KEY", "SLICES", "TASK"]
@@ -27,8 +27,11 @@ def columns(*roles: Role) -> list[str]:
 
 
 DTYPES: dict[str, str] = {name: (column.metadata or {})["dtype"] for name, column in SCHEMA.columns.items()}
-DOCUMENTS = [name for name, column in SCHEMA.columns.items() if "content" in (column.metadata or {})]
-"""Columns that hold a text of its own in each row."""
+CONTENTS: dict[str, Content] = {
+    name: column.metadata["content"] for name, column in SCHEMA.columns.items() if "content" in (column.metadata or {})
+}
+DOCUMENTS = list(CONTENTS)
+"""Columns that hold a text or an image of its own in each row."""
 TIME = next(iter(columns("time")), "")
 """When a row's event happens; "" where the data have no such column."""
 TARGET = next(iter(columns("target")), "")

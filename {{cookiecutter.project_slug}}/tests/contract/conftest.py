@@ -28,6 +28,8 @@ def new_project(
     def make(months: dict[str, pd.DataFrame] = sample, **settings: str) -> Path:
         shutil.copy(PROJECT / "pipeline.toml", tmp_path)
         (tmp_path / "data").mkdir()
+        if (PROJECT / "weights").is_dir():  # of a pre-trained network
+            shutil.copytree(PROJECT / "weights", tmp_path / "weights")
         for month, frame in months.items():
             table = pa.Table.from_pandas(frame, preserve_index=False)
             pq.write_table(table, tmp_path / "data" / f"sample-{month}.parquet")

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from {{ cookiecutter.__package_name }} import pretrained, task, training
 from {{ cookiecutter.__package_name }}.config import Model, Training
 from {{ cookiecutter.__package_name }}.errors import ConfigError, ReleaseError
-from {{ cookiecutter.__package_name }}.pretrained import _weights, transformer
+from {{ cookiecutter.__package_name }}.pretrained import _folders, _weights, transformer
 from {{ cookiecutter.__package_name }}.tracking import read_model
 
 LATER = """
@@ -37,7 +37,7 @@ def encoder(model: Model) -> transformer.TransformerEncoder:
 @pytest.fixture
 def own_weights(encoder: transformer.TransformerEncoder, tmp_path: Path) -> Path:
     """A copy of the network in a folder."""
-    folder = _weights.find_folder(encoder.weights, "")
+    folder = _folders.find_folder(encoder.weights, "")
     shutil.copytree(folder, tmp_path / "weights")
     return tmp_path / "weights"
 
@@ -54,7 +54,7 @@ def test_texts_of_a_like_meaning_are_closer_than_others(encoder: transformer.Tra
 
 def test_a_text_has_the_same_numbers_alone_and_beside_a_long_one(encoder: transformer.TransformerEncoder) -> None:
     alone = encode(encoder, "a title that no other test has")
-    transformer._remembered.clear()
+    transformer.memory.forget()
     together = encode(encoder, "a title that no other test has", "another word " * 60)
     assert together[0] == pytest.approx(alone[0], abs=1e-5)
 
@@ -154,7 +154,7 @@ def test_a_revision_of_the_hub_is_found_in_its_cache_without_a_network(
     shutil.copytree(own_weights, snapshot)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    assert _weights.find_folder("some/model", revision) == snapshot
+    assert _folders.find_folder("some/model", revision) == snapshot
 
 
 def test_boosting_learns_from_texts_as_well(changes: pd.DataFrame, model: Model) -> None:

@@ -66,8 +66,9 @@ def describe(trial: Trial) -> str:
 def to_toml(model: Model) -> str:
     """The section [model] as `pipeline.toml` holds it."""
     lines = ["[model]"]
-    of_texts = set() if schema.DOCUMENT_FEATURES else {"encoder", "weights", "weights_revision", "max_tokens"}
-    for name, value in model.model_dump(exclude={"parameters", *of_texts}).items():
+    of_documents = {"encoder", "weights", "weights_revision", "max_tokens", "image_side"}
+    hidden = set() if schema.DOCUMENT_FEATURES else of_documents
+    for name, value in model.model_dump(exclude={"parameters", *hidden}).items():
         lines.append(f"{name} = {json.dumps(value)}")
     pairs = ", ".join(f"{name} = {json.dumps(value)}" for name, value in model.parameters.items())
     return "\n".join([*lines, f"parameters = {{ {pairs} }}" if pairs else "parameters = {}"]) + "\n"

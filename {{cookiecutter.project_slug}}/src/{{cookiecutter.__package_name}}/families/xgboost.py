@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 
 from .. import task
 from ..config import PACKAGE, Training
-from . import Family, Parameters, installed, _trees
+from . import Family, Parameters, _trees, installed
 
 if TYPE_CHECKING:
     from optuna import Trial

@@ -1,4 +1,4 @@
-"""Encoders of documents: networks that somebody else has trained turn a text into numbers.
+"""Encoders of documents: networks that somebody else has trained turn a text or an image into numbers.
 
 A file each, as families have one; `pipeline.toml` names an encoder as its file is called. What it makes are columns
 like any others, so that each family can learn from them, and serving cannot differ from training.
@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import schema
 from ..config import PACKAGE, Model, Training
+from ..declaration import Content
 from ..errors import ConfigError
 from ..features import Features
 
@@ -29,12 +30,14 @@ class Encoder:
         columns beforehand, as `size`
     trusted_types : types in a fitted one that skops does not trust by itself, and somebody has looked at
     packages : distributions that a saved model needs, beside scikit-learn
+    reads : what its documents hold
     """
 
     title: str
     build: Callable[[Model, Training], Any]
     trusted_types: list[str] = field(default_factory=list)
     packages: list[str] = field(default_factory=list)
+    reads: Content = "text"
 
 
 def names() -> list[str]:
@@ -52,8 +55,8 @@ def find(name: str) -> Encoder:
     """
     if not names():
         raise ConfigError(
-            f"contract.py: {', '.join(schema.DOCUMENT_FEATURES)}: this project has no encoder of texts; make it "
-            "from the template with the example text, or declare the column without content, as a category"
+            f"contract.py: {', '.join(schema.DOCUMENT_FEATURES)}: this project has no encoder of documents; make "
+            "it from the template with the example text or image, or declare the column without content, as a category"
         )
     if name not in names():
         raise ConfigError(f"[model] encoder = {name!r}: no such encoder; there are {', '.join(names())}")
@@ -80,14 +83,26 @@ def build_features(
     Raises
     ------
     ConfigError
-        If there is no such encoder, or its weights are not there.
+        If there is no such encoder, it reads something else, or its weights are not there.
     """
     encoder = find(name)
+    _check_it_reads(name, documents)
     kind = import_module(f"{__name__}.{DOCUMENTS}").DocumentFeatures
     features: Features = kind(
         texts, times, dates, numbers, documents, [encoder.build(model, training) for _ in documents]
     )
     return features
+
+
+def _check_it_reads(name: str, documents: list[str]) -> None:
+    reads = find(name).reads
+    if other := [each for each in documents if schema.CONTENTS[each] != reads]:
+        content = schema.CONTENTS[other[0]]
+        able = [each for each in names() if find(each).reads == content]
+        raise ConfigError(
+            f"[model] encoder = {name!r} reads documents of content {reads!r}, and {other[0]!r} in contract.py has "
+            f"content {content!r}; encoders for that: {', '.join(able) or 'none in this project'}"
+        )
 
 
 def packages(name: str) -> list[str]:

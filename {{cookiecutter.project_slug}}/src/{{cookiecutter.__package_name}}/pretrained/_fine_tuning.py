@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import nn
 
 from ..errors import ConfigError
-from ._weights import find_folder
+from ._folders import find_folder
 
 
 class FineTunedClassifier(ClassifierMixin, BaseEstimator):

@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from ..config import PACKAGE, Model, Training
 from . import Encoder
-from ._weights import check_same, find_folder, identify
+from ._folders import find_folder
+from ._weights import check_same, identify
 
 CONFIG_FILE = "config.cfg"
 MAX_CHARACTERS = 100_000  # of a text; spaCy itself takes no more than a million

@@ -9,7 +9,8 @@ import pandas as pd
 
 from ..config import PACKAGE, Model, Training
 from . import Encoder
-from ._weights import check_same, find_folder
+from ._folders import find_folder
+from ._weights import check_same
 from .transformer import TransformerEncoder
 
 

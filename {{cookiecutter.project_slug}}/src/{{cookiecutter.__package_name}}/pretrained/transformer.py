@@ -1,10 +1,8 @@
 """Texts by a sentence encoder of Hugging Face, which stays as it is: what is learned comes after it."""
 
 import json
-from collections import OrderedDict
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -13,10 +11,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from ..config import PACKAGE, Model, Training
 from . import Encoder
-from ._weights import check_same, find_folder, identify
+from ._folders import find_folder
+from ._memory import Memory
+from ._weights import check_same, identify
 
 BATCH_ROWS = 64
-MAX_REMEMBERED = 20_000  # texts; 30 MB of 384 numbers each
+
+memory = Memory()
 
 
 class TransformerEncoder(TransformerMixin, BaseEstimator):
@@ -57,27 +58,11 @@ class TransformerEncoder(TransformerMixin, BaseEstimator):
         return encoded
 
 
-# A search fits a pipeline for each trial, and a plot predicts the same rows many times: a text is encoded once.
-_remembered: OrderedDict[tuple[Path, int, str], np.ndarray] = OrderedDict()
-_lock = Lock()
-
-
 def _encode(folder: Path, texts: list[str], max_tokens: int, threads: int) -> np.ndarray:
-    different = list(dict.fromkeys(texts))
-    with _lock:
-        remembered = {text: _remembered.get((folder, max_tokens, text)) for text in different}
-    found = {text: numbers for text, numbers in remembered.items() if numbers is not None}
-    # Texts of a length share a batch, so that hardly any of it is padding.
-    missing = sorted((text for text in different if text not in found), key=len)
-    for start in range(0, len(missing), BATCH_ROWS):
-        batch = missing[start : start + BATCH_ROWS]
-        found |= zip(batch, _run(folder, batch, max_tokens, threads), strict=True)
-    with _lock:
-        for text in missing:
-            _remembered[folder, max_tokens, text] = found[text]
-        while len(_remembered) > MAX_REMEMBERED:
-            _remembered.popitem(last=False)
-    return np.array([found[text] for text in texts])
+    def run(batch: list[str]) -> np.ndarray:
+        return _run(folder, batch, max_tokens, threads)
+
+    return memory.encode(run, (folder, max_tokens), texts, BATCH_ROWS)
 
 
 def _run(folder: Path, texts: list[str], max_tokens: int, threads: int) -> np.ndarray:

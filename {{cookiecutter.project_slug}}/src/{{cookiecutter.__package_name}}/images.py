@@ -1,0 +1,109 @@
+"""Images in columns of text: PNG or JPEG, in base64, and what the contract may ask of them."""
+
+import base64
+from functools import partial
+from io import BytesIO
+from typing import Literal
+
+import pandas as pd
+import pandera.pandas as pa
+from PIL import Image, ImageOps
+
+from .errors import ContractError
+
+Mode = Literal["grey", "colour", "any"]
+
+FORMATS = ("PNG", "JPEG")
+GREY, COLOUR = {"1", "L", "LA"}, {"P", "RGB", "RGBA"}
+"""Pillow's names for how pixels are kept; 16 bits and CMYK are not among them."""
+
+NOT_BASE64 = "not base64"
+NOT_AN_IMAGE = "no PNG or JPEG"
+SEVERAL = "several pictures in one"
+OTHER_PIXELS = "pixels neither grey nor colour of 8 bits"
+COLOURED = "colour, and grey is wanted"
+GREYISH = "grey, and colour is wanted"
+BROKEN = "broken or cut off"
+
+
+def is_image(low: int, high: int, mode: Mode = "any") -> list[pa.Check]:
+    """A picture whose sides have from `low` to `high` pixels: a check for each reason to refuse one.
+
+    Of several reasons the first is told. Sides are read before any pixel is, so that a small file that would become a
+    huge picture costs nothing.
+
+    Parameters
+    ----------
+    mode : "grey" and "colour" refuse the other one; pictures of 16 bits and CMYK are refused in any case
+    """
+    small, large = f"a side of less than {low} pixels", f"a side of more than {high} pixels"
+
+    def find_reason(text: str) -> str:
+        """Why a picture is refused, as far as its beginning tells; "" where it is not."""
+        try:
+            content = _from_base64(text)
+        except ValueError:
+            return NOT_BASE64
+        try:
+            image = _open(content)
+        except Image.DecompressionBombError:
+            return large
+        except Exception:  # whatever Pillow raises of bytes that are something else
+            return NOT_AN_IMAGE
+        reasons = {
+            SEVERAL: getattr(image, "n_frames", 1) > 1,
+            small: min(image.size) < low,
+            large: max(image.size) > high,
+            OTHER_PIXELS: image.mode not in GREY | COLOUR,
+            COLOURED: mode == "grey" and image.mode in COLOUR,
+            GREYISH: mode == "colour" and image.mode in GREY,
+        }
+        return next((reason for reason, is_so in reasons.items() if is_so), "")
+
+    def has_not(reason: str, values: pd.Series) -> pd.Series:
+        return values.map(lambda text: find_reason(text) != reason, na_action="ignore").astype("bool")
+
+    def is_whole(values: pd.Series) -> pd.Series:
+        return values.map(lambda text: bool(find_reason(text)) or _is_whole(text), na_action="ignore").astype("bool")
+
+    told = [NOT_BASE64, NOT_AN_IMAGE, SEVERAL, small, large, OTHER_PIXELS]
+    told += {"grey": [COLOURED], "colour": [GREYISH], "any": []}[mode]
+    kept = {"low": low, "high": high, "mode": mode}
+    checks = [pa.Check(partial(has_not, each), name="is_image", statistics=kept, error=each) for each in told]
+    return [*checks, pa.Check(is_whole, name="is_image", statistics=kept, error=BROKEN)]
+
+
+def decode(text: str) -> Image.Image:
+    """The picture of a text, upright.
+
+    Raises
+    ------
+    ContractError
+        If it is none.
+    """
+    try:
+        image = _open(_from_base64(text))
+        image.load()
+        return ImageOps.exif_transpose(image)  # a camera says which side is up
+    except Exception as error:  # whatever Pillow raises of bytes that are broken
+        raise ContractError(
+            f"an image of {len(text):,} characters cannot be read ({type(error).__name__}): wanted is PNG or JPEG in "
+            "base64; is_image in contract.py keeps others out"
+        ) from None
+
+
+def _from_base64(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+def _open(content: bytes) -> Image.Image:
+    """A picture of which the header has been read, and no pixel."""
+    return Image.open(BytesIO(content), formats=FORMATS)
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        decode(text)
+    except ContractError:
+        return False
+    return True

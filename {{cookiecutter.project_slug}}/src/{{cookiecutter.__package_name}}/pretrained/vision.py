@@ -1,0 +1,209 @@
+"""Images by a network of Keras, which stays as it is: what is learned comes after it."""
+
+import hashlib
+import os
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from ..config import PACKAGE, Model, Training, find_home
+from ..errors import ConfigError
+from ..images import decode
+from . import Encoder
+from ._memory import Memory
+from ._weights import PACKAGE_MARK, find_in_package, identify, refuse_others
+
+APPLICATION_MARK = "application:"
+APPLICATIONS = {
+    "ConvNeXtTiny": 224,
+    "ConvNeXtSmall": 224,
+    "ConvNeXtBase": 224,
+    "EfficientNetB0": 224,
+    "EfficientNetB1": 240,
+    "EfficientNetB2": 260,
+    "EfficientNetB3": 300,
+    "EfficientNetV2B0": 224,
+    "EfficientNetV2B1": 240,
+    "EfficientNetV2B2": 260,
+    "EfficientNetV2B3": 300,
+    "EfficientNetV2S": 384,
+    "MobileNetV3Large": 224,
+    "MobileNetV3Small": 224,
+}
+"""Networks of keras.applications that take pixels as they are, with the side of the pictures that they have seen."""
+BATCH_ROWS = 64
+
+memory = Memory()
+
+
+class VisionEncoder(TransformerMixin, BaseEstimator):
+    """A column of images as the numbers that a network makes of each.
+
+    It keeps no weights, but the SHA-256 of those that it was fitted with; other ones are refused. A null is NaN. A
+    picture is brought to the size and the colours that the network reads, whatever its own are.
+
+    Parameters
+    ----------
+    weights : as `load_network` takes them
+    threads : of the network; 0: as many as there are cores
+    """
+
+    def __init__(self, weights: str, threads: int = 1) -> None:
+        self.weights = weights
+        self.threads = threads
+
+    @property
+    def size(self) -> int:
+        """Number of columns."""
+        return load_network(self.weights, self.threads).output_shape[-1]
+
+    def fit(self, X: pd.Series, y: object = None) -> "VisionEncoder":
+        self.sha256_ = _identify(self.weights, self.threads)
+        return self
+
+    def transform(self, X: pd.Series) -> np.ndarray:
+        """Shape (n_rows, size)."""
+        refuse_others(self.weights, _identify(self.weights, self.threads), self.sha256_)
+        encoded = np.full((len(X), self.size), np.nan)
+        known = X.notna().to_numpy()
+        if known.any():
+            encoded[known] = memory.encode(self._run, self.sha256_, X[known].tolist(), BATCH_ROWS)
+        return encoded
+
+    def _run(self, images: list[str]) -> np.ndarray:
+        network = load_network(self.weights, self.threads)
+        _, high, wide, channels = network.input_shape
+        pixels = np.stack([_to_pixels(image, high, wide, channels) for image in images])
+        made = network(pixels, training=False)
+        # By the tensor's own method, as Keras' makes NumPy warn of PyTorch.
+        return (made.detach().cpu() if hasattr(made, "detach") else made).numpy().astype("float64")
+
+
+def _to_pixels(text: str, high: int, wide: int, channels: int) -> np.ndarray:
+    """Numbers from 0 to 255, shape (high, wide, channels)."""
+    image = decode(text).convert("L" if channels == 1 else "RGB").resize((wide, high), Image.Resampling.BILINEAR)
+    return np.asarray(image, "float32").reshape(high, wide, channels)
+
+
+def _identify(weights: str, threads: int) -> str:
+    if not weights.startswith(APPLICATION_MARK):
+        return identify(_find_file(weights))
+    return _hash_arrays(load_network(weights, threads))
+
+
+@lru_cache(maxsize=2)
+def _hash_arrays(network: Any) -> str:
+    found = hashlib.sha256()
+    for each in network.get_weights():
+        found.update(np.ascontiguousarray(each).tobytes())
+    return found.hexdigest()
+
+
+def _find_file(weights: str) -> Path:
+    is_packed = weights.startswith(PACKAGE_MARK)
+    file = find_in_package(weights) if is_packed else find_home() / Path(weights).expanduser()
+    if not weights or not file.is_file() or file.suffix != ".keras":
+        raise ConfigError(
+            f"[model] weights = {weights!r}: no such file of the format .keras, and not {APPLICATION_MARK} with one of "
+            f"{', '.join(APPLICATIONS)}"
+        )
+    return file
+
+
+def load_network(weights: str, threads: int = 1) -> Any:
+    """A network of Keras with its weights, frozen: from pixels 0 to 255 to a row of numbers for each picture.
+
+    Parameters
+    ----------
+    weights : a file of the format .keras, of which a relative path starts at pipeline.toml, or `package:NAME/FILE` in
+        an installed package; or `application:NAME`, of keras.applications with weights that have learned ImageNet,
+        which Keras downloads once, compares with the hash that it knows, and keeps in its own folder (KERAS_HOME)
+
+    Raises
+    ------
+    ConfigError
+        If there are no such weights, they cannot be loaded without running code that came with them, or the network is
+        not of that kind.
+    """
+    name = weights.removeprefix(APPLICATION_MARK)
+    if name == weights:
+        return _load_file(weights, _find_file(weights), threads)
+    if name not in APPLICATIONS:
+        raise ConfigError(f"[model] weights = {weights!r}: no such application; there are {', '.join(APPLICATIONS)}")
+    return _load_application(name, threads)
+
+
+@lru_cache(maxsize=2)
+def _load_file(weights: str, file: Path, threads: int) -> Any:
+    keras = _import_keras(threads)
+    try:
+        network = keras.saving.load_model(file, compile=False, safe_mode=True)
+    except Exception as error:  # whatever Keras raises of a file that holds something else, or code
+        raise ConfigError(f"[model] weights = {weights!r}: Keras cannot load {file}: {_first_line(error)}") from None
+    taken: Any = getattr(network, "input_shape", None)
+    made: Any = getattr(network, "output_shape", None)
+    if not _is_shape(taken, 4) or not _is_shape(made, 2) or taken[-1] not in {1, 3}:
+        raise ConfigError(
+            f"[model] weights = {weights!r}: the network takes {taken} and makes {made}; wanted is one that takes "
+            "(None, height, width, 1 or 3) and makes (None, numbers), as with include_top=False and pooling='avg'"
+        )
+    network.trainable = False
+    return network
+
+
+def _is_shape(shape: Any, length: int) -> bool:
+    return isinstance(shape, tuple) and len(shape) == length and None not in shape[1:]
+
+
+@lru_cache(maxsize=2)
+def _load_application(name: str, threads: int) -> Any:
+    keras = _import_keras(threads)
+    side = APPLICATIONS[name]
+    try:
+        network = getattr(keras.applications, name)(
+            include_top=False, weights="imagenet", input_shape=(side, side, 3), pooling="avg"
+        )
+    except Exception as error:  # whatever the network, a proxy or the disk makes of a download
+        raise ConfigError(
+            f"[model] weights = '{APPLICATION_MARK}{name}': neither downloaded before, nor to be had now: "
+            f"{_first_line(error)}; where there is a network, `python -c 'import keras; "
+            f"keras.applications.{name}(include_top=False)'` downloads them into KERAS_HOME"
+        ) from None
+    network.trainable = False
+    return network
+
+
+def _import_keras(threads: int) -> Any:
+    """Keras, on PyTorch if that is there, or else on TensorFlow; takes seconds."""
+    os.environ.setdefault("KERAS_BACKEND", "torch" if find_spec("torch") else "tensorflow")
+    import keras
+
+    if threads and keras.backend.backend() == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
+    return keras
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def build(model: Model, training: Training) -> VisionEncoder:
+    """The encoder that is configured."""
+    return VisionEncoder(model.weights, training.threads)
+
+
+ENCODER = Encoder(
+    title="vision network of Keras",
+    build=build,
+    trusted_types=[f"{PACKAGE}.pretrained.vision.VisionEncoder"],
+    packages=["keras", "torch", "pillow"],
+    reads="image",
+)
