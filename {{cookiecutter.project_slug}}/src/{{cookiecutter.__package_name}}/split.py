@@ -11,8 +11,6 @@ from .config import Training
 from .errors import ContractError
 from .intervals import BLOCKS, hash_units, number_blocks
 
-ANOTHER_HASH = "sampled, not held"  # sixteen letters; else those taken would be those held out
-
 
 def is_held_out(frame: pd.DataFrame, fraction: float) -> np.ndarray:
     """Whether a row is among those that a model is measured on, where there is no time to go by; shape (n_rows,), bool.
@@ -24,7 +22,8 @@ def is_held_out(frame: pd.DataFrame, fraction: float) -> np.ndarray:
 
 def is_sampled(frame: pd.DataFrame, fraction: float) -> np.ndarray:
     """Whether a row is among a fraction of all, drawn by their keys; shape (n_rows,), bool."""
-    hashes = pd.util.hash_pandas_object(frame[schema.KEY], index=False, hash_key=ANOTHER_HASH).to_numpy()
+    # The hash of a hash: by the same one as for what is held out, those taken would be those held out.
+    hashes = pd.util.hash_array(pd.util.hash_pandas_object(frame[schema.KEY], index=False).to_numpy())
     return hashes < _limit(fraction)
 
 

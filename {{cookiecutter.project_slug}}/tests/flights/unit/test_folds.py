@@ -4,7 +4,7 @@ import pytest
 
 from {{ cookiecutter.__package_name }} import schema
 from {{ cookiecutter.__package_name }}.errors import ContractError
-from {{ cookiecutter.__package_name }}.split import make_folds
+from {{ cookiecutter.__package_name }}.split import is_held_out, is_sampled, make_folds
 
 
 @pytest.fixture
@@ -33,3 +33,13 @@ def test_too_few_days_are_told_with_what_to_do(month: pd.DataFrame) -> None:
     few = month[month[schema.TIME].dt.day <= 4]
     with pytest.raises(ContractError, match=r"4 days in \d+ rows .* folds = 3: 5 are wanted; lower it to 2, set"):
         make_folds(few, 3)
+
+
+@pytest.mark.parametrize("keys", [range(5000), [f"order {number}" for number in range(5000)]], ids=["numbers", "texts"])
+def test_sample_of_rows_is_another_than_what_is_held_out(keys: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "KEY", ["key"])
+    frame = pd.DataFrame({"key": keys})
+    taken, held_out = is_sampled(frame, 0.2), is_held_out(frame, 0.2)
+    assert taken.mean() == pytest.approx(0.2, abs=0.03)
+    assert held_out[taken].mean() == pytest.approx(0.2, abs=0.05)
+    np.testing.assert_array_equal(is_sampled(frame[1000:1100], 0.2), taken[1000:1100])
