@@ -3,11 +3,13 @@
 The rows are made from the contract. One of its features tells the target, mostly; the others tell nothing.
 """
 
+import base64
 import os
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import optuna
 import pandas as pd
 import pytest
 import skops.io
+from PIL import Image, ImageDraw
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
@@ -41,6 +44,7 @@ CLASSES = schema.CLASSES[:3]
 
 NUMBERS = [name for name in schema.FEATURES if schema.DTYPES[name] in {"int64", "float64"}]
 TEXTS = [name for name in schema.FEATURES if schema.is_text(name)]
+IMAGES = [name for name, content in schema.CONTENTS.items() if content == "image"]
 TELLING = next(iter([*NUMBERS, *TEXTS, *schema.FEATURES]))
 OTHERS = [name for name in schema.FEATURES if name != TELLING]
 USED = [TELLING, *OTHERS[: N_FEATURES - 1], *[name for name in TEXTS if name not in OTHERS[: N_FEATURES - 1]][:2]]
@@ -49,8 +53,18 @@ QUICK: dict[str, dict[str, Any]] = {
     "forest": {"n_estimators": 40},
     "pytorch": {"hidden_width": 32, "batch_size": 64, "step_size": 0.01},
     "keras": {"hidden_width": 32, "batch_size": 64, "step_size": 0.01},
+    "fine_tuned": {"epochs": 1, "step_size": 2e-4},
 }
 """Parameters of families whose own defaults are for more rows."""
+WORDS = ["apple", "bridge", "cloud", "doctor", "engine", "forest", "guitar", "harbour", "island", "jacket"]
+"""As different to a network that reads them as they are as categories."""
+TOLERANCE = max(training.tolerance(Model()), 1e-6)  # the latter for what comes of 32 bits
+
+
+def names() -> list[str]:
+    """The families that can learn from what the contract has: some read a text, and tell classes only."""
+    reads_texts = bool(schema.DOCUMENT_FEATURES) and not task.IS_REGRESSION
+    return [name for name in families.names() if reads_texts or not families.find(name).encoder]
 
 
 def model_of(family: str, **settings: Any) -> Model:
@@ -58,7 +72,11 @@ def model_of(family: str, **settings: Any) -> Model:
     few_rows = {
         name: value for name, value in {**QUICK.get(family, {}), "min_child_weight": 1.0}.items() if name in known
     }
-    return Model(family=family, max_iter=40, min_samples_leaf=5, parameters=few_rows, **settings)
+    ours = load_settings().model
+    encoder = {"encoder": ours.encoder, "weights": ours.weights, "weights_revision": ours.weights_revision}
+    return Model(
+        family=family, max_iter=40, min_samples_leaf=5, max_tokens=8, parameters=few_rows, **encoder, **settings
+    )
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +86,7 @@ def rows() -> pd.DataFrame:
     signal = random.normal(size=COUNT)
     frame = pd.DataFrame({name: noise(name, random) for name in USED})
     frame[TELLING] = told(TELLING, signal)
+    frame = frame.assign(**{name: frame[name].map(draw).astype("str") for name in USED if name in IMAGES})
     target = signal + random.normal(0, 0.3, COUNT)
     gaps = {name: frame[name].astype("float64") if schema.DTYPES[name] == "int64" else frame[name] for name in USED}
     frame = frame.assign(**{name: values.mask(random.random(COUNT) < 0.05) for name, values in gaps.items()})
@@ -75,6 +94,14 @@ def rows() -> pd.DataFrame:
         return frame.assign(**{schema.TARGET: 1e6 + 1e5 * target})
     position = np.digitize(target, np.quantile(target, np.arange(1, len(CLASSES)) / len(CLASSES)))
     return frame.assign(**{schema.TARGET: pd.Series(CLASSES).take(position).to_numpy()})
+
+
+def draw(word: str) -> str:
+    """A picture of a word's first letter, in base64."""
+    image, file = Image.new("L", (8, 12)), BytesIO()
+    ImageDraw.Draw(image).text((1, 0), word[0], 255)
+    image.save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def noise(name: str, random: np.random.Generator) -> pd.Series:
@@ -95,7 +122,7 @@ def told(name: str, signal: np.ndarray) -> pd.Series:
     values: dict[str, Callable[[], Any]] = {
         "int64": lambda: (share * 1000).astype("int64"),
         "float64": lambda: share * 10,
-        "str": lambda: "level " + (share * 9.99).astype("int64").astype("str"),
+        "str": lambda: [WORDS[int(9.99 * each)] for each in share],
         # Over the day, and over years
         "datetime64[us]": lambda: (
             pd.Timestamp("2020-01-01") + pd.to_timedelta((share * 1400).astype("int64") * 1441, "min")
@@ -104,7 +131,7 @@ def told(name: str, signal: np.ndarray) -> pd.Series:
     return pd.Series(values[schema.DTYPES[name]](), dtype=schema.DTYPES[name])
 
 
-@pytest.fixture(scope="module", params=families.names())
+@pytest.fixture(scope="module", params=names())
 def family(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -126,6 +153,8 @@ def loss(rows: pd.DataFrame, prediction: np.ndarray) -> float:
     target = task.code(rows[schema.TARGET])
     baseline = task.fit_baseline(target[: COUNT * 3 // 4])
     held_out = slice(COUNT * 3 // 4, None)
+    if not task.IS_REGRESSION:  # of a class that a forest has not seen it says that it cannot be, which costs too much
+        prediction = 0.99 * prediction + 0.01 * baseline.predict(COUNT)
     own = task.row_losses(target[held_out], prediction[held_out], baseline.scale).mean()
     constant = task.row_losses(target[held_out], baseline.predict(COUNT)[held_out], baseline.scale).mean()
     return float(own / constant)
@@ -141,8 +170,8 @@ def check_predictions(prediction: np.ndarray, n_rows: int) -> None:
 
 
 def same(first: np.ndarray, second: np.ndarray) -> None:
-    """Equal but for what comes of 32 bits."""
-    np.testing.assert_allclose(first, second, rtol=1e-6, atol=1e-6)
+    """Equal but for what may differ where it is computed among other rows."""
+    np.testing.assert_allclose(first, second, rtol=TOLERANCE, atol=TOLERANCE)
 
 
 def test_it_learns_what_a_feature_tells(fitted: Pipeline, rows: pd.DataFrame) -> None:
@@ -152,7 +181,7 @@ def test_it_learns_what_a_feature_tells(fitted: Pipeline, rows: pd.DataFrame) ->
 
 
 def test_rows_of_gaps_only_and_of_unseen_categories_are_predicted(fitted: Pipeline, rows: pd.DataFrame) -> None:
-    strange = rows.assign(**{name: "never seen before" for name in USED if schema.is_text(name)})
+    strange = rows.assign(**{name: "never seen before" for name in USED if schema.is_text(name) and name not in IMAGES})
     check_predictions(training.predict(fitted, strange), COUNT)
     numbers = {name: np.nan for name in USED if schema.DTYPES[name] in {"int64", "float64"}}
     times = {name: pd.NaT for name in USED if schema.is_time(name) and name != schema.TIME}
@@ -178,12 +207,13 @@ def test_clone_is_unfitted_and_learns_the_same(fitted: Pipeline, rows: pd.DataFr
     assert not hasattr(copy[-1], "n_features_in_")
     learned = rows[: COUNT * 3 // 4]
     target = task.code(learned[schema.TARGET])
-    copy.fit(learned[list(fitted.feature_names_in_)], target if task.IS_REGRESSION else target.astype("int64"))
+    with training.limit_threads(TRAINING):  # sums of more threads are others
+        copy.fit(learned[list(fitted.feature_names_in_)], target if task.IS_REGRESSION else target.astype("int64"))
     np.testing.assert_array_equal(training.predict(copy, rows), training.predict(fitted, rows))
 
 
 def test_rows_by_themselves_are_predicted_as_among_others(fitted: Pipeline, rows: pd.DataFrame) -> None:
-    strange = rows.assign(**{name: "never seen before" for name in USED if schema.is_text(name)})
+    strange = rows.assign(**{name: "never seen before" for name in USED if schema.is_text(name) and name not in IMAGES})
     some = pd.concat([rows.head(10), strange.head(2)])
     expected = training.predict(fitted, some)
     served = training.skip_needless_encoding(skops_copy(fitted))
@@ -243,7 +273,7 @@ def test_default_is_within_what_a_search_proposes(family: str) -> None:
 
 def test_unknown_parameter_is_refused_with_those_that_are_known(family: str) -> None:
     with pytest.raises(ConfigError, match="no_such: .*allowed: " + ", ".join(families.find(family).defaults)):
-        training.build_model(USED, Model(family=family, parameters={"no_such": 1}), TRAINING)
+        training.build_model(USED, model_of(family).model_copy(update={"parameters": {"no_such": 1}}), TRAINING)
 
 
 LOAD = """
