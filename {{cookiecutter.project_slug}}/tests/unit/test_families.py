@@ -5,6 +5,7 @@ The rows are made from the contract. One of its features tells the target, mostl
 
 import base64
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -310,6 +311,8 @@ def test_saved_model_predicts_the_same_in_a_new_process(
 def new_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_mlflow_database: Path) -> Path:
     """A project without data."""
     (tmp_path / "pipeline.toml").write_text((PROJECT / "pipeline.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    if (PROJECT / "weights").is_dir():  # of a pre-trained network
+        shutil.copytree(PROJECT / "weights", tmp_path / "weights")
     (tmp_path / "var" / "mlflow").mkdir(parents=True)
     (tmp_path / "var" / "mlflow" / "mlflow.db").write_bytes(new_mlflow_database.read_bytes())
     for name in list(os.environ):
