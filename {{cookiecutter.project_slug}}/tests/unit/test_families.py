@@ -3,11 +3,14 @@
 The rows are made from the contract. One of its features tells the target, mostly; the others tell nothing.
 """
 
+import base64
 import os
+import shutil
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ import optuna
 import pandas as pd
 import pytest
 import skops.io
+from PIL import Image, ImageDraw
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
@@ -41,6 +45,7 @@ CLASSES = schema.CLASSES[:3]
 
 NUMBERS = [name for name in schema.FEATURES if schema.DTYPES[name] in {"int64", "float64"}]
 TEXTS = [name for name in schema.FEATURES if schema.is_text(name)]
+IMAGES = [name for name, content in schema.CONTENTS.items() if content == "image"]
 TELLING = next(iter([*NUMBERS, *TEXTS, *schema.FEATURES]))
 OTHERS = [name for name in schema.FEATURES if name != TELLING]
 USED = [TELLING, *OTHERS[: N_FEATURES - 1], *[name for name in TEXTS if name not in OTHERS[: N_FEATURES - 1]][:2]]
@@ -83,6 +88,7 @@ def rows() -> pd.DataFrame:
     signal = random.normal(size=COUNT)
     frame = pd.DataFrame({name: noise(name, random) for name in USED})
     frame[TELLING] = told(TELLING, signal)
+    frame = frame.assign(**{name: frame[name].map(draw).astype("str") for name in USED if name in IMAGES})
     target = signal + random.normal(0, 0.3, COUNT)
     gaps = {name: frame[name].astype("float64") if schema.DTYPES[name] == "int64" else frame[name] for name in USED}
     frame = frame.assign(**{name: values.mask(random.random(COUNT) < 0.05) for name, values in gaps.items()})
@@ -90,6 +96,14 @@ def rows() -> pd.DataFrame:
         return frame.assign(**{schema.TARGET: 1e6 + 1e5 * target})
     position = np.digitize(target, np.quantile(target, np.arange(1, len(CLASSES)) / len(CLASSES)))
     return frame.assign(**{schema.TARGET: pd.Series(CLASSES).take(position).to_numpy()})
+
+
+def draw(word: str) -> str:
+    """A picture of a word's first letter, in base64."""
+    image, file = Image.new("L", (8, 12)), BytesIO()
+    ImageDraw.Draw(image).text((1, 0), word[0], 255)
+    image.save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def noise(name: str, random: np.random.Generator) -> pd.Series:
@@ -169,7 +183,7 @@ def test_it_learns_what_a_feature_tells(fitted: Pipeline, rows: pd.DataFrame) ->
 
 
 def test_rows_of_gaps_only_and_of_unseen_categories_are_predicted(fitted: Pipeline, rows: pd.DataFrame) -> None:
-    strange = rows.assign(**{name: "never seen before" for name in USED if schema.is_text(name)})
+    strange = rows.assign(**{name: "never seen before" for name in USED if schema.is_text(name) and name not in IMAGES})
     check_predictions(training.predict(fitted, strange), COUNT)
     numbers = {name: np.nan for name in USED if schema.DTYPES[name] in {"int64", "float64"}}
     times = {name: pd.NaT for name in USED if schema.is_time(name) and name != schema.TIME}
@@ -201,7 +215,7 @@ def test_clone_is_unfitted_and_learns_the_same(fitted: Pipeline, rows: pd.DataFr
 
 
 def test_rows_by_themselves_are_predicted_as_among_others(fitted: Pipeline, rows: pd.DataFrame) -> None:
-    strange = rows.assign(**{name: "never seen before" for name in USED if schema.is_text(name)})
+    strange = rows.assign(**{name: "never seen before" for name in USED if schema.is_text(name) and name not in IMAGES})
     some = pd.concat([rows.head(10), strange.head(2)])
     expected = training.predict(fitted, some)
     served = training.skip_needless_encoding(skops_copy(fitted))
@@ -301,6 +315,8 @@ def test_saved_model_predicts_the_same_in_a_new_process(
 def new_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_mlflow_database: Path) -> Path:
     """A project without data."""
     (tmp_path / "pipeline.toml").write_text((PROJECT / "pipeline.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    if (PROJECT / "weights").is_dir():  # of a pre-trained network
+        shutil.copytree(PROJECT / "weights", tmp_path / "weights")
     (tmp_path / "var" / "mlflow").mkdir(parents=True)
     (tmp_path / "var" / "mlflow" / "mlflow.db").write_bytes(new_mlflow_database.read_bytes())
     for name in list(os.environ):
