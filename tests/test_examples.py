@@ -110,6 +110,9 @@ def test_flights_have_nothing_of_the_texts_and_images(flights: BakedProject) -> 
     )
     assert not locked(flights) & {*PACKAGES, "keras"}
     assert "encoder" not in (flights.path / "pipeline.toml").read_text(encoding="utf-8")
+    contract = (flights.package_dir / "contract.py").read_text(encoding="utf-8")
+    assert "One row is one scheduled departure" in contract
+    assert "content=" not in contract
 
 
 def test_texts_have_nothing_of_the_flights_and_images(texts: BakedProject) -> None:
