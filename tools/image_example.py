@@ -8,12 +8,11 @@
 from __future__ import annotations
 
 import base64
-import csv
-import gzip
 import io
 import sys
 from pathlib import Path
 
+import months
 import numpy as np  # type: ignore[import-not-found]
 from PIL import Image  # type: ignore[import-not-found]
 from sklearn.datasets import load_digits  # type: ignore[import-not-found]
@@ -41,16 +40,5 @@ def read_digits() -> dict[str, list[dict[str, str]]]:
     return {month: [rows[at] for at in part] for month, part in zip(MONTHS, parts, strict=True)}
 
 
-def write(months: dict[str, list[dict[str, str]]], folder: Path) -> None:
-    """A CSV file a month, compressed; the same rows give the same bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for month, rows in months.items():
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        (folder / f"digits-{month}.csv.gz").write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
-
-
 if __name__ == "__main__":
-    write(read_digits(), Path(sys.argv[1]))
+    months.write(read_digits(), COLUMNS, Path(sys.argv[1]), "digits")

@@ -7,13 +7,12 @@ The changelogs are those of the source of Node.js 18.20.4, as Debian 12 has it (
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import re
 import sys
 from collections import defaultdict
 from pathlib import Path
+
+import months
 
 LINES = ["15", "16", "17", "18"]
 """Lines of releases that follow each other: each is the current one until the next begins."""
@@ -76,16 +75,5 @@ def read_changes(folder: Path) -> dict[str, list[dict[str, str]]]:
     return dict(sorted(found.items()))
 
 
-def write(months: dict[str, list[dict[str, str]]], folder: Path) -> None:
-    """A CSV file a month, compressed; the same rows give the same bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for month, rows in months.items():
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        (folder / f"changes-{month}.csv.gz").write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
-
-
 if __name__ == "__main__":
-    write(read_changes(Path(sys.argv[1])), Path(sys.argv[2]))
+    months.write(read_changes(Path(sys.argv[1])), COLUMNS, Path(sys.argv[2]), "changes")

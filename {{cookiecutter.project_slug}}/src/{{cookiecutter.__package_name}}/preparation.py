@@ -7,16 +7,15 @@ import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 from sklearn.impute import SimpleImputer
-from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from . import families, task
 from .config import Model
 from .errors import ConfigError
+from .families._encoding import make_target_encoder
 
 SELECTION_ROWS = 5000
-TARGET_FOLDS = 5  # of which each row's mean of the target is that of the others
 
 TRUSTED_TYPES = [
     "sklearn.model_selection._split.KFold",  # of the target's encoder, which splits when it is fitted and never again
@@ -35,11 +34,7 @@ ENCODINGS: dict[str, Callable[[int], Any]] = {
     "native": lambda seed: "passthrough",
     # As float64, and a code that was not seen is all zeros.
     "onehot": lambda seed: OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-    # Numbers of a few values look like classes.
-    "target": lambda seed: TargetEncoder(
-        target_type="continuous" if task.IS_REGRESSION else "auto",
-        cv=KFold(TARGET_FOLDS, shuffle=True, random_state=seed),
-    ),
+    "target": make_target_encoder,
 }
 IMPUTATIONS: dict[str, Callable[[], Any]] = {
     "native": lambda: "passthrough",

@@ -206,11 +206,13 @@ def _try_next(
             asked.report(value, step)
         return asked.should_prune()
 
+    started = time.process_time()
     try:
         trial = _measure(rows, model, settings, number, falls_behind, left)
     except Exception as error:  # of an estimator that cannot take what was proposed
         study.tell(asked, state=optuna.trial.TrialState.FAIL)
-        return Trial(model.family, number, model.model_dump(), "failed", error=f"{type(error).__name__}: {error}")
+        took, told = time.process_time() - started, f"{type(error).__name__}: {error}"
+        return Trial(model.family, number, model.model_dump(), "failed", seconds=took, error=told)
     if trial is None:
         return None
     if trial.state == "pruned":

@@ -4,18 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import VotingClassifier, VotingRegressor
-from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import TargetEncoder
 
 from .. import task
 from ..config import Training
-from . import Family, Parameters, _trees, boosting, forest
+from . import Family, Parameters, _encoding, _trees, boosting, forest
 
 if TYPE_CHECKING:
     from optuna import Trial
-
-TARGET_FOLDS = 5
 
 
 def build(parameters: Parameters, n_categorical: int, training: Training) -> VotingClassifier | VotingRegressor:
@@ -41,11 +37,8 @@ def build(parameters: Parameters, n_categorical: int, training: Training) -> Vot
 def _encode(estimator: Any, n_categorical: int, seed: int) -> Any:
     if not n_categorical:
         return estimator
-    encoder = TargetEncoder(
-        target_type="continuous" if task.IS_REGRESSION else "auto",
-        cv=KFold(TARGET_FOLDS, shuffle=True, random_state=seed),
-    )
-    encoded = ColumnTransformer([("categories", encoder, list(range(n_categorical)))], remainder="passthrough")
+    categories = ("categories", _encoding.make_target_encoder(seed), list(range(n_categorical)))
+    encoded = ColumnTransformer([categories], remainder="passthrough")
     return Pipeline([("encoding", encoded), ("estimator", estimator)])
 
 

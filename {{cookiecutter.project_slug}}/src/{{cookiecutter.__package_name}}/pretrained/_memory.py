@@ -7,7 +7,7 @@ from threading import Lock
 
 import numpy as np
 
-MAX_REMEMBERED = 20_000  # documents; 30 MB of 384 numbers each
+MAX_REMEMBERED = 20_000  # documents; 61 MB of 384 numbers each
 
 
 class Memory:

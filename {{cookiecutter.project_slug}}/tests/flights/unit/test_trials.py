@@ -185,6 +185,24 @@ def test_what_cannot_be_fitted_is_a_failed_trial_and_the_search_goes_on(
     assert len(found) == 10
 
 
+def test_trials_that_fail_use_up_the_seconds(learnable: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, tried = trials.training.fit, list[Model]()
+
+    def breaks_late(frame: pd.DataFrame, settings: Training, model: Model):
+        tried.append(model)
+        if model == tried[0]:
+            return whole(frame, settings, model)
+        begun = time.process_time()
+        while time.process_time() < begun + 0.5:
+            pass
+        raise ValueError("the rows are odd")
+
+    monkeypatch.setattr(trials.training, "fit", breaks_late)
+    found = searched(learnable, search=Search(trials=50, seconds=3))
+    assert {trial.state for trial in found[1:]} == {"failed"}
+    assert len(found) <= 7  # the default, and six of half a second
+
+
 def test_default_that_cannot_be_tried_stops_the_search(learnable: pd.DataFrame) -> None:
     wrong = Model(parameters={"no_such": 1})
     with pytest.raises(ConfigError, match=r"\[model.parameters\] no_such: the family 'boosting' has no such parameter"):
