@@ -73,6 +73,7 @@ def main() -> int:
     arguments = parser.parse_args()
     configure_airflow()
 
+    from {{ cookiecutter.__package_name }} import families
     from {{ cookiecutter.__package_name }}.config import load_settings
     from {{ cookiecutter.__package_name }}.console import (
         ANSWER_VARIABLE,
@@ -88,6 +89,7 @@ def main() -> int:
     log_file = PROJECT / "var" / "logs" / f"run-{time.strftime('%Y%m%d-%H%M%S')}.log"
     try:
         settings = load_settings()
+        families.to_search(settings, arguments.trials)  # a wrong name is told here, as no stage looks for it
     except ConfigError as error:
         console.print(f"error: {error}", markup=False, soft_wrap=True)
         return 1

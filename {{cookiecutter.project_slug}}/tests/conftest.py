@@ -1,4 +1,6 @@
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +14,11 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 # Airflow reads its settings at its first import, which is when test modules are collected.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-")
+atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 os.environ["AIRFLOW_CONFIG"] = str(PROJECT / "airflow.cfg")
 os.environ["PROJECT_HOME"] = str(PROJECT)
+# Tests run side by side, and threads that wait for a core that another test has take minutes in place of seconds.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

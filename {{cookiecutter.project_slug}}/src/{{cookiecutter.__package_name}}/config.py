@@ -182,7 +182,7 @@ class Search(Section):
     """How many other models are tried, and when one of them is taken."""
 
     trials: int = Field(0, ge=0)
-    seconds: int = Field(300, ge=1)
+    seconds: int = Field(300, ge=1, le=10**7)
     families: list[str] = []
     folds: int = Field(3, ge=2, le=10)
     confidence: float = Field(0.9, gt=0.5, lt=1)

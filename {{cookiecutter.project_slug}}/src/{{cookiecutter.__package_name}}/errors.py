@@ -4,6 +4,7 @@
 
     PipelineError              one sentence: what is wrong, where, and what to do
     ├── ConfigError            a key of pipeline.toml or an environment variable
+    │   └── WeightsError       pre-trained weights that are not there, or not those that a model was trained with
     ├── ContractError          columns or rows that break the data contract
     ├── SourceError            a source that is missing, empty or unreadable
     │   └── SourceChangedError it is not what it was when the month was ingested
@@ -25,6 +26,10 @@ class PipelineError(Exception):
 
 class ConfigError(PipelineError):
     """A setting has a wrong name, type or value."""
+
+
+class WeightsError(ConfigError):
+    """Pre-trained weights are not there, cannot be read, or are not those that a model was trained with."""
 
 
 class ContractError(PipelineError):

@@ -1,6 +1,7 @@
 """Images in columns of text: PNG or JPEG, in base64, and what the contract may ask of them."""
 
 import base64
+from collections.abc import Callable
 from functools import partial
 from io import BytesIO
 from typing import Literal
@@ -15,12 +16,13 @@ Mode = Literal["grey", "colour", "any"]
 
 FORMATS = ("PNG", "JPEG")
 GREY, COLOUR = {"1", "L", "LA"}, {"P", "RGB", "RGBA"}
-"""Pillow's names for how pixels are kept; 16 bits and CMYK are not among them."""
+"""Pillow's names for how it keeps pixels; CMYK and grey of 16 bits are not among them, colour of 16 bits becomes 8."""
 
 NOT_BASE64 = "not base64"
 NOT_AN_IMAGE = "no PNG or JPEG"
 SEVERAL = "several pictures in one"
 OTHER_PIXELS = "pixels neither grey nor colour of 8 bits"
+TRANSPARENT = "transparent in places, and nobody knows over what"
 COLOURED = "colour, and grey is wanted"
 GREYISH = "grey, and colour is wanted"
 BROKEN = "broken or cut off"
@@ -34,7 +36,7 @@ def is_image(low: int, high: int, mode: Mode = "any") -> list[pa.Check]:
 
     Parameters
     ----------
-    mode : "grey" and "colour" refuse the other one; pictures of 16 bits and CMYK are refused in any case
+    mode : "grey" and "colour" refuse the other one; CMYK and grey of 16 bits are refused in any case
     """
     small, large = f"a side of less than {low} pixels", f"a side of more than {high} pixels"
 
@@ -63,14 +65,19 @@ def is_image(low: int, high: int, mode: Mode = "any") -> list[pa.Check]:
     def has_not(reason: str, values: pd.Series) -> pd.Series:
         return values.map(lambda text: find_reason(text) != reason, na_action="ignore").astype("bool")
 
-    def is_whole(values: pd.Series) -> pd.Series:
-        return values.map(lambda text: bool(find_reason(text)) or _is_whole(text), na_action="ignore").astype("bool")
+    def looks(right: Callable[[str], bool], values: pd.Series) -> pd.Series:
+        return values.map(lambda text: bool(find_reason(text)) or right(text), na_action="ignore").astype("bool")
 
     told = [NOT_BASE64, NOT_AN_IMAGE, SEVERAL, small, large, OTHER_PIXELS]
     told += {"grey": [COLOURED], "colour": [GREYISH], "any": []}[mode]
     kept = {"low": low, "high": high, "mode": mode}
     checks = [pa.Check(partial(has_not, each), name="is_image", statistics=kept, error=each) for each in told]
-    return [*checks, pa.Check(is_whole, name="is_image", statistics=kept, error=BROKEN)]
+    by_pixels = {BROKEN: _is_whole, TRANSPARENT: _is_opaque}
+    checks += [
+        pa.Check(partial(looks, right), name="is_image", statistics=kept, error=each)
+        for each, right in by_pixels.items()
+    ]
+    return checks
 
 
 def decode(text: str) -> Image.Image:
@@ -107,3 +114,10 @@ def _is_whole(text: str) -> bool:
     except ContractError:
         return False
     return True
+
+
+def _is_opaque(text: str) -> bool:
+    """Whether people see what an encoder would: of a transparent pixel it reads the colour that nobody sees."""
+    if not _open(_from_base64(text)).has_transparency_data or not _is_whole(text):
+        return True
+    return decode(text).convert("RGBA").getextrema()[3][0] == 255

@@ -70,14 +70,16 @@ def names() -> list[str]:
 
 
 def model_of(family: str, **settings: Any) -> Model:
-    known = families.find(family).defaults
-    few_rows = {
-        name: value for name, value in {**QUICK.get(family, {}), "min_child_weight": 1.0}.items() if name in known
-    }
     ours = load_settings().model
     encoder = {"encoder": ours.encoder, "weights": ours.weights, "weights_revision": ours.weights_revision}
     return Model(
-        family=family, max_iter=40, min_samples_leaf=5, max_tokens=8, parameters=few_rows, **encoder, **settings
+        family=family,
+        max_iter=40,
+        min_samples_leaf=5,
+        max_tokens=8,
+        parameters=QUICK.get(family, {}),
+        **encoder,
+        **settings,
     )
 
 

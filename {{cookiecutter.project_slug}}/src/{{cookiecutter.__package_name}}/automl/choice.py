@@ -13,6 +13,8 @@ from .trials import Trial
 
 RESAMPLES = 2000
 TINY = 1e-12  # of the standard error of a trial that predicts what the default does
+MIN_BLOCKS = 30
+"""Of fewer, draws tell less than they seem to: of 20 trials of noise, one was better on 15 blocks in 22 % of cases."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,9 @@ class Choice:
     candidate : the one that had a claim to it
     over_default : loss of the candidate minus the default's, on the same rows
     p_value : how often the best of so many trials would be better by as much, if none of them were
+    n_compared, n_blocks : trials beside the default, and blocks of rows that all were measured on
     is_simpler : it is as good as the best, within one standard error, and simpler than the default
+    is_default : the candidate is the default itself
     """
 
     trial: Trial
@@ -33,7 +37,9 @@ class Choice:
     over_default: Estimate
     p_value: float
     n_compared: int
+    n_blocks: int = 0
     is_simpler: bool = False
+    is_default: bool = False
 
     @property
     def model(self) -> Model:
@@ -44,6 +50,8 @@ class Choice:
         """What was taken, and why, in a sentence."""
         if self.n_compared == 0:
             return "the default stands: no other trial came to its end"
+        if self.is_default:
+            return f"the default stands: none of {self.n_compared} other trials is preferred to it"
         if self.is_simpler:
             return f"{self.trial.name} is taken: simpler, and as good within one standard error ({self.over_default})"
         figures = (
@@ -52,7 +60,8 @@ class Choice:
         )
         if self.trial is self.candidate:
             return f"{self.trial.name} is taken: {figures}"
-        return f"the default stands: {self.candidate.name}: {figures}"
+        few = f"; on {self.n_blocks} {BLOCKS} only, and {MIN_BLOCKS} are wanted" if self.n_blocks < MIN_BLOCKS else ""
+        return f"the default stands: {self.candidate.name}: {figures}{few}"
 
 
 def choose(trials: list[Trial], default: Trial, search: Search, seed: int) -> Choice:
@@ -79,7 +88,8 @@ def choose(trials: list[Trial], default: Trial, search: Search, seed: int) -> Ch
     if any(trial.block_rows != default.block_rows for trial in others):
         raise PipelineError(f"trials were measured on other {BLOCKS} than {default.name}; start a new run")
     rows = np.array(default.block_rows, "float64")
-    draws = BlockBootstrap(np.arange(np.count_nonzero(rows)), RESAMPLES, search.confidence, seed)
+    n_blocks = int(np.count_nonzero(rows))
+    draws = BlockBootstrap(np.arange(n_blocks), RESAMPLES, search.confidence, seed)
 
     def over(trial: Trial, other: Trial) -> np.ndarray:
         """The difference in loss, as measured and in each draw; shape (1 + resamples,)."""
@@ -96,9 +106,11 @@ def choose(trials: list[Trial], default: Trial, search: Search, seed: int) -> Ch
     by_chance = ((over_default[:, 1:] - over_default[:, :1]) / error).min(axis=0)
     p_value = float((by_chance <= found[0] / max(found[1:].std(), TINY)).mean())
     is_simpler = _complexity(candidate) < _complexity(default) and search.prefer == "simplest"
-    is_better = found[0] < 0 and p_value < 1 - search.confidence
+    is_better = found[0] < 0 and p_value < 1 - search.confidence and n_blocks >= MIN_BLOCKS
     taken = candidate if is_simpler or is_better else default
-    return Choice(taken, candidate, draws.estimate(found), p_value, len(others), is_simpler)
+    return Choice(
+        taken, candidate, draws.estimate(found), p_value, len(others), n_blocks, is_simpler, candidate is default
+    )
 
 
 def _find_simplest(trials: list[Trial], over: Callable[[Trial, Trial], np.ndarray]) -> Trial:

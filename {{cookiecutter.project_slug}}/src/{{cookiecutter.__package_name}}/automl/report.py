@@ -14,6 +14,7 @@ from .choice import Choice
 from .trials import Trial, open_study
 
 SHOWN_TRIALS = 30
+TINY = 1e-12  # of losses that differ by rounding only, of which nothing can be told
 MIN_TRIALS = 8
 """Of a family, to tell which of its parameters count."""
 
@@ -66,8 +67,10 @@ def describe(trial: Trial) -> str:
 def to_toml(model: Model) -> str:
     """The section [model] as `pipeline.toml` holds it."""
     lines = ["[model]"]
-    of_documents = {"encoder", "weights", "weights_revision", "max_tokens", "image_side"}
-    hidden = set() if schema.DOCUMENT_FEATURES else of_documents
+    read = {schema.CONTENTS[name] for name in schema.DOCUMENT_FEATURES}
+    hidden = set() if read else {"encoder", "weights"}
+    hidden |= set() if "text" in read else {"weights_revision", "max_tokens"}
+    hidden |= set() if "image" in read else {"image_side"}
     for name, value in model.model_dump(exclude={"parameters", *hidden}).items():
         lines.append(f"{name} = {json.dumps(value)}")
     pairs = ", ".join(f"{name} = {json.dumps(value)}" for name, value in model.parameters.items())
@@ -119,7 +122,7 @@ def _importances(trials: Sequence[Trial], family: str, seed: int) -> dict[str, f
     Hutter, Hoos and Leyton-Brown, An Efficient Approach for Assessing Hyperparameter Importance, ICML 2014 (fANOVA).
     """
     own = [trial for trial in trials if trial.family == family and trial.tried and trial.state != "failed"]
-    if len(own) < MIN_TRIALS or len({trial.loss for trial in own}) < 2:
+    if len(own) < MIN_TRIALS or np.ptp([trial.loss for trial in own]) < TINY:
         return {}
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
     return optuna.importance.get_param_importances(open_study(own), evaluator=evaluator)

@@ -16,12 +16,13 @@ import numpy as np
 import optuna
 import pandas as pd
 from optuna.distributions import distribution_to_json, json_to_distribution
+from scipy.stats import wilcoxon
 from sklearn.pipeline import Pipeline
 
 from .. import families, schema, split, task, training
 from ..config import Model, Search, Training
-from ..errors import PipelineError
-from ..families import Family
+from ..errors import ContractError, PipelineError
+from ..families import LEAF_ROWS, Family
 from ..intervals import number_blocks
 from ..split import Fold
 
@@ -29,6 +30,7 @@ N_RANDOM_TRIALS = 5
 PRUNING_P = 0.1
 FRACTIONS = [1.0, 0.75, 0.5]
 MIN_SELECTED_FROM = 4  # features, of which fewer need no selection
+MAX_SEED = 2**32
 
 
 @dataclass(frozen=True)
@@ -135,27 +137,26 @@ def search_family(
     Returns
     -------
     Those that are finished in time: one that will not be is left, and none begins. Of a slow family that may be none.
+    Of a family that cannot take these rows it is one that failed.
 
     Raises
     ------
     PipelineError
-        If the default itself cannot be tried.
+        If [model] itself cannot be tried.
     """
     trials = sorted(finished, key=lambda trial: trial.number)
     if not trials:
-        left = math.inf if is_compared_with else search.seconds
-        first = _measure(rows, default, settings, 0, lambda losses, counts: False, left)
+        first = _try_default(rows, default, settings, is_compared_with, search.seconds)
         if first is None:
             return []
         trials.append(first)
         keep(first)
-    study = open_study(trials)
-    while len(trials) < search.trials:
+    while len(trials) < search.trials and trials[0].state != "failed":
         left = search.seconds - sum(trial.seconds for trial in trials)
         # As long as half of those before it have taken.
         if left < median(trial.seconds for trial in trials):
             break
-        trial = _try_next(study, rows, default, settings, trials, left)
+        trial = _try_next(rows, default, settings, trials, left)
         if trial is None:
             break
         trials.append(trial)
@@ -166,10 +167,7 @@ def search_family(
 def open_study(trials: list[Trial]) -> optuna.Study:
     """The trials of one family as optuna has them; what failed is not among them."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        pruner = optuna.pruners.WilcoxonPruner(p_threshold=PRUNING_P)
-    study = optuna.create_study(pruner=pruner)
+    study = optuna.create_study()
     for trial in trials:
         if trial.state != "failed":
             study.add_trial(
@@ -177,49 +175,55 @@ def open_study(trials: list[Trial]) -> optuna.Study:
                     value=trial.loss,
                     params=trial.tried,
                     distributions={name: json_to_distribution(text) for name, text in trial.choices.items()},
-                    intermediate_values=_mean_by_block(np.array(trial.block_losses), np.array(trial.block_rows)),
                 )
             )
     return study
 
 
-def _mean_by_block(losses: np.ndarray, rows: np.ndarray) -> dict[int, float]:
-    """Mean losses of the blocks that have been measured: the steps that a trial is judged by on its way."""
-    return {int(at): float(losses[at] / rows[at]) for at in np.flatnonzero(rows)}
-
-
-def _try_next(
-    study: optuna.Study, rows: Rows, default: Model, settings: Training, trials: list[Trial], left: float
+def _try_default(
+    rows: Rows, default: Model, settings: Training, is_compared_with: bool, seconds: float
 ) -> Trial | None:
+    """Trial 0; a failed one of a family that is only tried, as the others can go on without it."""
+    left = math.inf if is_compared_with else seconds
+    started = time.process_time()
+    try:
+        return _measure(rows, default, settings, 0, lambda losses, counts: False, left)
+    except Exception as error:  # of an estimator that cannot take these rows
+        if is_compared_with:
+            raise
+        return _failed(default, 0, time.process_time() - started, error)
+
+
+def _try_next(rows: Rows, default: Model, settings: Training, trials: list[Trial], left: float) -> Trial | None:
     """The next of the family's points, and then what optuna proposes; None if so many seconds are too few for it."""
     number = trials[-1].number + 1
-    family = families.find(default.family)
-    if number <= len(family.points):
-        study.enqueue_trial(_first_choices(family) | family.points[number - 1])
-    # A sampler of its own for each trial: a search that goes on proposes what it would have proposed.
-    study.sampler = optuna.samplers.TPESampler(n_startup_trials=N_RANDOM_TRIALS, seed=settings.seed + number)
+    features = schema.select_features(settings.features)
+    has_categories = any(schema.is_text(name) and name not in schema.DOCUMENTS for name in features)
+    # Study and sampler are made anew for each trial: a search that goes on proposes what it would have proposed.
+    study = open_study(trials)
+    study.sampler = optuna.samplers.TPESampler(
+        n_startup_trials=N_RANDOM_TRIALS, seed=(settings.seed + number) % MAX_SEED
+    )
+    points = _points(default, has_categories)
+    if number <= len(points):
+        study.enqueue_trial(points[number - 1])
     asked = study.ask()
-    model = _propose(asked, default, len(schema.select_features(settings.features)))
+    model = _propose(asked, default, len(features), has_categories)
+    best = min((each for each in trials if each.state == "complete"), key=lambda each: each.loss)
 
     def falls_behind(losses: np.ndarray, counts: np.ndarray) -> bool:
-        for step, value in _mean_by_block(losses, counts).items():
-            asked.report(value, step)
-        return asked.should_prune()
+        return _is_worse(losses, counts, best)
 
     started = time.process_time()
     try:
         trial = _measure(rows, model, settings, number, falls_behind, left)
     except Exception as error:  # of an estimator that cannot take what was proposed
-        study.tell(asked, state=optuna.trial.TrialState.FAIL)
-        took, told = time.process_time() - started, f"{type(error).__name__}: {error}"
-        return Trial(model.family, number, model.model_dump(), "failed", seconds=took, error=told)
+        return _failed(model, number, time.process_time() - started, error)
     if trial is None:
         return None
     if trial.state == "pruned":
         # Never better than the best, which it fell behind; else the next would be compared with what is half measured.
-        best = min(each.loss for each in trials if each.state == "complete")
-        trial = replace(trial, loss=max(_estimate(trial, trials[0]), best))
-    study.tell(asked, trial.loss)
+        trial = replace(trial, loss=max(_estimate(trial, trials[0]), best.loss))
     return replace(
         trial,
         tried=asked.params,
@@ -227,11 +231,41 @@ def _try_next(
     )
 
 
-def _propose(asked: optuna.Trial, default: Model, n_features: int) -> Model:
+def _failed(model: Model, number: int, seconds: float, error: Exception) -> Trial:
+    told = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
+    return Trial(model.family, number, model.model_dump(), "failed", seconds=seconds, error=told)
+
+
+def _is_worse(losses: np.ndarray, counts: np.ndarray, best: Trial) -> bool:
+    """Whether a trial is behind the best by more than chance, on the blocks that it was measured on.
+
+    References
+    ----------
+    Wilcoxon, Individual Comparisons by Ranking Methods, Biometrics Bulletin 1 (1945).
+    """
+    found = counts > 0
+    behind = losses[found] / counts[found] - np.array(best.block_losses)[found] / counts[found]
+    if len(behind) < 2 or behind.mean() <= 0:
+        return False
+    return bool(wilcoxon(behind, alternative="greater", zero_method="zsplit").pvalue < PRUNING_P)
+
+
+def _points(default: Model, has_categories: bool) -> list[dict[str, Any]]:
+    """What is tried after the default; without a category an encoding would be none."""
+    family = families.find(default.family)
+    first = {key: allowed[0] for key, allowed in _choices(family, has_categories).items()}
+    low, high = LEAF_ROWS
+    own = {"selected_fraction": FRACTIONS[0], "min_samples_leaf": min(max(default.min_samples_leaf, low), high)}
+    return [{**first, **own, **each} for each in family.points if has_categories or "encoding" not in each]
+
+
+def _propose(asked: optuna.Trial, default: Model, n_features: int, has_categories: bool) -> Model:
     """A model of the family: its parameters, and what comes before it where there is a choice."""
     family = families.find(default.family)
     prepared: dict[str, str | float] = {
-        key: asked.suggest_categorical(key, allowed) for key, allowed in _choices(family).items() if len(allowed) > 1
+        key: asked.suggest_categorical(key, allowed)
+        for key, allowed in _choices(family, has_categories).items()
+        if len(allowed) > 1
     }
     if n_features >= MIN_SELECTED_FROM:
         prepared["selected_fraction"] = asked.suggest_categorical("selected_fraction", FRACTIONS)
@@ -241,12 +275,9 @@ def _propose(asked: optuna.Trial, default: Model, n_features: int) -> Model:
     return Model.model_validate({**default.model_dump(), **prepared, **keys, "parameters": others})
 
 
-def _choices(family: Family) -> dict[str, tuple[str, ...]]:
-    return {"encoding": family.encodings, "imputation": family.imputations, "scaling": family.scalings}
-
-
-def _first_choices(family: Family) -> dict[str, Any]:
-    return {key: allowed[0] for key, allowed in _choices(family).items()} | {"selected_fraction": FRACTIONS[0]}
+def _choices(family: Family, has_categories: bool) -> dict[str, tuple[str, ...]]:
+    encodings = {"encoding": family.encodings} if has_categories else {}
+    return {**encodings, "imputation": family.imputations, "scaling": family.scalings}
 
 
 def _measure(
@@ -268,9 +299,9 @@ def _measure(
     started, fitted = time.process_time(), 0.0
     losses, counts = np.zeros(rows.blocks.max() + 1), np.zeros(rows.blocks.max() + 1, "int64")
     state: Literal["complete", "pruned"] = "complete"
-    for fold, following in zip_longest(rows.folds, rows.folds[1:]):
+    for number_of_fold, (fold, following) in enumerate(zip_longest(rows.folds, rows.folds[1:]), 1):
         before = time.process_time()
-        pipeline = training.fit(rows.frame.iloc[fold.learned], settings, model)
+        pipeline = _fit(rows, fold, settings, model, number_of_fold)
         took = time.process_time() - before
         fitted += took
         of_fold, rows_of_fold = _measure_fold(rows, fold, pipeline, len(losses))
@@ -294,6 +325,19 @@ def _measure(
         losses.tolist(),
         counts.tolist(),
     )
+
+
+def _fit(rows: Rows, fold: Fold, settings: Training, model: Model, number: int) -> Pipeline:
+    try:
+        with warnings.catch_warnings():
+            # Of one that is odd for these rows, for each tree of it; its loss tells enough.
+            warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
+            return training.fit(rows.frame.iloc[fold.learned], settings, model)
+    except ContractError as error:
+        raise ContractError(
+            f"fold {number} of [search] folds = {len(rows.folds)}: {error}; fewer folds learn from more rows, and "
+            "[search] trials = 0 searches nothing"
+        ) from None
 
 
 def _measure_fold(rows: Rows, fold: Fold, pipeline: Pipeline, n_blocks: int) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Parameters = dict[str, Any]
 
+LEAF_ROWS = (2, 300)
+"""From how few to how many rows in a leaf a search of boosted trees goes."""
 EXACT = 1e-12
 """By how much sums differ that are computed in 64 bits, in another order."""
 
@@ -33,8 +35,9 @@ class Family:
         codes 0, 1, ... or NaN, where the encoding is "native"; and of seed and threads
     suggest : what a search tries, as optuna asks for it: values for some of the parameters
     defaults : every parameter with its value; in place of one that [model] has a key for, that counts
-    points : what a search tries first, after the defaults: values by the names that `suggest` asks by, and words of
-        `preparation`, where these are not the first
+    points : what a search tries first, after the defaults: values by the names that `suggest` asks by, but for
+        min_samples_leaf, which is that of [model], as it goes with the number of rows; and words of `preparation`,
+        where these are not the first
     encodings, imputations, scalings : what can come before it, as `preparation` names them; the first is its default
     complexity : the lower, the simpler to understand and to run; a search may prefer the simplest
     trusted_types : types in a fitted estimator that skops does not trust by itself, and somebody has looked at
@@ -89,13 +92,15 @@ def to_search(settings: Settings, n_trials: int | None = None) -> list[str]:
     Raises
     ------
     ConfigError
-        If [search] names a family that there is not.
+        If [search] names a family that there is not, or [model] names a parameter that its family does not have.
     """
     search = settings.search
     if unknown := [name for name in search.families if name not in names()]:
         raise ConfigError(f"[search] families: {unknown[0]!r}: no such family; there are {', '.join(names())}")
-    wanted = search.trials if n_trials is None else n_trials
-    return sorted({settings.model.family, *(search.families or names())}) if wanted else []
+    if not (search.trials if n_trials is None else n_trials):
+        return []
+    complete(settings.model)  # before hours have gone into other families
+    return sorted({settings.model.family, *(search.families or names())})
 
 
 def complete(model: Model) -> Parameters:

@@ -6,7 +6,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 
 from .. import task
 from ..config import Training
-from . import Family, Parameters, _trees
+from . import LEAF_ROWS, Family, Parameters, _trees
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -27,7 +27,7 @@ def build(
 
 def suggest(trial: "Trial") -> Parameters:
     """What boosted trees have in common, and how many rows a leaf needs."""
-    return {**_trees.suggest(trial), "min_samples_leaf": trial.suggest_int("min_samples_leaf", 10, 300, log=True)}
+    return {**_trees.suggest(trial), "min_samples_leaf": trial.suggest_int("min_samples_leaf", *LEAF_ROWS, log=True)}
 
 
 FAMILY = Family(
@@ -42,7 +42,7 @@ FAMILY = Family(
         "l2_regularization": 5.0,
         "max_features": 1.0,
     },
-    points=[{**each, "min_samples_leaf": 100} for each in _trees.POINTS],
+    points=_trees.POINTS,
     complexity=3,
     trusted_types=["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"],
 )

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import task
 from ..config import Training
-from . import Family, Parameters, _trees
+from . import LEAF_ROWS, Family, Parameters, _trees
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -38,7 +38,7 @@ def suggest(trial: "Trial") -> Parameters:
     """What boosted trees have in common, how much a leaf needs, and how many rows a tree sees."""
     return {
         **_trees.suggest(trial),
-        "min_samples_leaf": trial.suggest_int("min_samples_leaf", 10, 300, log=True),
+        "min_samples_leaf": trial.suggest_int("min_samples_leaf", *LEAF_ROWS, log=True),
         "max_samples": trial.suggest_float("max_samples", 0.4, 1.0),
     }
 
@@ -56,7 +56,7 @@ FAMILY = Family(
         "max_features": 1.0,
         "max_samples": 1.0,
     },
-    points=[{**each, "min_samples_leaf": 100, "max_samples": 0.8} for each in _trees.POINTS],
+    points=[{**each, "max_samples": 0.8} for each in _trees.POINTS],
     complexity=3,
     trusted_types=[
         "collections.OrderedDict",

@@ -7,10 +7,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 
 from .. import task
 from ..config import PACKAGE, Training
-from . import Family, Parameters, _trees, installed
+from . import LEAF_ROWS, Family, Parameters, _trees, installed
 
 if TYPE_CHECKING:
     from optuna import Trial
+
+WEIGHT_OF_ROW = 1.0 if task.IS_REGRESSION else 0.15
+"""What XGBoost measures a leaf by: the second derivative of a row's loss, of a class p (1 - p)."""
 
 
 class TypedColumns(BaseEstimator):
@@ -69,7 +72,7 @@ def build(parameters: Parameters, n_categorical: int, training: Training) -> Typ
         grow_policy="lossguide",
         max_depth=0,
         max_leaves=parameters["max_leaf_nodes"],
-        min_child_weight=parameters["min_child_weight"],
+        min_child_weight=WEIGHT_OF_ROW * parameters["min_samples_leaf"],
         reg_lambda=parameters["l2_regularization"],
         colsample_bytree=parameters["max_features"],
         subsample=parameters["max_samples"],
@@ -86,7 +89,7 @@ def suggest(trial: "Trial") -> Parameters:
     """What boosted trees have in common, how much a leaf needs, and how many rows a tree sees."""
     return {
         **_trees.suggest(trial),
-        "min_child_weight": trial.suggest_float("min_child_weight", 1, 100, log=True),
+        "min_samples_leaf": trial.suggest_int("min_samples_leaf", *LEAF_ROWS, log=True),
         "max_samples": trial.suggest_float("max_samples", 0.4, 1.0),
     }
 
@@ -99,12 +102,12 @@ FAMILY = Family(
         "learning_rate": 0.08,
         "max_iter": 120,
         "max_leaf_nodes": 31,
-        "min_child_weight": 15.0,
+        "min_samples_leaf": 100,
         "l2_regularization": 5.0,
         "max_features": 1.0,
         "max_samples": 1.0,
     },
-    points=[{**each, "min_child_weight": 15.0, "max_samples": 0.8} for each in _trees.POINTS],
+    points=[{**each, "max_samples": 0.8} for each in _trees.POINTS],
     complexity=3,
     tolerance=1e-6,  # it computes in 32 bits
     trusted_types=[

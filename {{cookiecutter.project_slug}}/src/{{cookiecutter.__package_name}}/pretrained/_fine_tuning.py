@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import load as load_arrays
+from safetensors.torch import save
 from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import nn
 
 from ..errors import ConfigError
-from ._folders import find_folder
+from .transformer import load
 
 
 class FineTunedClassifier(ClassifierMixin, BaseEstimator):
@@ -84,7 +85,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         """Shape (n_rows, n_classes)."""
         if getattr(self, "_network", None) is None:
             network = self._build(pretrained=False)
-            network.load_state_dict(load(self.network_.tobytes()))
+            network.load_state_dict(load_arrays(self.network_.tobytes()))
             self._network = network.eval()
         lengths = np.argsort((~np.isnan(X[:, -self.max_tokens :])).sum(axis=1), kind="stable")
         probability = np.empty((len(X), len(self.classes_)))
@@ -101,16 +102,12 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
 
     def _build(self, *, pretrained: bool) -> nn.ModuleDict:
         from transformers import AutoConfig, AutoModel
-        from transformers.utils import logging
 
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         if self.threads:
             torch.set_num_threads(self.threads)
-        folder = find_folder(self.weights, self.weights_revision)
-        kwargs: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-        config = AutoConfig.from_pretrained(folder, **kwargs)
+        config = load(AutoConfig, self.weights, self.weights_revision)
         encoder = (
-            AutoModel.from_pretrained(folder, use_safetensors=True, **kwargs)
+            load(AutoModel, self.weights, self.weights_revision, use_safetensors=True)
             if pretrained
             else AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
         )

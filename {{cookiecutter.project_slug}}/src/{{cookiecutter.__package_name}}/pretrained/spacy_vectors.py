@@ -1,7 +1,6 @@
 """Texts by a pipeline of spaCy: smaller and faster than a transformer, and it knows less of what is meant."""
 
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,10 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from ..config import PACKAGE, Model, Training
+from ..errors import WeightsError
 from . import Encoder
 from ._folders import find_folder
-from ._weights import check_same, identify
+from ._weights import check_same, first_line, identify
 
 CONFIG_FILE = "config.cfg"
 MAX_CHARACTERS = 100_000  # of a text; spaCy itself takes no more than a million
@@ -34,7 +34,8 @@ class SpacyEncoder(TransformerMixin, BaseEstimator):
     @property
     def size(self) -> int:
         """Number of columns."""
-        return len(_vector(_load(find_folder(self.weights, "", CONFIG_FILE))("word")))
+        sha256 = getattr(self, "sha256_", "") or identify(find_folder(self.weights, "", CONFIG_FILE))
+        return len(_vector(_load_same(self.weights, sha256)("word")))
 
     def fit(self, X: pd.Series, y: object = None) -> "SpacyEncoder":
         self.sha256_ = identify(find_folder(self.weights, "", CONFIG_FILE))
@@ -42,12 +43,11 @@ class SpacyEncoder(TransformerMixin, BaseEstimator):
 
     def transform(self, X: pd.Series) -> np.ndarray:
         """Shape (n_rows, size)."""
-        folder = find_folder(self.weights, "", CONFIG_FILE)
-        check_same(folder, self.sha256_)
+        pipeline = _load_same(self.weights, self.sha256_)
         encoded = np.full((len(X), self.size), np.nan)
         known = np.flatnonzero(X.notna().to_numpy())
         texts = [text[:MAX_CHARACTERS] for text in X.iloc[known].tolist()]
-        for row, document in zip(known.tolist(), _load(folder).pipe(texts), strict=True):
+        for row, document in zip(known.tolist(), pipeline.pipe(texts), strict=True):
             encoded[row] = _vector(document) if len(document) else 0.0
         return encoded
 
@@ -58,10 +58,16 @@ def _vector(document: Any) -> np.ndarray:
 
 
 @lru_cache(maxsize=2)
-def _load(folder: Path) -> Any:
+def _load_same(weights: str, sha256: str) -> Any:
+    """The pipeline, if it is that of the hash; once it is in memory, its folder may go."""
     import spacy  # takes seconds to import
 
-    return spacy.load(folder, exclude=UNUSED)
+    folder = find_folder(weights, "", CONFIG_FILE)
+    check_same(folder, sha256)
+    try:
+        return spacy.load(folder, exclude=UNUSED)
+    except Exception as error:  # whatever spaCy raises of a folder that is damaged, or of another version
+        raise WeightsError(f"[model] weights = {weights!r}: spaCy cannot load {folder}: {first_line(error)}") from None
 
 
 def build(model: Model, training: Training) -> SpacyEncoder:

@@ -1,7 +1,6 @@
 """Texts as the numbers of their tokens, for a family that has a network of its own to read them."""
 
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from ..config import PACKAGE, Model, Training
 from . import Encoder
 from ._folders import find_folder
 from ._weights import check_same
-from .transformer import TransformerEncoder
+from .transformer import TransformerEncoder, load_tokenizer
 
 
 class TokenEncoder(TransformerEncoder):
@@ -27,13 +26,11 @@ class TokenEncoder(TransformerEncoder):
 
     def transform(self, X: pd.Series) -> np.ndarray:
         """Shape (n_rows, max_tokens)."""
-        folder = find_folder(self.weights, self.revision)
-        check_same(folder, self.sha256_)
         numbers = np.full((len(X), self.max_tokens), np.nan)
         known = np.flatnonzero(X.notna().to_numpy())
         if len(known):
             texts = X.iloc[known].tolist()
-            found = _load_tokenizer(folder)(texts, truncation=True, max_length=self.max_tokens)["input_ids"]
+            found = _load_same(self.weights, self.revision, self.sha256_)(texts, truncation=True, max_length=self.max_tokens)["input_ids"]
             for row, tokens in zip(known.tolist(), found, strict=True):
                 numbers[row, : len(tokens)] = tokens
         return numbers
@@ -46,10 +43,10 @@ class TokenEncoder(TransformerEncoder):
 
 
 @lru_cache(maxsize=2)
-def _load_tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer  # takes seconds to import
-
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+def _load_same(weights: str, revision: str, sha256: str) -> Any:
+    """The tokenizer, if the weights beside it are those of that hash."""
+    check_same(find_folder(weights, revision), sha256)
+    return load_tokenizer(weights, revision)
 
 
 def build(model: Model, training: Training) -> TokenEncoder:

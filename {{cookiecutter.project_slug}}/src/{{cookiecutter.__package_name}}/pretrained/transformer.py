@@ -1,8 +1,6 @@
 """Texts by a sentence encoder of Hugging Face, which stays as it is: what is learned comes after it."""
 
-import json
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +8,11 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from ..config import PACKAGE, Model, Training
+from ..errors import ConfigError, WeightsError
 from . import Encoder
 from ._folders import find_folder
 from ._memory import Memory
-from ._weights import check_same, identify
+from ._weights import check_same, first_line, identify
 
 BATCH_ROWS = 64
 
@@ -41,35 +40,33 @@ class TransformerEncoder(TransformerMixin, BaseEstimator):
     @property
     def size(self) -> int:
         """Number of columns."""
-        return _read_config(find_folder(self.weights, self.revision))["hidden_size"]
+        return int(_read_config(self.weights, self.revision).hidden_size)
 
     def fit(self, X: pd.Series, y: object = None) -> "TransformerEncoder":
+        longest = _find_longest(self.weights, self.revision)
+        if self.max_tokens > longest:
+            raise ConfigError(f"[model] max_tokens = {self.max_tokens}: {self.weights} reads at most {longest}")
         self.sha256_ = identify(find_folder(self.weights, self.revision))
         return self
 
     def transform(self, X: pd.Series) -> np.ndarray:
         """Shape (n_rows, size)."""
-        folder = find_folder(self.weights, self.revision)
-        check_same(folder, self.sha256_)
         encoded = np.full((len(X), self.size), np.nan)
         known = X.notna().to_numpy()
         if known.any():
-            encoded[known] = _encode(folder, X[known].tolist(), self.max_tokens, self.threads)
+            texts = X[known].tolist()
+            encoded[known] = memory.encode(self._run, (self.sha256_, self.max_tokens), texts, BATCH_ROWS)
         return encoded
 
-
-def _encode(folder: Path, texts: list[str], max_tokens: int, threads: int) -> np.ndarray:
-    def run(batch: list[str]) -> np.ndarray:
-        return _run(folder, batch, max_tokens, threads)
-
-    return memory.encode(run, (folder, max_tokens), texts, BATCH_ROWS)
+    def _run(self, texts: list[str]) -> np.ndarray:
+        """The vectors of a batch, shape (n_texts, size), each of length 1."""
+        tokenizer, network = _load_same(self.weights, self.revision, self.sha256_, self.threads)
+        return _run(tokenizer, network, texts, self.max_tokens)
 
 
-def _run(folder: Path, texts: list[str], max_tokens: int, threads: int) -> np.ndarray:
-    """The vectors of a batch, shape (n_texts, size), each of length 1."""
+def _run(tokenizer: Any, network: Any, texts: list[str], max_tokens: int) -> np.ndarray:
     import torch  # takes seconds to import, and only a project with an encoder has it
 
-    tokenizer, network = load_network(folder, threads)
     with torch.inference_mode():
         tokens = tokenizer(texts, padding=True, truncation=True, max_length=max_tokens, return_tensors="pt")
         layer = network(**tokens).last_hidden_state
@@ -79,23 +76,57 @@ def _run(folder: Path, texts: list[str], max_tokens: int, threads: int) -> np.nd
 
 
 @lru_cache(maxsize=2)
-def load_network(folder: Path, threads: int = 1) -> tuple[Any, Any]:
-    """Tokenizer and network of a folder; nothing is run that lies in it, and nothing downloaded."""
+def _load_same(weights: str, revision: str, sha256: str, threads: int) -> tuple[Any, Any]:
+    """Tokenizer and network, if they are those of that hash; once they are in memory, their folder may go."""
     import torch
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
+    from transformers import AutoModel
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    check_same(find_folder(weights, revision), sha256)
     if threads:
         torch.set_num_threads(threads)
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    network = AutoModel.from_pretrained(folder, local_files_only=True, trust_remote_code=False, use_safetensors=True)
-    return tokenizer, network.eval()
+    return load_tokenizer(weights, revision), load(AutoModel, weights, revision, use_safetensors=True).eval()
+
+
+@lru_cache(maxsize=2)
+def load_tokenizer(weights: str, revision: str) -> Any:
+    """What turns texts into the numbers of their tokens."""
+    from transformers import AutoTokenizer
+
+    return load(AutoTokenizer, weights, revision)
 
 
 @lru_cache
-def _read_config(folder: Path) -> Any:
-    return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+def _read_config(weights: str, revision: str) -> Any:
+    from transformers import AutoConfig
+
+    return load(AutoConfig, weights, revision)
+
+
+def _find_longest(weights: str, revision: str) -> int:
+    """So many tokens of a text can be read."""
+    positions = getattr(_read_config(weights, revision), "max_position_embeddings", None)
+    of_tokenizer = int(load_tokenizer(weights, revision).model_max_length)
+    return min(positions or of_tokenizer, of_tokenizer)
+
+
+def load(kind: Any, weights: str, revision: str, **kwargs: Any) -> Any:
+    """What a class of transformers makes of a folder; nothing is run that lies in it, and nothing downloaded.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such folder, or it holds something else.
+    """
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    folder = find_folder(weights, revision)
+    try:
+        return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **kwargs)
+    except Exception as error:  # whatever transformers raises of a file that is damaged
+        raise WeightsError(
+            f"[model] weights = {weights!r}: transformers cannot load {folder}: {first_line(error)}"
+        ) from None
 
 
 def build(model: Model, training: Training) -> TransformerEncoder:

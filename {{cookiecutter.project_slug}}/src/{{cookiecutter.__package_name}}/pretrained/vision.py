@@ -13,11 +13,11 @@ from PIL import Image
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from ..config import PACKAGE, Model, Training, find_home
-from ..errors import ConfigError
+from ..errors import ConfigError, WeightsError
 from ..images import decode
 from . import Encoder
 from ._memory import Memory
-from ._weights import PACKAGE_MARK, find_in_package, identify, refuse_others
+from ._weights import PACKAGE_MARK, find_in_package, first_line, identify, refuse_others
 
 APPLICATION_MARK = "application:"
 APPLICATIONS = {
@@ -61,7 +61,7 @@ class VisionEncoder(TransformerMixin, BaseEstimator):
     @property
     def size(self) -> int:
         """Number of columns."""
-        return load_network(self.weights, self.threads).output_shape[-1]
+        return self._load().output_shape[-1]
 
     def fit(self, X: pd.Series, y: object = None) -> "VisionEncoder":
         self.sha256_ = _identify(self.weights, self.threads)
@@ -69,15 +69,18 @@ class VisionEncoder(TransformerMixin, BaseEstimator):
 
     def transform(self, X: pd.Series) -> np.ndarray:
         """Shape (n_rows, size)."""
-        refuse_others(self.weights, _identify(self.weights, self.threads), self.sha256_)
         encoded = np.full((len(X), self.size), np.nan)
         known = X.notna().to_numpy()
         if known.any():
             encoded[known] = memory.encode(self._run, self.sha256_, X[known].tolist(), BATCH_ROWS)
         return encoded
 
+    def _load(self) -> Any:
+        sha256 = getattr(self, "sha256_", "") or _identify(self.weights, self.threads)
+        return _load_same(self.weights, sha256, self.threads)
+
     def _run(self, images: list[str]) -> np.ndarray:
-        network = load_network(self.weights, self.threads)
+        network = self._load()
         _, high, wide, channels = network.input_shape
         pixels = np.stack([_to_pixels(image, high, wide, channels) for image in images])
         made = network(pixels, training=False)
@@ -109,11 +112,18 @@ def _find_file(weights: str) -> Path:
     is_packed = weights.startswith(PACKAGE_MARK)
     file = find_in_package(weights) if is_packed else find_home() / Path(weights).expanduser()
     if not weights or not file.is_file() or file.suffix != ".keras":
-        raise ConfigError(
+        raise WeightsError(
             f"[model] weights = {weights!r}: no such file of the format .keras, and not {APPLICATION_MARK} with one of "
             f"{', '.join(APPLICATIONS)}"
         )
     return file
+
+
+@lru_cache(maxsize=2)
+def _load_same(weights: str, sha256: str, threads: int) -> Any:
+    """The network, if it is that of the hash; once it is in memory, its file may go."""
+    refuse_others(weights, _identify(weights, threads), sha256)
+    return load_network(weights, threads)
 
 
 def load_network(weights: str, threads: int = 1) -> Any:
@@ -127,9 +137,13 @@ def load_network(weights: str, threads: int = 1) -> Any:
 
     Raises
     ------
-    ConfigError
+    WeightsError
         If there are no such weights, they cannot be loaded without running code that came with them, or the network is
         not of that kind.
+    ConfigError
+        If there is no such application.
+    ConnectionError
+        If they cannot be downloaded.
     """
     name = weights.removeprefix(APPLICATION_MARK)
     if name == weights:
@@ -139,17 +153,16 @@ def load_network(weights: str, threads: int = 1) -> Any:
     return _load_application(name, threads)
 
 
-@lru_cache(maxsize=2)
 def _load_file(weights: str, file: Path, threads: int) -> Any:
     keras = _import_keras(threads)
     try:
         network = keras.saving.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # whatever Keras raises of a file that holds something else, or code
-        raise ConfigError(f"[model] weights = {weights!r}: Keras cannot load {file}: {_first_line(error)}") from None
+        raise WeightsError(f"[model] weights = {weights!r}: Keras cannot load {file}: {first_line(error)}") from None
     taken: Any = getattr(network, "input_shape", None)
     made: Any = getattr(network, "output_shape", None)
     if not _is_shape(taken, 4) or not _is_shape(made, 2) or taken[-1] not in {1, 3}:
-        raise ConfigError(
+        raise WeightsError(
             f"[model] weights = {weights!r}: the network takes {taken} and makes {made}; wanted is one that takes "
             "(None, height, width, 1 or 3) and makes (None, numbers), as with include_top=False and pooling='avg'"
         )
@@ -170,10 +183,11 @@ def _load_application(name: str, threads: int) -> Any:
             include_top=False, weights="imagenet", input_shape=(side, side, 3), pooling="avg"
         )
     except Exception as error:  # whatever the network, a proxy or the disk makes of a download
-        raise ConfigError(
+        # A connection may come back, so that this is tried again.
+        raise ConnectionError(
             f"[model] weights = '{APPLICATION_MARK}{name}': neither downloaded before, nor to be had now: "
-            f"{_first_line(error)}; where there is a network, `python -c 'import keras; "
-            f"keras.applications.{name}(include_top=False)'` downloads them into KERAS_HOME"
+            f"{first_line(error)}; where there is a network, `KERAS_BACKEND={keras.backend.backend()} .venv/bin/python "
+            f"-c 'import keras; keras.applications.{name}(include_top=False)'` downloads them into KERAS_HOME"
         ) from None
     network.trainable = False
     return network
@@ -189,10 +203,6 @@ def _import_keras(threads: int) -> Any:
 
         torch.set_num_threads(threads)
     return keras
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def build(model: Model, training: Training) -> VisionEncoder:

@@ -133,7 +133,8 @@ class Api:
             If there is none (503).
         """
         if self.follower.served is None:
-            reason = self.follower.refused or self.follower.registry_error
+            refused = self.follower.refused
+            reason = f"version {refused[0]}: {refused[1]}" if refused else self.follower.registry_error
             why = f": {reason}" if reason else "; train and release one"
             raise Refusal(503, ("model", f"no model is loaded{why}"))
         return self.follower.served

@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 
 from .. import releases, training
 from ..config import Settings
-from ..errors import PipelineError, ReleaseError
+from ..errors import PipelineError, ReleaseError, WeightsError
 from ..storage import file_sha256, replace_file
 from ..tracking import CHAMPION, Tracker, Version, read_model
 from .metrics import ApiMetrics
@@ -107,8 +107,8 @@ class ChampionFollower:
             if self.refused != (version.version, reason):
                 logger.error("version %s is refused: %s", version.version, reason)
             self.refused = (version.version, reason)
-            # What a dropped connection spoils may work the next time; a bad model stays bad.
-            self._is_final = isinstance(error, PipelineError)
+            # A dropped connection may come back, and so may weights; a bad model stays bad.
+            self._is_final = isinstance(error, PipelineError) and not isinstance(error, WeightsError)
             self._take_cached()
         else:
             self.refused = None

@@ -154,7 +154,7 @@ def _type_of(name: str) -> Any:
     column = schema.SCHEMA.columns[name]
     kind: Any = TYPES[schema.DTYPES[name]]
     for check in column.checks:
-        for constraint in _constraints(check, schema.DTYPES[name]):
+        for constraint in _constraints(check):
             kind = Annotated[kind, constraint]
     if schema.DTYPES[name] == "int64":
         kind = Annotated[kind, BeforeValidator(_without_fraction)]
@@ -165,8 +165,8 @@ def _type_of(name: str) -> Any:
     return Annotated[kind, Field(description=text)]
 
 
-def _constraints(check: pa.Check, dtype: str) -> list[Any]:
-    """A check of the contract as pydantic's, which the API's documentation can show; or the check itself."""
+def _constraints(check: pa.Check) -> list[Any]:
+    """A check of the contract as pydantic's, which the API's documentation can show; none if it has no such check."""
     found = check.statistics or {}
     match check.name:
         case "in_range":
@@ -193,21 +193,26 @@ def _constraints(check: pa.Check, dtype: str) -> list[Any]:
             allowed = frozenset(found["allowed_values"])
             be_allowed = AfterValidator(lambda value: _keep(value, check, value in allowed))
             return [Field(json_schema_extra={"enum": list(found["allowed_values"])}), be_allowed]
-    return [AfterValidator(lambda value: _keep(value, check, _passes(value, check, dtype)))]
-
-
-def _passes(value: Any, check: pa.Check, dtype: str) -> bool:
-    return bool(check(pd.Series([value], dtype=dtype)).check_passed)
+    return []
 
 
 def _keep(value: Any, check: pa.Check, passed: bool) -> Any:
     if not passed:
-        raise ValueError(f"breaks the contract: {check.error or check.name}")
+        raise ValueError(_tell_broken(check))
     return value
+
+
+def _tell_broken(check: pa.Check) -> str:
+    return f"breaks the contract: {check.error or check.name}"
 
 
 _Row = _row_type()
 ROW: TypeAdapter[dict[str, Any]] = TypeAdapter(_Row)
+CHECKS = {
+    name: [check for check in schema.SCHEMA.columns[name].checks if not _constraints(check)]
+    for name in schema.columns("time", "key", "feature")
+}
+"""Those that only pandas can do, by column."""
 
 
 class RequestReader:
@@ -231,11 +236,33 @@ class RequestReader:
             If the body is no JSON (400), has too many rows (413), or breaks the contract (422).
         """
         try:
-            if body.lstrip()[:1] == b"[":
-                return self._many.validate_json(body), True
-            return [ROW.validate_json(body)], False
+            is_many = body.lstrip()[:1] == b"["
+            rows = self._many.validate_json(body) if is_many else [ROW.validate_json(body)]
         except ValidationError as error:
             raise _refusal(error) from None
+        _check_columns(rows, is_many)
+        return rows, is_many
+
+
+def _check_columns(rows: Rows, is_many: bool) -> None:
+    """Refuse what breaks a check that only pandas can do; for each column once, as a call costs more than a value."""
+    broken = []
+    for name, checks in CHECKS.items():
+        given = {at: row[name] for at, row in enumerate(rows) if row[name] is not None} if checks else {}
+        values = pd.Series(given, dtype=schema.DTYPES[name])
+        for check in checks if given else []:
+            passed = check(values).check_output
+            failed = values.index[~passed] if isinstance(passed, pd.Series) else [] if passed else values.index
+            broken += [(at, name, _tell_broken(check)) for at in failed]
+    if broken:
+        errors = [(f"[{at}].{name}" if is_many else name, told) for at, name, told in sorted(broken)]
+        raise Refusal(422, *_shown(errors))
+
+
+def _shown(errors: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The first of them, and how many there are."""
+    more = [("body", f"{len(errors)} errors; the first {MAX_ERRORS} are shown")] if len(errors) > MAX_ERRORS else []
+    return [*errors[:MAX_ERRORS], *more]
 
 
 def _refusal(error: ValidationError) -> Refusal:
@@ -248,10 +275,7 @@ def _refusal(error: ValidationError) -> Refusal:
         if "too_long" in kinds:
             return Refusal(413, ("body", details[0]["msg"]))
         return Refusal(422, ("body", details[0]["msg"] if "too_short" in kinds else message))
-    errors = [(_field_name(detail["loc"]), detail["msg"]) for detail in details[:MAX_ERRORS]]
-    if len(details) > MAX_ERRORS:
-        errors.append(("body", f"{len(details)} errors; the first {MAX_ERRORS} are shown"))
-    return Refusal(422, *errors)
+    return Refusal(422, *_shown([(_field_name(detail["loc"]), detail["msg"]) for detail in details]))
 
 
 def _field_name(location: tuple[int | str, ...]) -> str:

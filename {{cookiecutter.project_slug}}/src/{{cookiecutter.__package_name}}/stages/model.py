@@ -7,7 +7,6 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter
-from sklearn.pipeline import Pipeline
 
 from .. import (
     deployment,
@@ -24,7 +23,7 @@ from .. import (
 )
 from ..checks import explain, failures
 from ..config import Settings, load_settings
-from ..errors import ContractError, QualityGateError
+from ..errors import ContractError, QualityGateError, WeightsError
 from ..lineage import recipe
 from ..storage import Dataset
 from ..task import Baseline
@@ -36,6 +35,7 @@ from ..tracking import (
     VERDICT_FILE,
     WARNINGS_FILE,
     Tracker,
+    Version,
 )
 from .common import NOT_NEEDED, PENDING, Facts, run_tags, span, stage, stage_tag
 from .rows import check_labelled, check_same_run, read_rows, read_training_rows, split_dataset
@@ -110,12 +110,12 @@ def evaluate(run_id: str) -> Facts:
         prediction = training.predict(candidate, frame)
         baseline = Baseline(**json.loads(tags["baseline"]))
         champion = releases.find_champion(tracker, releases.settle(settings, tracker))
-        champion_uri = releases.find_comparable_model(champion, tags) if champion else None
+        of_champion = _predict_as_champion(tracker, champion, tags, frame) if champion else None
         report = evaluation.evaluate(
             frame,
             prediction,
             baseline,
-            _predict_as_champion(tracker.load_model(champion_uri), frame) if champion_uri else None,
+            of_champion,
             settings.evaluation,
             settings.training.seed,
             unlabelled=unlabelled,
@@ -165,13 +165,22 @@ def evaluate(run_id: str) -> Facts:
     }
 
 
-def _predict_as_champion(model: Pipeline, frame: pd.DataFrame) -> np.ndarray:
+def _predict_as_champion(
+    tracker: Tracker, champion: Version, run_tags: dict[str, str], frame: pd.DataFrame
+) -> np.ndarray:
+    model = tracker.load_model(releases.find_comparable_model(champion, run_tags))
     if missing := [name for name in model.feature_names_in_ if name not in frame]:
         raise QualityGateError(
             f"the champion needs columns that the contract no longer has: {', '.join(missing)}; other data want "
             "another [tracking] model_name, where the first model is compared with the baseline only"
         )
-    return training.predict(model, frame)
+    try:
+        return training.predict(model, frame)
+    except WeightsError as error:
+        raise QualityGateError(
+            f"the champion, version {champion.version}, cannot be compared with: {error}; without its weights start "
+            "anew, with another [tracking] model_name"
+        ) from None
 
 
 def _count(settings: Settings, dataset: Dataset, rows: int, unlabelled: int) -> str:

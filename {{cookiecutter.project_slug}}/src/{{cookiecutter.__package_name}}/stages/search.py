@@ -44,7 +44,7 @@ def search(dataset_uri: str, pipeline_run: str, family: str, n_trials: int | Non
             if trial.state == "complete":
                 best.append(trial.loss)
             place = f"{trial.number + 1} of at most {budget.trials}"
-            told = f"{trial.name} ({place}): {_describe(trial)}; best {min(best):.4f}"
+            told = f"{trial.name} ({place}): {_describe(trial)}" + (f"; best {min(best):.4f}" if best else "")
             log.info("search: %s", told, extra={"stage": "search", "event": "progress", "result": told})
 
         is_compared_with = family == settings.model.family
@@ -55,6 +55,8 @@ def search(dataset_uri: str, pipeline_run: str, family: str, n_trials: int | Non
             "trials": 0,
             "result": f"{family}: no trial, as [search] seconds = {budget.seconds} are too few for one",
         }
+    if not best:
+        return {"family": family, "trials": len(done), "result": f"{family}: cannot take these rows: {done[0].error}"}
     counts = {state: sum(each.state == state for each in done) for state in ("complete", "pruned", "failed")}
     told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     return {

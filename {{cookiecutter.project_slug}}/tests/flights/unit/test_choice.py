@@ -1,5 +1,7 @@
 """Trials made up by hand: 60 days of 10 rows each, on which a trial's losses differ from the default's by day."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,19 @@ def test_hopeless_trials_do_not_hide_a_good_one() -> None:
     assert chosen(trial(1, noise(1) - 0.05), *hopeless).trial.number == 1
 
 
+def of_days(trial: Trial, count: int) -> Trial:
+    return replace(trial, block_losses=trial.block_losses[:count], block_rows=trial.block_rows[:count])
+
+
+def test_default_stands_where_too_few_days_were_measured_to_tell() -> None:
+    """Of so few, draws say that it is better; they would say so of noise as well, every third time."""
+    better, default = of_days(trial(1, noise(1) - 0.05), 10), of_days(DEFAULT, 10)
+    choice = choose([default, better], default, Search(), seed=1)
+    assert choice.p_value < 0.1
+    assert choice.trial is default
+    assert choice.in_short.endswith("for the best of 1; on 10 days only, and 30 are wanted")
+
+
 def test_trial_that_is_the_default_again_changes_nothing() -> None:
     assert chosen(trial(1)).trial is DEFAULT
 
@@ -91,6 +106,7 @@ def test_nothing_that_is_more_complex_is_taken_for_being_as_good() -> None:
     simple = trial(0, family="linear")
     choice = choose([simple, trial(1, noise(1))], simple, Search(prefer="simplest"), seed=1)
     assert choice.trial is simple
+    assert choice.in_short == "the default stands: none of 1 other trials is preferred to it"
 
 
 def test_default_stands_where_no_other_came_to_its_end() -> None:

@@ -10,7 +10,7 @@ from {{ cookiecutter.__package_name }} import families
 from {{ cookiecutter.__package_name }}.automl import trials
 from {{ cookiecutter.__package_name }}.automl.trials import Trial
 from {{ cookiecutter.__package_name }}.config import Model, Search, Training
-from {{ cookiecutter.__package_name }}.errors import ConfigError
+from {{ cookiecutter.__package_name }}.errors import ConfigError, ContractError
 
 FEATURES = Training(features=["recent_delay", "carrier", "temp", "humidity"])
 SMALL = Model(max_iter=5, min_samples_leaf=5)
@@ -72,6 +72,25 @@ def test_search_that_goes_on_makes_the_trials_that_it_would_have_made(learnable:
     again = searched(learnable, found=whole[:3])
     assert without_clock(again) == without_clock(whole)
     assert again[:3] == whole[:3]  # not measured anew, which would have taken another time
+
+
+@pytest.mark.parametrize("n_found", [1, 6, 9, 12])
+def test_search_that_goes_on_gives_up_what_it_would_have_given_up(learnable: pd.DataFrame, n_found: int) -> None:
+    search = Search(trials=15)
+    whole = searched(learnable, search=search)
+    assert {trial.state for trial in whole} == {"complete", "pruned"}
+    assert without_clock(searched(learnable, search=search, found=whole[:n_found])) == without_clock(whole)
+
+
+def test_trial_is_compared_with_the_best_on_the_blocks_that_both_were_measured_on() -> None:
+    """The first days are easier than the last, for all."""
+    losses, rows = np.repeat([0.4, 0.8], 20), np.ones(40)
+    best = Trial("boosting", 0, {}, "complete", 0.6, block_losses=losses.tolist(), block_rows=[1] * 40)
+    first_half = rows * (np.arange(40) < 20)
+    worse = np.random.default_rng(0).normal(0.05, 0.02, 40)
+    assert trials._is_worse((losses + worse) * first_half, first_half, best)
+    assert not trials._is_worse((losses - worse) * first_half, first_half, best)
+    assert not trials._is_worse(losses * first_half, first_half, best)
 
 
 def test_trial_that_falls_behind_is_given_up_and_its_loss_estimated(learnable: pd.DataFrame) -> None:
@@ -154,9 +173,54 @@ def test_points_of_a_family_are_tried_after_its_default(learnable: pd.DataFrame)
     found = searched(learnable, search=Search(trials=7))
     points = families.find("boosting").points
     assert len(points) == 4
+    # How many rows a leaf needs goes with the number of rows, so that it is that of [model].
+    own = {"imputation": "native", "selected_fraction": 1.0, "min_samples_leaf": SMALL.min_samples_leaf}
     for trial, point in zip(found[1:], points, strict=False):
-        assert trial.tried == {"encoding": "native", "imputation": "native", "selected_fraction": 1.0, **point}
+        assert trial.tried == {"encoding": "native", **own, **point}
     assert found[5].tried not in [trial.tried for trial in found[1:5]]
+
+
+def test_encoding_is_no_question_where_there_are_no_categories(learnable: pd.DataFrame) -> None:
+    numbers = FEATURES.model_copy(update={"features": ["recent_delay", "temp", "humidity", "visibility"]})
+    rows = trials.arrange(learnable.assign(visibility=1.0), SIX)
+    found = trials.search_family(rows, SMALL, numbers, SIX, [], lambda _: None)
+    assert not any("encoding" in trial.tried for trial in found)
+    assert len({str(trial.model) for trial in found}) == len(found)
+
+
+def test_leaf_of_any_size_can_be_where_a_search_begins(learnable: pd.DataFrame) -> None:
+    rows = trials.arrange(learnable, SIX)
+    default = SMALL.model_copy(update={"min_samples_leaf": 1000})
+    found = trials.search_family(rows, default, FEATURES, Search(trials=2), [], lambda _: None)
+    assert found[1].model["min_samples_leaf"] == 300
+
+
+def test_largest_seed_is_one_to_search_with(learnable: pd.DataFrame) -> None:
+    largest = FEATURES.model_copy(update={"seed": 2**32 - 1})
+    rows = trials.arrange(learnable, SIX)
+    assert len(trials.search_family(rows, SMALL, largest, Search(trials=3), [], lambda _: None)) == 3
+
+
+def test_family_that_cannot_take_the_rows_is_one_failed_trial(
+    learnable: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*given: object) -> None:
+        raise ValueError("the rows are odd")
+
+    monkeypatch.setattr(trials.training, "fit", breaks)
+    [only] = searched(learnable, "linear", is_compared_with=False)
+    assert (only.name, only.state, only.error) == ("linear 0", "failed", "ValueError: the rows are odd")
+    assert searched(learnable, "linear", found=[only], is_compared_with=False) == [only]
+    with pytest.raises(ValueError, match="the rows are odd"):
+        searched(learnable, is_compared_with=True)
+
+
+def test_fold_without_two_classes_is_named(learnable: pd.DataFrame) -> None:
+    later = learnable.assign(delayed=(learnable["scheduled_departure"] >= "2013-07-01").astype("int64"))
+    with pytest.raises(
+        ContractError, match=r"^fold 1 of \[search\] folds = 3: column 'delayed': only \[0\] in \d+ rows"
+    ):
+        searched(later)
 
 
 def test_each_choice_is_tried_in_time(learnable: pd.DataFrame) -> None:
