@@ -24,6 +24,15 @@ def noise(side: int = 8, mode: str = "L", seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, "uint8"))
 
 
+def see_through(image: Image.Image) -> Image.Image:
+    """The same on a transparent ground, of which encoders would see a colour that nobody else does."""
+    mask = Image.new("L", image.size, 255)
+    mask.putpixel((1, 1), 254)
+    copy = image.copy()
+    copy.putalpha(mask)
+    return copy
+
+
 def claim_size(side: int) -> str:
     """A file of some bytes that says it is a huge picture."""
     from PIL.PngImagePlugin import putchunk

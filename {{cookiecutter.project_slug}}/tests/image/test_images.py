@@ -15,7 +15,7 @@ from {{ cookiecutter.__package_name }}.config import Model, Training
 from {{ cookiecutter.__package_name }}.errors import ConfigError, ContractError
 from {{ cookiecutter.__package_name }}.serving.payload import ROW, Refusal, RequestReader
 
-from drawing import MONTH, claim_size, cut_off, noise, to_text
+from drawing import MONTH, claim_size, cut_off, noise, see_through, to_text
 
 # Pillow warns of a large picture, and refuses a huge one by itself.
 pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -39,6 +39,10 @@ BAD = {
     "16 bits": (to_text(Image.new("I;16", (8, 8))), "pixels neither grey nor colour of 8 bits"),
     "ink for print": (to_text(Image.new("CMYK", (8, 8)), "JPEG"), "pixels neither grey nor colour of 8 bits"),
     "a PNG cut off": (cut_off(to_text(noise(64))), "broken or cut off"),
+    "grey that is transparent in places": (
+        to_text(see_through(noise())),
+        "transparent in places",
+    ),
     "a JPEG cut off": (cut_off(to_text(noise(64), "JPEG")), "broken or cut off"),
 }
 
@@ -99,7 +103,7 @@ def test_a_picture_that_would_take_gigabytes_costs_nothing() -> None:
         to_text(noise().convert("1")),
         to_text(noise().convert("LA")),
     ],
-    ids=["as the digits", "large", "small", "JPEG", "black and white", "transparent"],
+    ids=["as the digits", "large", "small", "JPEG", "black and white", "opaque"],
 )
 def test_grey_image_is_taken(text: str, fitted: Pipeline) -> None:
     rows, _ = READER.read(json.dumps({**schema.EXAMPLE, "image": text}).encode())
@@ -113,6 +117,8 @@ def test_grey_image_is_taken(text: str, fitted: Pipeline) -> None:
         ("colour", to_text(noise()), ["grey, and colour is wanted"]),
         ("colour", to_text(noise(mode="RGB")), []),
         ("colour", to_text(noise(mode="RGB").convert("RGBA")), []),
+        ("any", to_text(see_through(noise(mode="RGB"))), [images.TRANSPARENT]),
+        ("any", cut_off(to_text(see_through(noise(64)))), [images.BROKEN]),
         ("any", to_text(noise()), []),
         ("any", to_text(noise(mode="RGB"), "JPEG"), []),
     ],

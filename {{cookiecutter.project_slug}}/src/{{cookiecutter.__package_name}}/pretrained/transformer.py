@@ -68,7 +68,14 @@ def _run(tokenizer: Any, network: Any, texts: list[str], max_tokens: int) -> np.
     import torch  # takes seconds to import, and only a project with an encoder has it
 
     with torch.inference_mode():
-        tokens = tokenizer(texts, padding=True, truncation=True, max_length=max_tokens, return_tensors="pt")
+        tokens = tokenizer(
+            texts,
+            padding=True,
+            truncation=True,
+            max_length=max_tokens,
+            return_tensors="pt",
+            return_token_type_ids=False,
+        )
         layer = network(**tokens).last_hidden_state
         mask = tokens["attention_mask"].unsqueeze(-1)
         mean = (layer * mask).sum(dim=1) / mask.sum(dim=1)
