@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import gzip
 import json
+import random
 import re
 import tomllib
 from typing import Any, NamedTuple
 
 import pytest
 from conftest import Bake, BakedProject, succeed, tool
+from documents import Reader, steps_of
 
 SHARED = {f"src/flight_delays/pretrained/{name}.py" for name in ("_documents", "_memory", "_weights")}
 PRETRAINED = ("_fine_tuning", "_folders", "spacy_vectors", "tokens", "transformer")
@@ -293,6 +296,35 @@ def test_tests_and_checks_of_the_project_of_texts_pass(texts: BakedProject) -> N
         succeed(texts, "make", command)
 
 
+def follow_own_data(project: BakedProject, name: str) -> Deployed:
+    """Do what the project's README says of data of one's own, with a registry apart."""
+    section = steps_of(project.path / "README.md")
+    first = next(at for at, step in enumerate(section) if step.language == "diff" or step.file)
+    last = next(at for at, step in enumerate(section) if at > first and "make run" in step.text)
+    apart = {"FLIGHT_DELAYS_STORAGE__URI": f"var/{name}", "FLIGHT_DELAYS_TRACKING__MODEL_NAME": name}
+    Reader(project.path, {**COMMON, **apart}).follow(section[first : last + 1])
+    return Deployed(project, {**COMMON, **apart})
+
+
+@pytest.mark.slow
+@pytest.mark.heavy
+def test_texts_of_ones_own_take_the_place_of_the_example(texts: BakedProject) -> None:
+    """Last of the texts, as nothing of the example is left."""
+    chance = random.Random(0)  # noqa: S311 - rows, not secrets
+    about = {"billing": ["invoice", "refund", "payment"], "delivery": ["parcel", "courier", "address"]}
+    about["returns"] = ["broken", "wrong size", "exchange"]
+    with (texts.path / "data" / "tickets-2026-11.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["ticket", "subject", "queue"])
+        for number in range(300):
+            queue = chance.choice(list(about))
+            writer.writerow([f"T-{number}", f"question about my {chance.choice(about[queue])}, no {number}", queue])
+    own = follow_own_data(texts, "own")
+    assert own.champion()["version"] == "1"
+    [(told, answer)] = own.ask({"ticket": "T-1", "subject": "where is my parcel"})
+    assert (told, answer["predictions"][0]["decision"]) == (200, "delivery")
+
+
 @pytest.fixture(scope="module", params=MODELS_OF_IMAGES)
 def of_images(request: pytest.FixtureRequest, images: BakedProject) -> Deployed:
     """The project after `make run` on all months but the last two."""
@@ -332,3 +364,66 @@ def test_images_that_come_later_are_scored_and_watched(of_images: Deployed) -> N
 def test_tests_and_checks_of_the_project_of_images_pass(images: BakedProject) -> None:
     for command in ("check", "test"):
         succeed(images, "make", command)
+
+
+WAIT = """
+import httpx, sys, time
+sys.path.insert(0, "tests")
+from pathlib import Path
+from servers import running
+Path("var/api").mkdir(exist_ok=True)
+command = ["uvicorn", "flight_delays.serving:create_app", "--factory"]
+with running(command, "/health", Path("var/api"), FLIGHT_DELAYS_SERVING__CHAMPION_POLL_S="0.5") as api:
+    deadline = time.monotonic() + 90
+    while "no such file" not in (told := httpx.get(f"{api.url}/ready").text) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    print(told)
+    Path("weights-away").rename("weights")
+    while (status := httpx.get(f"{api.url}/ready").status_code) != 200 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    print(status)
+"""
+DRAW = """
+from pathlib import Path
+import numpy as np
+from PIL import Image
+chance = np.random.default_rng(0)
+for number in range(240):
+    label = ("cat", "dog")[number % 2]
+    stripes = np.zeros((32, 32, 3), "uint8")
+    stripes[:, ::8] = 200
+    turned = np.swapaxes(stripes, 0, 1) if label == "dog" else stripes
+    folder = Path("pictures") / label
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(turned + chance.integers(0, 40, turned.shape, "uint8")).save(folder / f"{number}.png")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.heavy
+def test_champion_whose_weights_are_away_is_named_and_serves_once_they_are_back(images: BakedProject) -> None:
+    deployed = deploy(images, "away", "2023-06")
+    weights = images.path / "weights"
+    weights.rename(images.path / "weights-away")
+    pixels = {**deployed.settings, "FLIGHT_DELAYS_MODEL__ENCODER": "pixels"}
+    done = images.run(".venv/bin/flight-delays", "run", "--month", "2023-06", **pixels)
+    assert done.returncode == 1
+    assert (
+        "the champion, version 1, cannot be compared with: [model] weights = 'weights/characters.keras'" in done.stderr
+    )
+    waited = deployed.succeed(".venv/bin/python", "-c", WAIT).splitlines()
+    assert "no model is loaded: version 1: WeightsError: [model] weights" in waited[-2]
+    assert waited[-1] == "200"
+    assert weights.is_dir()
+
+
+@pytest.mark.slow
+@pytest.mark.heavy
+def test_pictures_of_ones_own_take_the_place_of_the_example(images: BakedProject) -> None:
+    """Last of the images, as nothing of the example is left."""
+    succeed(images, ".venv/bin/python", "-c", DRAW)
+    own = follow_own_data(images, "own")
+    assert own.champion()["version"] == "1"
+    picture = base64.b64encode((images.path / "pictures" / "dog" / "1.png").read_bytes()).decode()
+    [(told, answer)] = own.ask({"image_id": "dog/1.png", "image": picture})
+    assert (told, answer["predictions"][0]["decision"]) == (200, "dog")

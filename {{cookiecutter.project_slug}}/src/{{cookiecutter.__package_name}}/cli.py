@@ -92,16 +92,21 @@ def search(
     month: Month = None,
     run_name: PipelineRun = None,
 ) -> None:
-    """Try other models than [model], release nothing, and tell which would be taken and how to keep it."""
+    """Try other models than [model], release nothing, and tell which would be taken and how to keep it.
+
+    Once more with the same settings and data it goes on where it was, after a kill as well.
+    """
     from . import families, stages
     from .config import load_settings
     from .console import new_console, print_markdown, show_stages
 
     console = new_console()
     show_stages(console)
-    pipeline_run = run_name or _new_name()
-    wanted = families.to_search(load_settings(), trials)
-    clean = stages.validate(stages.ingest(month)["dataset_uri"], pipeline_run)
+    settings = load_settings()
+    wanted = families.to_search(settings, trials)
+    raw = stages.ingest(month)
+    pipeline_run = run_name or f"search__{settings.digest[:12]}__{Path(raw['dataset_uri']).stem[:12]}"
+    clean = stages.validate(raw["dataset_uri"], pipeline_run)
     for family in wanted:
         stages.search(clean["dataset_uri"], pipeline_run, family, trials)
     found = stages.leaderboard(clean["dataset_uri"], pipeline_run)

@@ -62,6 +62,23 @@ def test_mistake_in_a_setting_is_one_line_and_a_failure(project: Path, monkeypat
     assert "Traceback" not in shown.stdout + shown.stderr
 
 
+@pytest.mark.parametrize("program", [f"-m {PACKAGE} search", str(PROJECT / "scripts" / "run_dag.py")])
+def test_family_that_there_is_not_is_told_before_anything_is_done(project: Path, monkeypatch, program: str) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}SEARCH__FAMILIES", '["magic"]')
+    shown = call("--trials", "2", program=program)
+    assert shown.returncode == 1
+    assert "[search] families: 'magic': no such family" in shown.stdout + shown.stderr
+    assert not (project / "var" / "data").exists()
+
+
+def test_search_that_is_started_again_goes_on_where_it_was(project: Path, monkeypatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}SEARCH__FAMILIES", '["boosting"]')
+    first, more = (call("search", "--trials", trials) for trials in ("2", "3"))
+    assert "boosting: 2 trials (2 complete), 0 of them found" in first.stdout
+    assert re.search(r"boosting: 3 trials \(.*\), 2 of them found", more.stdout)
+    assert "0 of them found" in call("search", "--trials", "1", "--run-name", "another").stdout
+
+
 @pytest.mark.parametrize("program", [f"-m {PACKAGE} run", str(PROJECT / "scripts" / "run_dag.py")])
 def test_answer_may_be_given_beforehand(project: Path, monkeypatch, program: str) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}GATES__APPROVAL", "always")
