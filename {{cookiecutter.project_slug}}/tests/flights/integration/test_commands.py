@@ -74,7 +74,7 @@ def test_family_that_there_is_not_is_told_before_anything_is_done(project: Path,
 def test_search_that_is_started_again_goes_on_where_it_was(project: Path, monkeypatch) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}SEARCH__FAMILIES", '["boosting"]')
     first, more = (call("search", "--trials", trials) for trials in ("2", "3"))
-    assert "boosting: 2 trials (2 complete), 0 of them found" in first.stdout
+    assert re.search(r"boosting: 2 trials \(.*\), 0 of them found", first.stdout)
     assert re.search(r"boosting: 3 trials \(.*\), 2 of them found", more.stdout)
     assert "0 of them found" in call("search", "--trials", "1", "--run-name", "another").stdout
 
