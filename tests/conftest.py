@@ -74,6 +74,8 @@ def _nothing_of_the_surroundings() -> None:
     for name in {"ARGS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"} & os.environ.keys():
         del os.environ[name]
     os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
+    # Two projects are at work at any time: threads that wait for each other's cores take more time than they save.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

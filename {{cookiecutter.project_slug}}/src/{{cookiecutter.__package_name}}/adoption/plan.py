@@ -116,7 +116,10 @@ def make_plan(evidence: Evidence, task: str, classes: list[Any], split: Split) -
     _doubt_rows(evidence, doubts)
     plan = Plan(evidence.readings, evidence.measures, task, classes, columns, key, group, split, doubts)
     if not plan.names("feature", "time"):
-        raise AdoptionError("no column is left to learn from; name one by --feature")
+        raise AdoptionError(
+            "no column is left to learn from; name one by --feature; texts and images that differ from row to row are "
+            'no categories: they are columns with content="text" or "image" in contract.py, by hand'
+        )
     return plan
 
 
