@@ -389,10 +389,11 @@ import numpy as np
 from PIL import Image
 chance = np.random.default_rng(0)
 for number in range(240):
-    label = ("cat", "dog")[number % 2]
-    stripes = np.zeros((32, 32, 3), "uint8")
-    stripes[:, ::8] = 200
-    turned = np.swapaxes(stripes, 0, 1) if label == "dog" else stripes
+    label = ("bird", "cat", "dog")[number % 3]
+    across = np.zeros((32, 32, 3), "uint8")
+    across[:, ::8] = 200
+    down = np.swapaxes(across, 0, 1)
+    turned = {"bird": np.maximum(across, down), "cat": across, "dog": down}[label]
     folder = Path("pictures") / label
     folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray(turned + chance.integers(0, 40, turned.shape, "uint8")).save(folder / f"{number}.png")
@@ -424,6 +425,6 @@ def test_pictures_of_ones_own_take_the_place_of_the_example(images: BakedProject
     succeed(images, ".venv/bin/python", "-c", DRAW)
     own = follow_own_data(images, "own")
     assert own.champion()["version"] == "1"
-    picture = base64.b64encode((images.path / "pictures" / "dog" / "1.png").read_bytes()).decode()
-    [(told, answer)] = own.ask({"image_id": "dog/1.png", "image": picture})
+    picture = base64.b64encode((images.path / "pictures" / "dog" / "2.png").read_bytes()).decode()
+    [(told, answer)] = own.ask({"image_id": "dog/2.png", "image": picture})
     assert (told, answer["predictions"][0]["decision"]) == (200, "dog")

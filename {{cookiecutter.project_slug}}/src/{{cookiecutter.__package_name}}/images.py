@@ -120,4 +120,5 @@ def _is_opaque(text: str) -> bool:
     """Whether people see what an encoder would: of a transparent pixel it reads the colour that nobody sees."""
     if not _open(_from_base64(text)).has_transparency_data or not _is_whole(text):
         return True
-    return decode(text).convert("RGBA").getextrema()[3][0] == 255
+    faintest, _ = decode(text).convert("RGBA").getchannel("A").getextrema()
+    return faintest == 255
