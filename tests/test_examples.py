@@ -318,7 +318,9 @@ def test_texts_of_ones_own_take_the_place_of_the_example(texts: BakedProject) ->
         writer.writerow(["ticket", "subject", "queue"])
         for number in range(300):
             queue = chance.choice(list(about))
-            writer.writerow([f"T-{number}", f"question about my {chance.choice(about[queue])}, no {number}", queue])
+            subject = f"question about my {chance.choice(about[queue])}, no {number}"
+            # Some are sorted wrongly; without them the gate that looks for leaks would find one.
+            writer.writerow([f"T-{number}", subject, queue if chance.random() < 0.85 else chance.choice(list(about))])
     own = follow_own_data(texts, "own")
     assert own.champion()["version"] == "1"
     [(told, answer)] = own.ask({"ticket": "T-1", "subject": "where is my parcel"})
