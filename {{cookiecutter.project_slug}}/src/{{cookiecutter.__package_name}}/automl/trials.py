@@ -30,7 +30,7 @@ N_RANDOM_TRIALS = 5
 PRUNING_P = 0.1
 FRACTIONS = [1.0, 0.75, 0.5]
 MIN_SELECTED_FROM = 4  # features, of which fewer need no selection
-MAX_SEED = 2**32
+N_SEEDS = 2**32
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ def _try_next(rows: Rows, default: Model, settings: Training, trials: list[Trial
     # Study and sampler are made anew for each trial: a search that goes on proposes what it would have proposed.
     study = open_study(trials)
     study.sampler = optuna.samplers.TPESampler(
-        n_startup_trials=N_RANDOM_TRIALS, seed=(settings.seed + number) % MAX_SEED
+        n_startup_trials=N_RANDOM_TRIALS, seed=(settings.seed + number) % N_SEEDS
     )
     points = _points(default, has_categories)
     if number <= len(points):
@@ -237,7 +237,7 @@ def _failed(model: Model, number: int, seconds: float, error: Exception) -> Tria
 
 
 def _is_worse(losses: np.ndarray, counts: np.ndarray, best: Trial) -> bool:
-    """Whether a trial is behind the best by more than chance, on the blocks that it was measured on.
+    """Whether a trial is behind the best by more than chance, on the blocks of a fold.
 
     References
     ----------
