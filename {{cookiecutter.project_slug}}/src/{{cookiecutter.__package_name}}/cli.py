@@ -94,18 +94,20 @@ def search(
 ) -> None:
     """Try other models than [model], release nothing, and tell which would be taken and how to keep it.
 
-    Once more with the same settings and data it goes on where it was, after a kill as well.
+    Once more with the same settings, data and code it goes on where it was, after a kill as well.
     """
-    from . import families, stages
+    from . import families, lineage, stages
     from .config import load_settings
     from .console import new_console, print_markdown, show_stages
 
     console = new_console()
     show_stages(console)
     settings = load_settings()
+    families.complete(settings.model)  # a mistake is told before hours have gone into other families
     wanted = families.to_search(settings, trials)
     raw = stages.ingest(month)
-    pipeline_run = run_name or f"search__{settings.digest[:12]}__{Path(raw['dataset_uri']).stem[:12]}"
+    data, code = Path(raw["dataset_uri"]).stem, lineage.code_sha256(settings.home)
+    pipeline_run = run_name or f"search__{settings.digest[:10]}_{data[:10]}_{code[:10]}"
     clean = stages.validate(raw["dataset_uri"], pipeline_run)
     for family in wanted:
         stages.search(clean["dataset_uri"], pipeline_run, family, trials)

@@ -48,7 +48,7 @@ def recipe(settings: Settings, model: Model) -> dict[str, Any]:
     ----------
     model : as it was chosen, which need not be [model]
     """
-    locks = [path for name in ("requirements.lock", "torch.lock") if (path := settings.home / name).is_file()]
+    locks = _find_locks(settings.home)
     return {
         "training": settings.training.model_dump(),
         "model": model.model_dump(),
@@ -61,6 +61,15 @@ def recipe(settings: Settings, model: Model) -> dict[str, Any]:
             **{package: version(package) for package in ("numpy", "pandas", "scikit-learn")},
         },
     }
+
+
+def code_sha256(home: Path) -> str:
+    """SHA-256 of the package and the locks as they lie there, committed or not."""
+    return _sha256([*sorted(Path(__file__).parent.rglob("*.py")), *_find_locks(home)])
+
+
+def _find_locks(home: Path) -> list[Path]:
+    return [path for name in ("requirements.lock", "torch.lock") if (path := home / name).is_file()]
 
 
 def _sha256(files: list[Path]) -> str:

@@ -75,6 +75,8 @@ def load_version(tracker: Tracker, version: Version) -> Pipeline:
     ------
     ReleaseError
         If it cannot be loaded, or predicts otherwise.
+    WeightsError
+        If a pre-trained network that it reads documents with is not there.
     """
     model = tracker.load_model(version.model_uri)
     check_sample(model, tracker.load_json(version.run_id, SAMPLE_FILE), version.version)

@@ -73,12 +73,13 @@ def collect(contents: list[dict[str, Any]], family: str = "") -> list[Trial]:
 
     Parameters
     ----------
-    contents : the oldest first; of two with one name, which tasks side by side may have made, that one counts
+    contents : the oldest first; of two with one name, which tasks side by side may have made, that one counts, unless
+        it failed
     """
     found: dict[str, Trial] = {}
     for trial in (Trial(**content) for content in contents):
-        if family in {"", trial.family}:
-            found.setdefault(trial.name, trial)
+        if family in {"", trial.family} and (trial.name not in found or found[trial.name].state == "failed"):
+            found[trial.name] = trial
     return sorted(found.values(), key=lambda trial: (trial.family, trial.number))
 
 
@@ -144,7 +145,10 @@ def search_family(
     PipelineError
         If [model] itself cannot be tried.
     """
-    trials = sorted(finished, key=lambda trial: trial.number)
+    # What a default failed by may be gone, such as weights that were not there.
+    trials = sorted(
+        (trial for trial in finished if trial.number or trial.state != "failed"), key=lambda each: each.number
+    )
     if not trials:
         first = _try_default(rows, default, settings, is_compared_with, search.seconds)
         if first is None:
@@ -188,6 +192,8 @@ def _try_default(
     started = time.process_time()
     try:
         return _measure(rows, default, settings, 0, lambda losses, counts: False, left)
+    except OSError:  # a full disk, or a connection: the task is tried again
+        raise
     except Exception as error:  # of an estimator that cannot take these rows
         if is_compared_with:
             raise
@@ -198,7 +204,7 @@ def _try_next(rows: Rows, default: Model, settings: Training, trials: list[Trial
     """The next of the family's points, and then what optuna proposes; None if so many seconds are too few for it."""
     number = trials[-1].number + 1
     features = schema.select_features(settings.features)
-    has_categories = any(schema.is_text(name) and name not in schema.DOCUMENTS for name in features)
+    has_categories = any(schema.is_category(name) for name in features)
     # Study and sampler are made anew for each trial: a search that goes on proposes what it would have proposed.
     study = open_study(trials)
     study.sampler = optuna.samplers.TPESampler(
@@ -217,6 +223,8 @@ def _try_next(rows: Rows, default: Model, settings: Training, trials: list[Trial
     started = time.process_time()
     try:
         trial = _measure(rows, model, settings, number, falls_behind, left)
+    except OSError:
+        raise
     except Exception as error:  # of an estimator that cannot take what was proposed
         return _failed(model, number, time.process_time() - started, error)
     if trial is None:

@@ -62,6 +62,7 @@ class ChampionFollower:
         self._cache = settings.home / "var" / "serving" / settings.registry
         self._tracker: Tracker | None = None
         self._is_final = False
+        self._told_of_copy = ""
         self._stopping = threading.Event()
         # A registry that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._follow, name="champion", daemon=True)
@@ -139,7 +140,9 @@ class ChampionFollower:
         try:
             self._serve(_try_out(*read_copy(self._cache), "cache"))
         except Exception as error:
-            logger.error("the copy in %s cannot be used: %s", self._cache, error)
+            if str(error) != self._told_of_copy:
+                logger.error("the copy in %s cannot be used: %s", self._cache, error)
+            self._told_of_copy = str(error)
 
     def _serve(self, served: Served) -> None:
         self.served = served

@@ -209,10 +209,11 @@ def _tell_broken(check: pa.Check) -> str:
 _Row = _row_type()
 ROW: TypeAdapter[dict[str, Any]] = TypeAdapter(_Row)
 CHECKS = {
-    name: [check for check in schema.SCHEMA.columns[name].checks if not _constraints(check)]
+    name: checks
     for name in schema.columns("time", "key", "feature")
+    if (checks := [check for check in schema.SCHEMA.columns[name].checks if not _constraints(check)])
 }
-"""Those that only pandas can do, by column."""
+"""Those that only pandas can do, by column; of most contracts none."""
 
 
 class RequestReader:
@@ -248,12 +249,13 @@ def _check_columns(rows: Rows, is_many: bool) -> None:
     """Refuse what breaks a check that only pandas can do; for each column once, as a call costs more than a value."""
     broken = []
     for name, checks in CHECKS.items():
-        given = {at: row[name] for at, row in enumerate(rows) if row[name] is not None} if checks else {}
+        given = {at: row[name] for at, row in enumerate(rows) if row[name] is not None}
         values = pd.Series(given, dtype=schema.DTYPES[name])
         for check in checks if given else []:
             passed = check(values).check_output
-            failed = values.index[~passed] if isinstance(passed, pd.Series) else [] if passed else values.index
-            broken += [(at, name, _tell_broken(check)) for at in failed]
+            # A check may answer for each value, or for the column as a whole.
+            is_kept = passed.astype("bool") if isinstance(passed, pd.Series) else [bool(passed)] * len(values)
+            broken += [(at, name, _tell_broken(check)) for at, kept in zip(given, is_kept, strict=True) if not kept]
     if broken:
         errors = [(f"[{at}].{name}" if is_many else name, told) for at, name, told in sorted(broken)]
         raise Refusal(422, *_shown(errors))

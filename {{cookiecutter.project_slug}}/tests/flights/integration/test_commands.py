@@ -63,11 +63,20 @@ def test_mistake_in_a_setting_is_one_line_and_a_failure(project: Path, monkeypat
 
 
 @pytest.mark.parametrize("program", [f"-m {PACKAGE} search", str(PROJECT / "scripts" / "run_dag.py")])
-def test_family_that_there_is_not_is_told_before_anything_is_done(project: Path, monkeypatch, program: str) -> None:
-    monkeypatch.setenv(f"{ENV_PREFIX}SEARCH__FAMILIES", '["magic"]')
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("SEARCH__FAMILIES", '["magic"]', "[search] families: 'magic': no such family"),
+        ("MODEL__PARAMETERS", '{"no_such": 1}', "[model.parameters] no_such: the family 'boosting' has no such"),
+    ],
+)
+def test_name_that_there_is_not_is_told_before_anything_is_searched(
+    project: Path, monkeypatch, program: str, key: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}{key}", value)
     shown = call("--trials", "2", program=program)
     assert shown.returncode == 1
-    assert "[search] families: 'magic': no such family" in shown.stdout + shown.stderr
+    assert told in shown.stdout + shown.stderr
     assert not (project / "var" / "data").exists()
 
 

@@ -161,9 +161,6 @@ def test_families_of_a_search_are_those_that_are_named_and_the_configured_one(
     monkeypatch.setenv(f"{ENV_PREFIX}SEARCH__TRIALS", "5")
     assert families.to_search(load_settings()) == ["boosting", "linear"]
     assert families.to_search(load_settings(), 0) == []
-    monkeypatch.setenv(f"{ENV_PREFIX}MODEL__PARAMETERS", '{"no_such": 1}')
-    with pytest.raises(ConfigError, match=r"\[model.parameters\] no_such"):
-        families.to_search(load_settings())
     monkeypatch.setenv(f"{ENV_PREFIX}SEARCH__FAMILIES", '["magic"]')
     with pytest.raises(ConfigError, match=r"\[search\] families: 'magic': no such family; there are blend, boosting, "):
         families.to_search(load_settings())

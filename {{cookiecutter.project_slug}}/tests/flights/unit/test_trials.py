@@ -1,6 +1,6 @@
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -210,9 +210,25 @@ def test_family_that_cannot_take_the_rows_is_one_failed_trial(
     monkeypatch.setattr(trials.training, "fit", breaks)
     [only] = searched(learnable, "linear", is_compared_with=False)
     assert (only.name, only.state, only.error) == ("linear 0", "failed", "ValueError: the rows are odd")
-    assert searched(learnable, "linear", found=[only], is_compared_with=False) == [only]
     with pytest.raises(ValueError, match="the rows are odd"):
         searched(learnable, is_compared_with=True)
+    monkeypatch.undo()  # such as weights that are there again
+    again = searched(learnable, "linear", search=Search(trials=2), found=[only], is_compared_with=False)
+    assert [(trial.name, trial.state) for trial in again] == [("linear 0", "complete"), ("linear 1", "complete")]
+    kept = [asdict(trial) for trial in (only, *again)]
+    assert trials.collect(kept) == trials.collect(kept[::-1]) == again
+
+
+def test_connection_that_drops_is_no_failed_trial(learnable: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    default = searched(learnable, search=Search(trials=1))
+
+    def drops(*given: object) -> None:
+        raise ConnectionError("no answer")
+
+    monkeypatch.setattr(trials.training, "fit", drops)
+    for found in ([], default):
+        with pytest.raises(ConnectionError):
+            searched(learnable, found=found, is_compared_with=False)
 
 
 def test_fold_without_two_classes_is_named(learnable: pd.DataFrame) -> None:
