@@ -89,8 +89,7 @@ def main() -> int:
     log_file = PROJECT / "var" / "logs" / f"run-{time.strftime('%Y%m%d-%H%M%S')}.log"
     try:
         settings = load_settings()
-        if families.to_search(settings, arguments.trials):  # a wrong name is told here, as no stage looks for it
-            families.complete(settings.model)
+        families.to_search(settings, arguments.trials)  # a wrong name is told here, as no stage looks for it
     except ConfigError as error:
         console.print(f"error: {error}", markup=False, soft_wrap=True)
         return 1

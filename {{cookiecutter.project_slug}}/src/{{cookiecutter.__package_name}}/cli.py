@@ -103,7 +103,6 @@ def search(
     console = new_console()
     show_stages(console)
     settings = load_settings()
-    families.complete(settings.model)  # a mistake is told before hours have gone into other families
     wanted = families.to_search(settings, trials)
     raw = stages.ingest(month)
     data, code = Path(raw["dataset_uri"]).stem, lineage.code_sha256(settings.home)

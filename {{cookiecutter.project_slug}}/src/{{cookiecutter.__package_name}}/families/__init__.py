@@ -92,13 +92,15 @@ def to_search(settings: Settings, n_trials: int | None = None) -> list[str]:
     Raises
     ------
     ConfigError
-        If [search] names a family that there is not.
+        If [search] names a family that there is not, or [model] names what its own does not have.
     """
     search = settings.search
     if unknown := [name for name in search.families if name not in names()]:
         raise ConfigError(f"[search] families: {unknown[0]!r}: no such family; there are {', '.join(names())}")
-    wanted = search.trials if n_trials is None else n_trials
-    return sorted({settings.model.family, *(search.families or names())}) if wanted else []
+    if not (search.trials if n_trials is None else n_trials):
+        return []
+    complete(settings.model)  # a mistake is told before hours have gone into other families
+    return sorted({settings.model.family, *(search.families or names())})
 
 
 def complete(model: Model) -> Parameters:
