@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from processes import Cost, run
-from projects import PACKAGE, SLUG, WORK
+from projects import COMMAND, SLUG, WORK
 from report import print_table
 
 HERE = Path(__file__).parent
@@ -39,12 +39,12 @@ def compare(project: Path, rows: list[int], rounds: int) -> None:
 
 
 def _adopt(project: Path, file: Path) -> Cost:
-    """In a copy of the project's files, which share its environment: the flights stay for other measurements."""
+    """In a copy of the project's files, with its environment: the flights stay for other measurements."""
     home = WORK / "adopting"
     shutil.rmtree(home, ignore_errors=True)
     shutil.copytree(project, home, ignore=shutil.ignore_patterns(".venv", ".tools", "var"))
     command: list[str | Path] = [
-        project / ".venv/bin" / SLUG,
+        project / COMMAND,
         "adopt",
         file,
         "--target",
@@ -53,7 +53,7 @@ def _adopt(project: Path, file: Path) -> Cost:
         "--force",
     ]
     try:
-        return run(command, home, **{f"{PACKAGE.upper()}_HOME": str(home)})
+        return run(command, home, MODELWORKS_HOME=str(home))
     finally:
         shutil.rmtree(home)
 

@@ -9,17 +9,17 @@ from pathlib import Path
 from statistics import median
 
 from processes import Cost, run
-from projects import SLUG
+from projects import COMMAND, RUN
 from report import print_table, spread
 
 AIM = 1.5
-WITH_AIRFLOW = ["make", "run"]
-WITHOUT = [f".venv/bin/{SLUG}", "run"]
+WITH_AIRFLOW = RUN
+WITHOUT = [COMMAND, "run", "--without-airflow", "--force"]
 
 # A sample of the stacks belongs to the first of these one of whose marks is in it.
 PLACES = [
-    ("our stages at work", ["/stages.py:logged"]),
-    ("importing our stages: pandas, sklearn, mlflow", ["/stages.py:<module>"]),
+    ("our stages at work", ["/stages/common.py:logged"]),
+    ("importing our stages: pandas, sklearn, mlflow", ["/stages/__init__.py:<module>"]),
     ("execution API: making its versions on the first request", ["/cadwyn/"]),
     ("execution API: building the app", ["InProcessExecutionAPI>:__getattr__"]),
     ("execution API: all other requests", ["/sdk/api/client.py:request"]),
@@ -45,7 +45,7 @@ def compare(project: Path, pairs: int) -> None:
     print_table(
         f"Airflow against none, whole process (aim: at most {AIM})",
         ["command", "wall s, median", "CPU s, median", "peak MiB"],
-        [_line("make run", airflow), _line(f"{SLUG} run", plain)],
+        [_line("make run", airflow), _line("make run ARGS=--without-airflow", plain)],
     )
     print(f"\nratio of wall seconds, pair by pair: min / median / max = {spread(wall)}")
     print(f"ratio of CPU seconds, pair by pair:  min / median / max = {spread(cpu)}", flush=True)
@@ -53,8 +53,8 @@ def compare(project: Path, pairs: int) -> None:
 
 def profile(project: Path) -> None:
     """Sample the stacks of one run of each, and print the seconds by place."""
-    airflow = _sample(project, Path("scripts/run_dag.py"))
-    plain = _sample(project, Path(".venv/bin") / SLUG, "run")
+    airflow = _sample(project, "modelworks", "run", "--force")
+    plain = _sample(project, "modelworks", "run", "--without-airflow", "--force")
     lines = [_profile_line(name, airflow[name], plain[name]) for name in [*dict(PLACES), ELSE]]
     lines.append(_profile_line("sum", airflow.total(), plain.total()))
     header = ["place", "Airflow", "none", "Airflow's extra"]
@@ -80,7 +80,7 @@ def _profile_line(name: str, airflow_s: float, plain_s: float) -> list[str]:
     return [name, f"{airflow_s:.1f}", f"{plain_s:.1f}", f"{airflow_s - plain_s:+.1f}"]
 
 
-def _sample(project: Path, *command: str | Path) -> Counter[str]:
+def _sample(project: Path, *command: str) -> Counter[str]:
     """Wall seconds of one run, by place."""
     _forget_runs(project)
     found = project / "var" / "samples.json"

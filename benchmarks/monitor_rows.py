@@ -1,9 +1,9 @@
-"""Monitor a large month; runs in the project's environment, with its settings and a champion.
+"""Monitor a large period; runs in the project's environment, with its settings and a champion.
 
 ::
 
-    python monitor_rows.py make MONTH ROWS   brings a month in, to its scores; prints the columns that monitoring reads
-    python monitor_rows.py once MONTH NAME   runs the stage; whoever started this reads its time and its peak memory
+    python monitor_rows.py make PERIOD ROWS   makes a period, up to its scores; prints the columns that monitoring reads
+    python monitor_rows.py once PERIOD NAME   runs the stage; whoever started this reads its time and its peak memory
 """
 
 from __future__ import annotations
@@ -16,47 +16,51 @@ from pathlib import Path
 import numpy as np  # type: ignore[import-not-found]
 import pyarrow as pa  # type: ignore[import-not-found]
 import pyarrow.compute as pc  # type: ignore[import-not-found]
+
 import scale_flights
-from flight_delays import schema, scoring, stages, storage  # type: ignore[import-not-found]
-from flight_delays.config import load_settings  # type: ignore[import-not-found]
+from modelworks import load_project, load_settings, stages
+from modelworks.data import partitions
 
 SAMPLE_YEAR = 2013
 PASS_ROWS = 10**6  # made at once; each pass goes from the first day to the last
 
 settings = load_settings()
+project = load_project(settings.home)
+contract = project.contract
 
 
-def make_month(month: str, n_rows: int) -> None:
-    """A month of drawn days, from raw rows to scores by the same stages that any month goes through."""
-    year, number = map(int, month.split("-"))
+def make_period(period: str, n_rows: int) -> None:
+    """A period of drawn days, from raw rows to scores by the same stages that any period goes through."""
+    year, number = map(int, period.split("-"))
     sample = scale_flights.SampleMonth(settings.home / "data" / f"flights-{SAMPLE_YEAR}-{number:02d}.csv.gz")
     rng, last_flight = np.random.default_rng(scale_flights.SEED), 0
-    with storage.new_partition(settings.storage_uri, "raw", month) as writer:
+    with partitions.new_partition(settings.storage_uri, "raw", period) as writer:
         for left in range(n_rows, 0, -PASS_ROWS):
             rows = scale_flights.make_month(sample, year, min(left, PASS_ROWS), rng, last_flight)
             last_flight = pc.max(rows["flight"]).as_py()
-            time = rows[schema.TIME].cast(pa.timestamp("us"))
-            writer.write(rows.set_column(rows.column_names.index(schema.TIME), schema.TIME, time))
-        made = {"source": "drawn days", "source_sha256": month, "contract_version": schema.version()}
-        dataset = storage.save_dataset(settings.storage_uri, [writer.publish(**made)])
-    stages.validate(dataset.uri, f"{n_rows} rows of {month}", for_training=False)
-    stages.score(month)
-    print(json.dumps(list(dict.fromkeys([*scoring.KEY, *schema.FEATURES, schema.TARGET, "probability"]))))
+            time = rows[contract.time].cast(pa.timestamp("us"))
+            writer.write(rows.set_column(rows.column_names.index(contract.time), contract.time, time))
+        made = {"source": "drawn days", "source_sha256": period, "contract_version": contract.version}
+        dataset = partitions.save_dataset(settings.storage_uri, [writer.publish(**made)])
+    stages.validate(project, settings, dataset.uri, f"{n_rows} rows of {period}", for_training=False)
+    stages.score(project, settings, period)
+    read = [*contract.identity, *contract.features, contract.target.column, "probability"]
+    print(json.dumps(list(dict.fromkeys(read))))
 
 
-def monitor(month: str, name: str) -> None:
-    """Monitor the month as if for the first time."""
+def monitor(period: str, name: str) -> None:
+    """Monitor the period as if for the first time."""
     shutil.rmtree(Path(settings.storage_uri) / "monitoring", ignore_errors=True)
-    print(stages.monitor(name, month)["result"])
+    print(stages.monitor(project, settings, name, period).summary)
 
 
 def main() -> None:
     """Do what the first word says."""
-    what, month, argument = sys.argv[1:]
+    what, period, argument = sys.argv[1:]
     if what == "make":
-        make_month(month, int(argument))
+        make_period(period, int(argument))
     else:
-        monitor(month, argument)
+        monitor(period, argument)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Seconds and peak memory of monitoring one month, against only reading the same columns of the same files."""
+"""Seconds and peak memory of monitoring one period, against only reading the same columns of the same files."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from pathlib import Path
 from statistics import median
 
 from processes import Cost, run
-from projects import PACKAGE, SLUG
+from projects import RUN, SLUG
 from report import print_table
 
 HERE = Path(__file__).parent
-MONTH = "2014-01"  # the champion has learned from all of 2013
+PERIOD = "2014-01"  # the champion is trained on all of 2013
 LABEL_BYTES = 16  # a row, of the look-up of labels
-# A month of millions among months of thousands is no incident here.
-VARIABLES = {f"{PACKAGE.upper()}_VALIDATION__MAX_ROW_COUNT_CHANGE": "1000000000"}
+# A period of millions among periods of thousands is no incident here.
+VARIABLES = {"MODELWORKS_VALIDATION__MAX_ROW_COUNT_CHANGE": "1000000000"}
 
 Rounds = list[tuple[Cost, Cost]]  # of monitoring, and of reading
 
 
 def compare(project: Path, rows: list[int], rounds: int) -> None:
-    """Release a champion, then monitor a month of each size, and print seconds, rates and memory."""
+    """Release a champion, then monitor a period of each size, and print seconds, rates and memory."""
     print(f"\nmonitor: labels joined, drift, report; whole processes, rounds: {rounds}, in turn; medians", flush=True)
-    run(["make", "run"], project)
+    run(RUN, project)
     measured = {n_rows: _measure(project, n_rows, rounds) for n_rows in rows}
     _print_rates(measured)
     _print_memory({n_rows: max(stage.peak_mib for stage, _ in found) for n_rows, found in measured.items()})
 
 
 def _measure(project: Path, n_rows: int, rounds: int) -> Rounds:
-    """Costs of each round, for a month that is made for it and removed; files are in the system's cache."""
-    made = _run(project, "make", MONTH, str(n_rows))
+    """Costs of each round, for a period that is made for it and removed; files are in the system's cache."""
+    made = _run(project, "make", PERIOD, str(n_rows))
     columns = json.loads(made.output.splitlines()[-1])
     print(f"         {n_rows:,} rows made, validated and scored in {made.wall_s:.0f} s", flush=True)
     data = project / "var" / "data"
-    files = [str(file) for layer in ("clean", "scores") for file in (data / layer / MONTH).rglob("*.parquet")]
+    files = [str(file) for layer in ("clean", "scores") for file in (data / layer / PERIOD).rglob("*.parquet")]
     reader = [".venv/bin/python", HERE / "read_files.py", "batches", *files, "--columns", *columns]
-    _run(project, "once", MONTH, "uncounted")  # what the champion learned from is counted once, and kept
-    found = [(_run(project, "once", MONTH, f"{n_rows} {each}"), run(reader, project)) for each in range(rounds)]
+    _run(project, "once", PERIOD, "uncounted")  # what the champion was trained on is counted once, and kept
+    found = [(_run(project, "once", PERIOD, f"{n_rows} {each}"), run(reader, project)) for each in range(rounds)]
     for layer in ("raw", "clean", "scores"):
-        shutil.rmtree(data / layer / MONTH)
+        shutil.rmtree(data / layer / PERIOD)
     return found
 
 
@@ -52,12 +52,12 @@ def _run(project: Path, *words: str) -> Cost:
 def _print_rates(measured: dict[int, Rounds]) -> None:
     lines = []
     for n_rows, rounds in measured.items():
-        stages, readings = zip(*rounds, strict=True)
+        stages, reads = zip(*rounds, strict=True)
         ratio = median(stage.wall_s / reading.wall_s for stage, reading in rounds)
         lines.append(_line(f"{SLUG} monitor", n_rows, stages, f"{ratio:.1f}"))
-        lines.append(_line("only reading: pyarrow", n_rows, readings, ""))
+        lines.append(_line("only reading: pyarrow", n_rows, reads, ""))
     header = ["", "rows", "wall s", "CPU s", "rows/s", "monitor takes times", "peak MiB"]
-    print_table("A month, from the start of the process to its end", header, lines)
+    print_table("A period, from the start of the process to its end", header, lines)
     fewest, most = min(measured), max(measured)
     if fewest < most:
         further = (most - fewest) / (_wall_s(measured[most]) - _wall_s(measured[fewest]))

@@ -14,37 +14,52 @@ from functools import partial
 from statistics import median
 from time import perf_counter
 
-from flight_delays import releases, schema, tracking, training  # type: ignore[import-not-found]
-from flight_delays.config import load_settings  # type: ignore[import-not-found]
-from flight_delays.serving.api import predict_rows  # type: ignore[import-not-found]
-from flight_delays.serving.payload import RequestReader  # type: ignore[import-not-found]
+from modelworks.data import frames
+from modelworks.models import pipeline
+from modelworks.project import load_project
+from modelworks.registry import ledger
+from modelworks.registry.tracker import Tracker
+from modelworks.registry.versions import CHAMPION
+from modelworks.serving.api import predict_rows
+from modelworks.serving.payload import AnswerWriter, RequestReader
+from modelworks.settings import load_settings
 
 
 def main() -> None:
     """Measure each part for each number of rows."""
     settings = load_settings()
-    tracker = tracking.Tracker(settings)
-    champion = tracker.find_alias(tracking.CHAMPION)
+    project = load_project(settings.home)
+    contract = project.contract
+    tracker = Tracker(project, settings)
+    champion = tracker.versions.find_alias(CHAMPION)
     assert champion, "release a model first"
-    model = training.skip_needless_encoding(releases.load_version(tracker, champion))
+    model = pipeline.skip_needless_encoding(ledger.load_version(project, tracker, champion))
     features = list(model.feature_names_in_)
-    reader = RequestReader(100_000)
+    reader = RequestReader(contract, 100_000)
+    writer = AnswerWriter(contract.target, settings.serving.decision_threshold)
     found = {}
-    with training.limit_threads(settings.training):
+    with pipeline.limit_threads(settings.training):
         for count in map(int, sys.argv[1:]):
-            body = json.dumps([schema.EXAMPLE] * count).encode()
+            body = json.dumps([contract.example] * count).encode()
             rows, _ = reader.read(body)
-            frame = schema.to_frame(rows, features)
+            frame = frames.to_frame(contract, rows, features)
             matrix = model[:-1].transform(frame)
+            prediction = predict_rows(project, model, rows)
             parts: dict[str, Callable[[], object]] = {
                 "read and check the JSON": partial(reader.read, body),
-                "make the frame": partial(schema.to_frame, rows, features),
+                "make the frame": partial(frames.to_frame, contract, rows, features),
                 "features": partial(model[:-1].transform, frame),
                 "estimator": partial(model[-1].predict_proba, matrix),
-                "frame to probability, all in all": partial(predict_rows, model, rows),
+                "frame to probability, all in all": partial(predict_rows, project, model, rows),
+                "decide and write the JSON": partial(_answer, writer, prediction),
             }
             found[count] = {name: _milliseconds(part) for name, part in parts.items()}
     print(json.dumps(found))
+
+
+def _answer(writer: AnswerWriter, prediction: object) -> bytes:
+    answer: bytes = writer.write("id", "1", prediction, writer.decide(prediction))
+    return answer
 
 
 def _milliseconds(part: Callable[[], object]) -> float:

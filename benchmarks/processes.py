@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Settings of the caller's own that would change what is measured.
-IGNORED = ("AIRFLOW", "FLIGHT_DELAYS_", "MLFLOW_", "OMP_", "PYTHON", "VIRTUAL_ENV", "MAKE", "MFLAGS")
+IGNORED = ("AIRFLOW", "MODELWORKS_", "MLFLOW_", "OMP_", "PYTHON", "VIRTUAL_ENV", "MAKE", "MFLAGS")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def run(command: Sequence[str | Path], folder: Path, **environment: str) -> Cost
         process = subprocess.Popen(
             command, cwd=folder, env=clean_environment(**environment), stdout=output, stderr=subprocess.STDOUT
         )
-        # Unlike `process.wait`, this tells of this process alone, not of all that have run so far.
+        # Unlike `process.wait`, this reports this process alone, not all that have run so far.
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)

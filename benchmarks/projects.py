@@ -11,18 +11,26 @@ from processes import run
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 WORK = REPOSITORY / "build" / "bench"
+ENGINE_ENVIRONMENT = REPOSITORY / ".venv-engine"
+OF_THE_ENGINE = {"", "lightgbm", "xgboost"}
+"""Frameworks of that environment."""
 SLUG = "flight-delays"
-PACKAGE = "flight_delays"
 BAKE_OPTIONS = ["--no-input", "--default-config"]
+
+COMMAND = ".venv/bin/modelworks"
+"""The engine's command line, in a project's folder."""
+RUN = [COMMAND, "run", "--force"]
+"""What `make run` calls, again and again on the same data."""
 
 
 @cache
 def prepare_project(frameworks: str = "", example: str = "tabular") -> Path:
-    """A project with `frameworks` or of another example, baked from this work tree and installed; made once in a call.
+    """A project with `frameworks` or of another example, baked from this work tree; made once in a call.
 
-    PyTorch comes from where the caller's `TORCH_BACKEND` and uv's own settings say.
+    It has the environment of the engine's tests, where that has its frameworks; else it is installed. PyTorch comes
+    from where the caller's `TORCH_BACKEND` and uv's own settings say.
     """
-    print("Baking and installing the project that is measured ...", flush=True)
+    print("Baking the project that is measured ...", flush=True)
     name = "-".join([*frameworks.split(","), *({example} - {"tabular"})]).strip("-")
     parent = WORK / name if name else WORK
     folder = parent / SLUG
@@ -40,8 +48,14 @@ def prepare_project(frameworks: str = "", example: str = "tabular") -> Path:
         f"example={example}",
         *([f"frameworks={frameworks}"] if frameworks else []),
     ]
-    run(bake, WORK, HOME=str(WORK / "home"))  # cookiecutter notes its answers in the home folder
-    run(["make", "setup", f"UV={find_uv()}"], folder)
+    run(bake, WORK, HOME=str(WORK / "home"))  # cookiecutter writes its answers into the home folder
+    if {*name.split("-")} - OF_THE_ENGINE:
+        run(["make", "setup", f"UV={find_uv()}"], folder)
+    elif not ENGINE_ENVIRONMENT.is_dir():
+        raise SystemExit("the engine's environment is missing: run `make engine` first")
+    else:
+        (folder / ".venv").symlink_to(ENGINE_ENVIRONMENT)
+        shutil.rmtree(folder / "vendor")  # the engine of that environment is the repository's own
     return folder
 
 

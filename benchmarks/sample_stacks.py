@@ -2,7 +2,7 @@
 
 ::
 
-    python sample_stacks.py RESULT PLACES PROGRAM [ARGUMENT ...]
+    python sample_stacks.py RESULT PLACES MODULE [ARGUMENT ...]
 
 RESULT becomes a JSON object of wall seconds by place, and PLACES is a JSON list of [place, marks]. A sample belongs
 to the first place one of whose marks is part of a `file:function` in the stack of any thread, else to "".
@@ -23,7 +23,7 @@ INTERVAL_S = 0.005
 
 
 class Sampler(threading.Thread):
-    """Adds up the seconds by place until it is told to stop."""
+    """Adds up the seconds by place until it is stopped."""
 
     def __init__(self, places: list[tuple[str, list[str]]]) -> None:
         super().__init__(daemon=True)
@@ -60,14 +60,13 @@ def _describe(frame: FrameType | None) -> str:
 
 
 def main() -> None:
-    """Run the program under the sampler; its exit status is this one's."""
-    result, places, program, *arguments = sys.argv[1:]
-    sys.argv = [program, *arguments]
-    sys.path[0] = str(Path(program).resolve().parent)
+    """Run the module, as `python -m` does, under the sampler; its exit status is this one's."""
+    result, places, module, *arguments = sys.argv[1:]
+    sys.argv = [module, *arguments]
     sampler = Sampler(json.loads(places))
     sampler.start()
     try:
-        runpy.run_path(program, run_name="__main__")
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:
         sampler.stop()
         Path(result).write_text(json.dumps(sampler.seconds), encoding="utf-8")

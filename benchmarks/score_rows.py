@@ -1,10 +1,10 @@
-"""Score a large month; runs in the project's environment, with its settings and a champion.
+"""Score a large period; runs in the project's environment, with its settings and a champion.
 
 ::
 
-    python score_rows.py make MONTH ROWS    a clean month of the project's own clean rows, again and again
-    python score_rows.py rate MONTH ROUNDS  prints the seconds of bare predictions and of the stage, in turn, as JSON
-    python score_rows.py once MONTH         runs the stage; whoever started this reads its peak memory
+    python score_rows.py make PERIOD ROWS    a clean period of the project's own clean rows, again and again
+    python score_rows.py rate PERIOD ROUNDS  prints the seconds of bare predictions and of the stage, in turn, as JSON
+    python score_rows.py once PERIOD         runs the stage; whoever started this reads its peak memory
 """
 
 from __future__ import annotations
@@ -16,41 +16,44 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flight_delays import releases, schema, stages, storage, training  # type: ignore[import-not-found]
-from flight_delays.config import load_settings  # type: ignore[import-not-found]
-from flight_delays.scoring import CHUNK_ROWS  # type: ignore[import-not-found]
-from flight_delays.tracking import Tracker  # type: ignore[import-not-found]
+from modelworks import load_project, load_settings, stages
+from modelworks.data import partitions
+from modelworks.models import pipeline
+from modelworks.models.scoring import CHUNK_ROWS
+from modelworks.registry import ledger
+from modelworks.registry.tracker import Tracker
 
 settings = load_settings()
+project = load_project(settings.home)
 
 
-def make_month(month: str, n_rows: int) -> None:
+def make_period(period: str, n_rows: int) -> None:
     """A partition in the storage, written as the validate stage writes it; the rows keep their own dates."""
-    months = [each for each in storage.list_months(settings.storage_uri, "clean") if each < "2100"]
-    sources = [storage.find_partitions(settings.storage_uri, "clean", each)[-1] for each in months]
-    with storage.new_partition(settings.storage_uri, "clean", month) as writer:
-        frame = storage.read_dataset(storage.Dataset("", "", sources))
+    periods = [each for each in partitions.list_periods(settings.storage_uri, "clean") if each < "2100"]
+    sources = [partitions.find_partitions(settings.storage_uri, "clean", each)[-1] for each in periods]
+    with partitions.new_partition(settings.storage_uri, "clean", period) as writer:
+        frame = partitions.read_dataset(partitions.Dataset("", "", sources))
         for left in range(n_rows, 0, -len(frame)):
             writer.write(frame.head(left))
-        writer.publish(source="repeated", source_sha256=month, contract_version=schema.version())
+        writer.publish(source="repeated", source_sha256=period, contract_version=project.contract.version)
 
 
-def measure_rate(month: str, rounds: int) -> dict[str, list[float]]:
+def measure_rate(period: str, rounds: int) -> dict[str, list[float]]:
     """Seconds of each round, by what was done; the rows of the bare predictions lie in memory as one frame."""
-    tracker = Tracker(settings)
-    champion = releases.find_champion(tracker, releases.settle(settings, tracker))
-    model = releases.load_version(tracker, champion)
-    [partition] = storage.find_partitions(settings.storage_uri, "clean", month)
-    features = storage.read_partition(partition, list(model.feature_names_in_))
+    tracker = Tracker(project, settings)
+    champion = ledger.find_champion(tracker, ledger.read_ledger(settings))
+    model = ledger.load_version(project, tracker, champion)
+    [partition] = partitions.find_partitions(settings.storage_uri, "clean", period)
+    features = partitions.read_partition(partition, list(model.feature_names_in_))
     chunks = [features.iloc[start : start + CHUNK_ROWS] for start in range(0, len(features), CHUNK_ROWS)]
     seconds: dict[str, list[float]] = {"whole": [], "chunks": [], "stage": []}
-    with training.limit_threads(settings.training):
+    with pipeline.limit_threads(settings.training):
         model.predict_proba(features.head(CHUNK_ROWS))
         for _ in range(rounds):
             seconds["whole"].append(_seconds(lambda: model.predict_proba(features)))
             seconds["chunks"].append(_seconds(lambda: [model.predict_proba(chunk) for chunk in chunks]))
-            _forget_scores(month)
-            seconds["stage"].append(_seconds(lambda: stages.score(month)))
+            _forget_scores(period)
+            seconds["stage"].append(_seconds(lambda: stages.score(project, settings, period)))
     return seconds
 
 
@@ -60,20 +63,20 @@ def _seconds(function: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _forget_scores(month: str) -> None:
-    shutil.rmtree(Path(settings.storage_uri) / "scores" / month, ignore_errors=True)
+def _forget_scores(period: str) -> None:
+    shutil.rmtree(Path(settings.storage_uri) / "scores" / period, ignore_errors=True)
 
 
 def main() -> None:
     """Do what the first word says."""
-    what, month, *numbers = sys.argv[1:]
+    what, period, *numbers = sys.argv[1:]
     if what == "make":
-        make_month(month, int(numbers[0]))
+        make_period(period, int(numbers[0]))
     elif what == "rate":
-        print(json.dumps(measure_rate(month, int(numbers[0]))))
+        print(json.dumps(measure_rate(period, int(numbers[0]))))
     else:
-        _forget_scores(month)
-        stages.score(month)
+        _forget_scores(period)
+        stages.score(project, settings, period)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from processes import run
-from projects import PACKAGE, SLUG
+from projects import RUN, SLUG
 from report import print_table, spread
 
 AIM = 0.8
@@ -21,28 +21,28 @@ NAMES = {
 }
 
 
-def compare(project: Path, rows: list[int], rounds: int) -> None:
+def compare(project: Path, rows: list[int], rounds: int, rate_rows: int = RATE_ROWS) -> None:
     """Train and release once, then print rates with one thread and with all cores, and the memory."""
-    print(f"\nscore: one month of {RATE_ROWS:,} rows; rounds: {rounds}, in turn, in one process; medians", flush=True)
-    run(["make", "run"], project)
+    print(f"\nscore: one period of {rate_rows:,} rows; rounds: {rounds}, in turn, in one process; medians", flush=True)
+    run(RUN, project)
     for threads, label in (("1", "one thread"), ("0", f"{os.cpu_count()} threads")):
-        _print_rates(label, _rate(project, threads, rounds))
+        _print_rates(label, rate_rows, _rate(project, rate_rows, threads, rounds))
     _print_memory({n_rows: _peak_mib(project, n_rows) for n_rows in rows})
 
 
-def _rate(project: Path, threads: str, rounds: int) -> dict[str, list[float]]:
-    with_month = _make(project, RATE_ROWS)
-    cost = run(_command("rate", with_month, str(rounds)), project, **{f"{PACKAGE.upper()}_TRAINING__THREADS": threads})
+def _rate(project: Path, n_rows: int, threads: str, rounds: int) -> dict[str, list[float]]:
+    period = _make(project, n_rows)
+    cost = run(_command("rate", period, str(rounds)), project, MODELWORKS_TRAINING__THREADS=threads)
     seconds: dict[str, list[float]] = json.loads(cost.output.splitlines()[-1])
     return seconds
 
 
-def _print_rates(label: str, seconds: dict[str, list[float]]) -> None:
+def _print_rates(label: str, n_rows: int, seconds: dict[str, list[float]]) -> None:
     lines = []
     for name, title in NAMES.items():
         took = median(seconds[name])
-        lines.append([title, f"{took:.2f}", f"{RATE_ROWS / took:,.0f}"])
-    print_table(f"score with {label}: {RATE_ROWS:,} rows", ["", "s", "rows/s"], lines)
+        lines.append([title, f"{took:.2f}", f"{n_rows / took:,.0f}"])
+    print_table(f"score with {label}: {n_rows:,} rows", ["", "s", "rows/s"], lines)
     for name in ("whole", "chunks"):
         ratios = [bare / stage for bare, stage in zip(seconds[name], seconds["stage"], strict=True)]
         aim = f" (aim: at least {AIM})" if name == "whole" else ""
@@ -50,19 +50,20 @@ def _print_rates(label: str, seconds: dict[str, list[float]]) -> None:
 
 
 def _peak_mib(project: Path, n_rows: int) -> float:
-    month = _make(project, n_rows)
-    peak = run(_command("once", month), project).peak_mib
+    period = _make(project, n_rows)
+    peak = run(_command("once", period), project).peak_mib
     for layer in ("clean", "scores"):
-        shutil.rmtree(project / "var" / "data" / layer / month)
+        shutil.rmtree(project / "var" / "data" / layer / period)
     return peak
 
 
 def _make(project: Path, n_rows: int) -> str:
-    """The month of so many rows, made unless it is there."""
-    month = f"21{n_rows // 10**6:02d}-01" if n_rows < 10**8 else "2199-12"
-    if not (project / "var" / "data" / "clean" / month).exists():
-        run(_command("make", month, str(n_rows)), project)
-    return month
+    """The period of so many rows, made unless it is there."""
+    millions, rest = divmod(n_rows, 10**6)
+    period = "2199-12" if n_rows >= 10**8 else f"21{millions:02d}-{1 + (rest > 0):02d}"
+    if not (project / "var" / "data" / "clean" / period).exists():
+        run(_command("make", period, str(n_rows)), project)
+    return period
 
 
 def _command(*words: str) -> list[str | Path]:

@@ -13,13 +13,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from processes import clean_environment, run
-from projects import PACKAGE, WORK
+from projects import RUN, WORK
 from report import print_table
 
 HERE = Path(__file__).parent
@@ -38,32 +39,69 @@ class Figures:
     p99_ms: float
 
 
+@dataclass(frozen=True)
+class Champion:
+    """What the servers serve, and a row for them."""
+
+    model_uri: str
+    features: list[str]
+    example: dict[str, Any]
+
+
 def compare(project: Path, connections: Sequence[int], rounds: int, seconds: int) -> None:
     """Drive the three servers in turn with the same rows; print rates, latencies and ratios."""
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install wrk, or brew install wrk")
     print(f"\nserving: one process each, {rounds} rounds of {seconds} s with wrk, in turn; medians", flush=True)
-    run([".venv/bin/python", "scripts/run_dag.py"], project)
+    run(RUN, project)
     _print_parts(project)
-    bodies = _write_bodies(project)
-    with ExitStack() as stack:
-        servers = {
-            API: (_uvicorn(f"{PACKAGE}.serving:create_app", "--factory"), "/ready"),
-            MLFLOW: (_mlflow(project), "/ping"),
-            ECHO: (_uvicorn("echo_app:app"), "/openapi.json"),
-        }
-        urls = {who: stack.enter_context(_server(project, *server)) for who, server in servers.items()}
-        paths = {API: "/predict", MLFLOW: "/invocations", ECHO: "/predict"}
+    champion = describe_champion(project)
+    bodies = write_bodies(champion, WORK)
+    with start_servers(project, champion, WORK) as urls:
         for rows in ROWS:
             lines = []
             for count in connections:
                 measured = [
-                    {who: _drive(urls[who] + paths[who], bodies[who, rows], count, seconds) for who in urls}
-                    for _ in range(rounds)
+                    {who: _drive(urls[who], bodies[who, rows], count, seconds) for who in urls} for _ in range(rounds)
                 ]
                 lines += _lines(count, measured)
             header = ["", "connections", "requests/s", "p50 ms", "p99 ms", "the API is times as fast"]
             print_table(f"{rows} row{'s' if rows > 1 else ''} a request", header, lines)
+
+
+def describe_champion(project: Path) -> Champion:
+    """The champion of a project that has released a model."""
+    said = run([".venv/bin/python", HERE / "describe_champion.py"], project).output
+    return Champion(**json.loads(said.splitlines()[-1]))
+
+
+def write_bodies(champion: Champion, folder: Path) -> dict[tuple[str, int], Path]:
+    """Files with the request of each server for each number of rows."""
+    # MLflow's server knows the model's columns only.
+    features = {name: champion.example[name] for name in champion.features}
+    bodies = {}
+    for rows in ROWS:
+        plain = champion.example if rows == 1 else [champion.example] * rows
+        for who, content in ((API, plain), (ECHO, plain), (MLFLOW, {"dataframe_records": [features] * rows})):
+            bodies[who, rows] = folder / f"body-{who.split()[0]}-{rows}.json"
+            bodies[who, rows].write_text(json.dumps(content), encoding="utf-8")
+    return bodies
+
+
+@contextmanager
+def start_servers(project: Path, champion: Champion, folder: Path) -> Iterator[dict[str, str]]:
+    """Start the three servers; gives the URL that each is asked at. Logs go to `folder`."""
+    serve = ["-m", "mlflow", "models", "serve", "--model-uri", champion.model_uri, "--env-manager", "local"]
+    servers = {
+        API: (_uvicorn("modelworks.serving:create_app"), "/ready", "/predict"),
+        MLFLOW: ([".venv/bin/python", *serve], "/ping", "/invocations"),
+        ECHO: (_uvicorn("echo_app:create_app"), "/openapi.json", "/predict"),
+    }
+    with ExitStack() as stack:
+        yield {
+            who: stack.enter_context(_server(project, command, probe, folder)) + path
+            for who, (command, probe, path) in servers.items()
+        }
 
 
 def _lines(connections: int, rounds: list[dict[str, Figures]]) -> list[list[str]]:
@@ -83,43 +121,29 @@ def _print_parts(project: Path) -> None:
     print_table("Where the time goes, ms", ["", *(f"{count} rows" for count in counts)], lines)
 
 
-def _write_bodies(project: Path) -> dict[tuple[str, int], Path]:
-    code = f"import json; from {PACKAGE} import contract; print(json.dumps(contract.EXAMPLE))"
-    row = json.loads(run([".venv/bin/python", "-c", code], project).output)
-    # MLflow's server knows the model's columns only.
-    features = {name: value for name, value in row.items() if name not in {"flight", "origin"}}
-    bodies = {}
-    for rows in ROWS:
-        plain = row if rows == 1 else [row] * rows
-        for who, content in ((API, plain), (ECHO, plain), (MLFLOW, {"dataframe_records": [features] * rows})):
-            bodies[who, rows] = WORK / f"body-{who.split()[0]}-{rows}.json"
-            bodies[who, rows].write_text(json.dumps(content), encoding="utf-8")
-    return bodies
-
-
-def _uvicorn(app: str, *options: str) -> list[str]:
-    return [".venv/bin/python", "-m", "uvicorn", app, "--no-access-log", *options]
-
-
-def _mlflow(project: Path) -> list[str]:
-    code = f"from {PACKAGE} import config, tracking; print(tracking.Tracker(config.load_settings())"
-    uri = run([".venv/bin/python", "-c", f"{code}.find_alias('champion').model_uri)"], project).output.split()[-1]
-    return [".venv/bin/python", "-m", "mlflow", "models", "serve", "--model-uri", uri, "--env-manager", "local"]
+def _uvicorn(factory: str) -> list[str]:
+    return [".venv/bin/python", "-m", "uvicorn", factory, "--factory", "--no-access-log"]
 
 
 @contextmanager
-def _server(project: Path, command: list[str], path: str) -> Iterator[str]:
-    """Start a server on a free port and stop it in the end; gives its URL once `path` answers."""
+def _server(project: Path, command: list[str], path: str, folder: Path) -> Iterator[str]:
+    """Start a server on a free port and stop it in the end; gives its URL once `path` answers.
+
+    Raises
+    ------
+    SystemExit
+        If it does not answer, with its log.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = clean_environment(
         OMP_NUM_THREADS="1",
         PATH=f"{project / '.venv' / 'bin'}:{os.environ['PATH']}",
-        PYTHONPATH=str(HERE),
+        PYTHONPATH=f"{HERE}:{project / 'src'}",  # the model calls the project's function of derived features
         MLFLOW_TRACKING_URI=f"sqlite:///{project / 'var' / 'mlflow' / 'mlflow.db'}",
     )
-    log = WORK / f"server-{port}.log"
+    log = folder / f"server-{port}.log"
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", str(port)],
@@ -134,7 +158,8 @@ def _server(project: Path, command: list[str], path: str) -> Iterator[str]:
         _wait_for(url + path, process, log)
         yield url
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it ended by itself, and `_wait_for` says why
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=60)
 
 

@@ -1,4 +1,4 @@
-"""The site: `docs/`, the README and its like, and the reference of the generated package; see `make docs`."""
+"""The site: `docs/`, the README and its like, and the reference of the engine; see `make docs`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ copyright = "its authors; MIT License"  # noqa: A001 - Sphinx's name
 # The source is the whole repository, so that links between files are the same here and on a forge.
 root_doc = "docs/index"
 include_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**"]
-exclude_patterns = [".*", "build", "benchmarks", "hooks", "templates", "tests", "tools", "{{*"]
+exclude_patterns = [".*", "build", "benchmarks", "hooks", "modelworks", "templates", "tests", "tools", "{{*"]
 
 extensions = ["myst_parser", "sphinx.ext.napoleon", "autoapi.extension"]
 myst_heading_anchors = 3
@@ -27,16 +27,17 @@ suppress_warnings = [
     "ref.python",  # two modules may have a type of the same name
 ]
 
-# Read, not imported. `make docs` generates the project there.
-autoapi_dirs = ["build/api/flight-delays/src"]
+# Read, not imported.
+autoapi_dirs = ["modelworks/src"]
 autoapi_root = "docs/api"  # for as long as the site is built
 autoapi_add_toctree_entry = False
-autoapi_options = ["members", "undoc-members", "show-module-summary"]
+autoapi_options = ["members", "undoc-members", "imported-members", "show-module-summary"]
 autoapi_python_class_content = "class"
 autodoc_typehints = "signature"
 napoleon_use_ivar = True  # else attributes would be listed twice
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"(?!flight_delays).*")]  # there is no network to look other packages up
+nitpick_ignore = [("py:class", "modelworks.contract.Content")]  # a name for a Literal, which is no class
+nitpick_ignore_regex = [("py:.*", r"(?!modelworks).*")]  # there is no network to look other packages up
 
 html_theme = "furo"
 html_title = project
@@ -73,7 +74,13 @@ def describe_parameters(_app: Sphinx, _what: str, _name: str, _obj: Any, _option
     lines[:] = described
 
 
+def skip_twice_named(_app: Sphinx, what: str, name: str, _obj: Any, skip: bool, _options: Any) -> bool:
+    """Leave out the functions that `modelworks.stages` shows beside its modules of the same names."""
+    return skip or (what == "function" and name.rpartition(".")[0] == "modelworks.stages")
+
+
 def setup(app: Sphinx) -> None:
     """Add what is said above."""
     app.add_directive("mermaid", Mermaid)
+    app.connect("autoapi-skip-member", skip_twice_named)
     app.connect("autodoc-process-docstring", describe_parameters, priority=400)  # before napoleon

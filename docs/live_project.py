@@ -43,20 +43,21 @@ def stack(
 ) -> Iterator[Stack]:
     """The project's `make up`, with `make down` at the end; on the ports wanted, where they are free, else on any."""
     ports = dict(zip(("airflow", "mlflow", "api"), free_ports(*wanted), strict=True))
-    prefix = f"{project.name.replace('-', '_').upper()}_STACK__"
-    told = {
+    variables = {
         **environment,
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{user}:admin",
-        **{f"{prefix}{server.upper()}_PORT": str(port) for server, port in ports.items()},
+        **{f"MODELWORKS_STACK__{server.upper()}_PORT": str(port) for server, port in ports.items()},
     }
     urls = {server: f"http://127.0.0.1:{port}" for server, port in ports.items()}
     try:
-        make("up", project, told)
+        make("up", project, variables)
         password = json.loads((project / "var" / "stack" / "passwords.json").read_text())[user]
         account = {"username": user, "password": password}
-        yield Stack(**urls, token=fetch(f"{urls['airflow']}/auth/token", account)["access_token"], environment=told)
+        yield Stack(
+            **urls, token=fetch(f"{urls['airflow']}/auth/token", account)["access_token"], environment=variables
+        )
     finally:
-        make("down", project, told)
+        make("down", project, variables)
 
 
 def make(target: str, project: Path, environment: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Take the README's pictures anew: a project is generated, run and served, and Chromium looks at it.
+"""Retake the pictures of README and docs: a project is generated, run and served, and Chromium looks at it.
 
 Everything happens in a temporary folder; only `docs/images` is written. Takes about five minutes.
 """
@@ -20,11 +20,12 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from live_project import BROWSERS, fetch, find_browser, stack, wait_until
 from playwright.sync_api import Browser, FloatRect, Locator, Page, ViewportSize, sync_playwright
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
+
+from live_project import BROWSERS, fetch, find_browser, stack, wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 IMAGES = REPOSITORY / "docs" / "images"
@@ -34,10 +35,10 @@ USER = "ada"
 USUAL_PORTS = (8080, 5000, 8000)  # which the pictures show
 
 # Every second month, so that each model has to be compared with one that knows less.
-AIRFLOW_MONTHS = ["2013-06", "2013-08", "2013-10"]
+AIRFLOW_PERIODS = ["2013-06", "2013-08", "2013-10"]
 
-# What would tell the runs of the surrounding `make` and shell to behave otherwise than a user's.
-FOREIGN = ("AIRFLOW_", "FLIGHT_DELAYS_", "GIT_", "MAKE", "MFLAGS", "MLFLOW_", "NO_COLOR", "PYTHONDONT", "VIRTUAL_ENV")
+# Variables of the surrounding `make` and shell that would change how the runs behave.
+FOREIGN = ("AIRFLOW_", "GIT_", "MAKE", "MFLAGS", "MLFLOW_", "MODELWORKS_", "NO_COLOR", "PYTHONDONT", "VIRTUAL_ENV")
 
 MLFLOW_STORAGE = {
     "mlflow.workflowType_v1": '"machine_learning"',
@@ -75,30 +76,34 @@ def main() -> None:
         say("generating a project")
         project = bake(Path(scratch), environment)
         subprocess.run(["make", "setup"], cwd=project, env=environment, check=True)
-        say("year")
-        copy_year(project, environment)
+        say("backtest")
+        copy_backtest(project, environment)
         say("make up")
-        with stack(project, {**environment, "FLIGHT_DELAYS_GATES__APPROVAL": "always"}, USER, USUAL_PORTS) as live:
+        with stack(project, {**environment, "MODELWORKS_GATES__APPROVAL": "always"}, USER, USUAL_PORTS) as live:
             dag_id, run_id = train_in_airflow(browser, live.airflow, live.token)
             photograph_airflow(browser, live.airflow, live.token, dag_id, run_id)
             say("make run")
             # To the server rather than to its file, so that no path of this computer is shown.
-            told = {**live.environment, "FLIGHT_DELAYS_GATES__APPROVAL": "never", "MLFLOW_TRACKING_URI": live.mlflow}
-            photograph_terminal(browser, ["make", "run"], project, told)
+            settings = {**live.environment, "MODELWORKS_GATES__APPROVAL": "never", "MLFLOW_TRACKING_URI": live.mlflow}
+            photograph_terminal(browser, ["make", "run"], project, settings)
             photograph_mlflow(browser, live.mlflow)
             photograph_api(browser, live.api)
+            photograph_page(browser, live.api, "state.png", 1000)
+            say("make explore")
+            subprocess.run(["make", "explore"], cwd=project, env=environment, check=True)
+            photograph_page(browser, (project / "var" / "explore.html").as_uri(), "explore.png", 1400)
         browser.close()
 
 
-def copy_year(project: Path, environment: Mapping[str, str]) -> None:
-    """The picture of the year, as the project draws it; without Airflow, which comes to the same."""
-    command: list[str | Path] = [project / ".venv" / "bin" / "flight-delays", "year"]
+def copy_backtest(project: Path, environment: Mapping[str, str]) -> None:
+    """The picture of the replayed year, as the project draws it; without Airflow, which gives the same."""
+    command: list[str | Path] = [project / ".venv" / "bin" / "flight-delays", "backtest", "--without-airflow"]
     subprocess.run(command, cwd=project, env=environment, check=True)
-    shutil.copy(project / "var" / "year" / "year.png", IMAGES)
+    shutil.copy(project / "var" / "backtest" / "backtest.png", IMAGES / "year.png")
 
 
 def say(what: str) -> None:
-    """Tell on the terminal what is going on."""
+    """Print what is going on."""
     print(f"screenshots: {what}", flush=True)
 
 
@@ -127,19 +132,21 @@ def bake(scratch: Path, environment: Mapping[str, str]) -> Path:
 
 
 def train_in_airflow(browser: Browser, url: str, token: str) -> tuple[str, str]:
-    """Run the training DAG for each of the months; returns its id and that of the last run."""
+    """Run the training DAG for each of the periods; returns its id and that of the last run."""
     (dag,) = wait_until("Airflow has the DAG", lambda: fetch(f"{url}/api/v2/dags?tags=training", token=token)["dags"])
     dag_url = f"{url}/api/v2/dags/{dag['dag_id']}"
     fetch(dag_url, {"is_paused": False}, token, "PATCH")
-    run_ids = [train_month(browser, url, dag["dag_id"], month, token) for month in AIRFLOW_MONTHS]
+    run_ids = [train_period(browser, url, dag["dag_id"], period, token) for period in AIRFLOW_PERIODS]
     return dag["dag_id"], run_ids[-1]
 
 
-def train_month(browser: Browser, url: str, dag_id: str, month: str, token: str) -> str:
+def train_period(browser: Browser, url: str, dag_id: str, period: str, token: str) -> str:
     """One run, from its trigger to its end, with a yes in between; returns its id."""
-    say(f"training in Airflow, {month}")
+    say(f"training in Airflow, {period}")
     dag_url = f"{url}/api/v2/dags/{dag_id}"
-    run_id = fetch(f"{dag_url}/dagRuns", {"logical_date": None, "conf": {"month": month}}, token)["dag_run_id"]
+    run_id = fetch(f"{dag_url}/dagRuns", {"logical_date": None, "conf": {"period": period, "force": True}}, token)[
+        "dag_run_id"
+    ]
 
     def end_state() -> str | None:
         state: str = fetch(f"{dag_url}/dagRuns/{quote(run_id)}", token=token)["state"]
@@ -150,7 +157,7 @@ def train_month(browser: Browser, url: str, dag_id: str, month: str, token: str)
     photograph_approval(browser, url, token, f"{url}/dags/{dag_id}/runs/{quote(run_id)}/tasks/approve/required_actions")
     state = wait_until("the run ends", end_state, timeout_s=900)
     if state != "success":
-        raise RuntimeError(f"the training run of {month} ended with {state}")
+        raise RuntimeError(f"the training run of {period} ended with {state}")
     return str(run_id)
 
 
@@ -179,6 +186,16 @@ def photograph_api(browser: Browser, url: str) -> None:
     page.get_by_role("button", name="Execute").click()
     page.get_by_text("model_version").first.wait_for()
     shoot(page, "api-docs.png", top(page.get_by_text("Response headers")))
+
+
+def photograph_page(browser: Browser, url: str, name: str, height: int) -> None:
+    """The beginning of a page of our own; the API draws its page in the background, and shows a remark until then."""
+    page = open_page(browser, {})
+    page.goto(url)
+    while page.locator("svg").count() == 0:
+        page.wait_for_timeout(2000)
+        page.reload()
+    shoot(page, name, height)
 
 
 def photograph_airflow(browser: Browser, url: str, token: str, dag_id: str, run_id: str) -> None:

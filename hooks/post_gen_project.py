@@ -1,7 +1,8 @@
-"""Remove what was not asked for, make the first commit where asked, and say what to do next."""
+"""Put the chosen example and locks in place, remove what was not asked for, commit, and print what to do next."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -24,100 +25,105 @@ UNWANTED = {
     },
 }
 
+# Each is a model type of the engine, an extra of it, and a lock: what it needs beside requirements.lock.
+FRAMEWORKS = {"lightgbm", "xgboost", "pytorch", "keras"}
 
-# What the networks of PyTorch and of Keras share.
-NETWORKS = ["networks/__init__.py", "networks/table.py"]
-
-# The files of the package that are for a framework, and its lock: what it needs beside requirements.lock.
-FRAMEWORKS = {
-    "lightgbm": ["families/lightgbm.py"],
-    "xgboost": ["families/xgboost.py"],
-    "pytorch": ["families/pytorch.py", "networks/pytorch.py", *NETWORKS],
-    "keras": ["families/keras.py", "networks/keras.py", *NETWORKS],
-}
-
-
-# What the encoders of texts and of images share.
-DOCUMENTS = ["src/{package}/pretrained/" + name for name in ("_documents.py", "_memory.py", "_weights.py")]
-
-# What is there with an example alone; of the package, and beside it.
-EXAMPLES = {
-    "tabular": [],
-    "text": [
-        *DOCUMENTS,
-        "src/{package}/families/fine_tuned.py",
-        "src/{package}/pretrained/_fine_tuning.py",
-        "src/{package}/pretrained/_folders.py",
-        "src/{package}/pretrained/spacy_vectors.py",
-        "src/{package}/pretrained/tokens.py",
-        "src/{package}/pretrained/transformer.py",
-        "tests/text/conftest.py",
-        "tests/text/test_encoder.py",
-        "tests/text/test_fine_tuned.py",
-        "tests/text/test_spacy.py",
-        "tests/text/test_texts.py",
-    ],
-    "image": [
-        *DOCUMENTS,
-        "src/{package}/images.py",
-        "src/{package}/pretrained/pixels.py",
-        "src/{package}/pretrained/vision.py",
-        "tests/image/conftest.py",
-        "tests/image/drawing.py",
-        "tests/image/test_images.py",
-        "tests/image/test_pixels.py",
-        "tests/image/test_vision.py",
-    ],
-}
-
-# On what the encoders of an example run.
+# What the encoders of an example run on.
 EXAMPLE_FRAMEWORKS: dict[str, set[str]] = {"tabular": set(), "text": {"pytorch"}, "image": {"pytorch", "keras"}}
+
+# The folders of an example that have the same name in a project; its Python files go into the package.
+EXAMPLE_FOLDERS = ["data", "tests", "weights"]
+
+ENGINE = Path("vendor", "modelworks")
+# Without anything of the flights: what a project of one's own data starts from.
+PLAIN = ENGINE / "src" / "modelworks" / "adopt" / "plain"
+# What running, testing and building leave in the engine's folder of the template.
+LEFTOVERS = ["**/__pycache__", "**/*.egg-info", "**/.*_cache", "**/.DS_Store", "build", "dist"]
+
+NO_ENGINE = """
+No project was made: the template is incomplete. vendor/modelworks is no folder, so the engine is missing.
+
+The template holds it as a symbolic link, which a zip archive, and git on Windows without symbolic links, replace by a
+text file. Use the git address of the template or a clone of it, made with `git -c core.symlinks=true clone ...`.
+"""
+
+
+def refuse_without_engine(project: Path) -> None:
+    """Exit with 1 if the template arrived without the engine: its link was a text file, or led nowhere."""
+    if not (project / ENGINE / "src" / "modelworks" / "__init__.py").is_file():
+        print(NO_ENGINE, file=sys.stderr)
+        sys.exit(1)
+
+
+def clean_engine(project: Path) -> None:
+    """Remove from the copied engine what is no source, and record the hash of each file that is left."""
+    engine = project / ENGINE
+    for path in [path for pattern in LEFTOVERS for path in engine.glob(pattern)]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    files = sorted(path.relative_to(engine).as_posix() for path in engine.rglob("*") if path.is_file())
+    lines = [f"{hashlib.sha256((engine / name).read_bytes()).hexdigest()}  {name}\n" for name in files]
+    # As sha256sum writes it. `make check` compares, and names what the team has patched.
+    (engine.parent / f"{engine.name}.sha256").write_text("".join(lines), encoding="utf-8")
+
+
+def remove_bytecode(project: Path) -> None:
+    """Remove what Python has compiled in the template's own folders."""
+    for name in ("dags", "src", "tests"):
+        for folder in list((project / name).rglob("__pycache__")):
+            shutil.rmtree(folder)
 
 
 def chosen_frameworks(answers: dict[str, str]) -> set[str]:
     """The frameworks beside scikit-learn; Keras runs on PyTorch if that is there, or else on TensorFlow."""
     named = {name.strip().lower() for name in answers["frameworks"].split(",")}
-    return (named & FRAMEWORKS.keys()) | EXAMPLE_FRAMEWORKS[answers["example"]]
+    return (named & FRAMEWORKS) | EXAMPLE_FRAMEWORKS[answers["example"]]
+
+
+def name_model_types(project: Path, answers: dict[str, str]) -> None:
+    """Add the model types of the chosen frameworks to models.py."""
+    models = project / "src" / answers["__package_name"] / "models.py"
+    text = models.read_text(encoding="utf-8")
+    imported = re.search(r"^from modelworks\.models\.types import (.+)$", text, re.MULTILINE)
+    assert imported
+    there = imported[1].split(", ")
+    names = sorted({*there, *chosen_frameworks(answers)})
+    text = text.replace(imported[0], f"from modelworks.models.types import {', '.join(names)}")
+    before, after = ("".join(f'    "{name}": {name}.MODEL_TYPE,\n' for name in each) for each in (there, names))
+    assert before in text
+    models.write_text(text.replace(before, after), encoding="utf-8")
 
 
 def remove_unwanted(project: Path, answers: dict[str, str]) -> None:
     """Unlink the files that the answers leave out, and the folders that this empties."""
     names = [name for question, by_answer in UNWANTED.items() for name in by_answer[answers[question]]]
-    for name in names + left_by_frameworks(answers) + left_by_examples(project, answers):
-        path = project / name
+    torch = [] if "pytorch" in chosen_frameworks(answers) else ["torch.lock"]
+    folders = [project / "frameworks", project / "examples"]  # merged and placed by then
+    for path in [*(project / name for name in names + torch), *(path for each in folders for path in each.rglob("*"))]:
+        if not path.is_file():
+            continue
         path.unlink()
         for folder in path.relative_to(project).parents[:-1]:
             if not any((project / folder).iterdir()):
                 (project / folder).rmdir()
 
 
-def left_by_frameworks(answers: dict[str, str]) -> list[str]:
-    """The files of frameworks that were not chosen, and the locks of all, which are merged by then."""
-    chosen = chosen_frameworks(answers)
-    wanted = {name for framework in chosen for name in FRAMEWORKS[framework]}
-    files = sorted({name for names in FRAMEWORKS.values() for name in names} - wanted)
-    locks = [f"frameworks/{name}.lock" for name in (*FRAMEWORKS, "tensorflow", "text")]
-    torch = [] if "pytorch" in chosen else ["torch.lock"]
-    return [f"src/{answers['__package_name']}/{name}" for name in files] + locks + torch
-
-
-def left_by_examples(project: Path, answers: dict[str, str]) -> list[str]:
-    """The files of the examples that were not chosen, and the folder of all, of which each file is in its place."""
-    chosen, package = answers["example"], answers["__package_name"]
-    unwanted = sorted({name for names in EXAMPLES.values() for name in names} - {*EXAMPLES[chosen]})
-    flights = [] if chosen == "tabular" else [*project.glob("data/flights-*"), *project.glob("tests/flights/**/*")]
-    flights += [] if chosen == "tabular" else [project / "data" / "MANIFEST.json"]
-    files = [path for path in [*flights, *project.glob("examples/**/*")] if path.is_file()]
-    return [name.format(package=package) for name in unwanted] + [str(path.relative_to(project)) for path in files]
-
-
 def place_example(project: Path, answers: dict[str, str]) -> None:
-    """Put an example's contract, data, weights and settings in the place of the flights'."""
+    """Put an example's Python files, data, weights, tests and settings in the place of the flights'."""
     folder = project / "examples" / answers["example"]
     if not folder.is_dir():
         return
-    shutil.copy(folder / "contract.py", project / "src" / answers["__package_name"])
-    for name in ("data", "weights"):
+    for path in [*project.glob("data/flights-*"), project / "data" / "MANIFEST.json"]:
+        path.unlink()
+    package = project / "src" / answers["__package_name"]
+    for path in (project / PLAIN).glob("*.py.txt"):
+        target = project / "tests" if path.name.startswith("test_") else package
+        shutil.copy(path, target / path.name.removesuffix(".txt"))
+    for path in folder.glob("*.py"):
+        shutil.copy(path, package)
+    for name in EXAMPLE_FOLDERS:
         if (folder / name).is_dir():
             shutil.copytree(folder / name, project / name, dirs_exist_ok=True)
     settings = project / "pipeline.toml"
@@ -126,16 +132,24 @@ def place_example(project: Path, answers: dict[str, str]) -> None:
 
 
 def change_settings(text: str, changes: str) -> str:
-    """The lines of a TOML file, with others in place of those of the same section and key, or at a section's end."""
+    """The lines of a TOML file, with others in place of those of the same section and key, or at an end.
+
+    The entries of a table, such as [model.parameters], belong together: theirs are replaced as a whole.
+    """
     wanted = lines_by_section(changes)
+    present = lines_by_section(text)
     made = []
-    for section, lines in lines_by_section(text).items():
+    for section, lines in present.items():
         new = {key: line for key, line in wanted.get(section, {}).items() if key.isidentifier()}
         kept = [new.get(key, line) for key, line in lines.items()]
         added = [line for key, line in new.items() if key not in lines]
+        if "." in section and new:
+            kept, added = [lines[""], *new.values(), ""], []
         while kept and not kept[-1]:
             added.append(kept.pop())
         made += kept + added
+    for section in [name for name in wanted if name not in present]:
+        made += ["", *(line for line in wanted[section].values() if line)]
     return "\n".join(made) + "\n"
 
 
@@ -245,7 +259,7 @@ def adopt(project: Path, answers: dict[str, str]) -> None:
 
 def next_steps(project: Path) -> str:
     """The commands to type now."""
-    # The hook runs inside the project; only the shell's own variable tells where the user stands.
+    # The hook runs inside the project; only the shell's own variable holds the user's folder.
     beside = os.environ.get("PWD") == str(project.parent)
     folder = shlex.quote(project.name if beside else str(project))
     return (
@@ -259,8 +273,12 @@ def main() -> None:
     """Finish the project in the current folder."""
     answers = json.loads(r"""{{ cookiecutter | tojson }}""")
     project = Path.cwd()
+    refuse_without_engine(project)
+    clean_engine(project)
+    remove_bytecode(project)
     merge_locks(project, answers)
     place_example(project, answers)
+    name_model_types(project, answers)
     remove_unwanted(project, answers)
     if is_for_comparison(project, answers):
         return

@@ -62,14 +62,14 @@ TEMPLATE_MARK = re.compile(r"\{[%#{]")
 # The invisible marks that reorder a line on screen, so that it reads as something that it is not.
 BIDI_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
-# Folders of the project, scripts that its tests import, and commands that its own would hide.
+# Folders of the project, modules of its tests, and commands that its own would hide.
 OWN_NAMES = frozenset(
-    "audit benchmarks build config conftest dags data deploy dist docs examples find_secrets frameworks git licences "
-    "make models notebooks pip plugins project python scripts src test tests uv var weights".split()
+    "benchmarks build config conftest dags data deploy dist docs examples frameworks git make models modelworks "
+    "notebooks pip plugins project python sample src test tests uv var vendor weights".split()
 )
 
 # What is importable or installed in the project's environment, by package and by distribution name.
-# `tests/test_answers.py` says which names are missing when the lock changes.
+# `tests/template/test_answers.py` says which names are missing when the lock changes.
 DEPENDENCIES = frozenset(
     """
     a2wsgi absl absl_py aiobotocore aiohappyeyeballs aiohttp aioitertools aiosignal aiosmtplib aiosqlite airflow alembic

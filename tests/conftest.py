@@ -1,168 +1,164 @@
-"""Bake projects from a clean copy of the template: what git tracks, with the edits not yet committed."""
+"""Fixtures of the engine's tests. Airflow reads its settings at its first import, so they are set before any other."""
 
-from __future__ import annotations
-
+import atexit
+import logging
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+# Tests run side by side, and threads that wait for a core that another test has take minutes in place of seconds.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pandas as pd
 import pytest
-from cookiecutter.main import cookiecutter
 
-REPOSITORY = Path(__file__).parents[1]
-PROJECT_FOLDER = "{{cookiecutter.project_slug}}"
+from flights import FLIGHTS, Rows, enter_home, fill_home, make_home
+from inbox import Inbox, serving
+from modelworks import progress
+from modelworks.progress import STAGES_LOGGER
+from modelworks.registry import set_mlflow_defaults
+from modelworks.registry.relocation import repair_locations
+from modelworks.settings import ENV_PREFIX, Settings, load_settings
+from modelworks.stack.environment import AIRFLOW_CONFIG
 
-Bake = Callable[..., "BakedProject"]
+if TYPE_CHECKING:
+    pass
 
-
-# Minutes each; of what is left to the end, one worker would be busy with while the other has nothing to do.
-LONGEST_FIRST = [
-    "test_drill.py",
-    "test_year.py",
-    "test_adopt.py",
-    "test_run.py",
-    "test_live.py",
-    "test_stack.py",
-    "test_frameworks.py",
-    "test_pages.py",
-    "test_how_to.py",
-    "test_story.py",
-    "test_site.py",
-]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the longest files start first; the others stay in the order of their names."""
-    ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
-
-
-@dataclass(frozen=True)
-class BakedProject:
-    """A generated project and the answers that were given for it."""
-
-    path: Path
-    answers: Mapping[str, object]
-
-    @property
-    def package_dir(self) -> Path:
-        """The folder of its Python package."""
-        return self.path / "src" / self.path.name.replace("-", "_")
-
-    @property
-    def files(self) -> list[Path]:
-        """Every file in it, git's own left out."""
-        return [path for path in self.path.rglob("*") if path.is_file() and ".git" not in path.parts]
-
-    def run(self, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in its folder and capture what it prints; the exit code is the caller's to check."""
-        return subprocess.run(
-            command, cwd=self.path, env=os.environ | environment, capture_output=True, text=True, check=False
-        )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _nothing_of_the_surroundings() -> None:
-    """Let neither the user's git settings nor a surrounding git (as in `git rebase --exec`) or make change a result."""
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        del os.environ[name]
-    # Within a `make`, another one would print where it is, and take over its options and its variables.
-    for name in {"ARGS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"} & os.environ.keys():
-        del os.environ[name]
-    os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
-    # Two projects are at work at any time: threads that wait for each other's cores take more time than they save.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+set_mlflow_defaults()
+AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
+atexit.register(shutil.rmtree, AIRFLOW_HOME, ignore_errors=True)
+# `dag.test` runs a DAG of any home, but only one whose id is in Airflow's own folder of DAGs.
+make_home(AIRFLOW_HOME / "project")
+os.environ["AIRFLOW_HOME"] = str(AIRFLOW_HOME)
+os.environ["AIRFLOW_CONFIG"] = str(AIRFLOW_CONFIG)
+os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(AIRFLOW_HOME / "project" / "dags")
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the files that git tracks, so that a file that was never added is missed."""
-    copy = tmp_path_factory.mktemp("template") / "template"
-    # In a container the checkout often belongs to another user, which git refuses without this.
-    command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
-    listing = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    for name in filter(None, listing.stdout.split("\0")):
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(REPOSITORY / name, copy / name)
-    return copy
+def new_mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database as MLflow makes it on first use, made once, since that takes a second."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture(autouse=True)
+def stages_logger() -> Iterator[None]:
+    """A command that a test calls in this process shows or silences the stages; the next test has them as they were."""
+    logger = logging.getLogger(STAGES_LOGGER)
+    before = logger.handlers[:], logger.propagate, logger.level
+    display = progress._display.set(None)
+    yield
+    progress._display.reset(display)
+    logger.handlers[:], logger.propagate, logger.level = before
+
+
+@pytest.fixture
+def webhook(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
+    """The webhook that the project's notifications go to."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with serving(Inbox()) as inbox:
+        monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__WEBHOOK_URL", f"http://{inbox.address}/hook")
+        yield inbox
+
+
+@pytest.fixture
+def rows() -> Rows:
+    """Make rows that keep the contract, but for the columns that are given."""
+
+    def make(count: int = 4, period: str = "2013-05", **columns: object) -> pd.DataFrame:
+        day_and_hour = pd.to_datetime(f"{period}-01") + pd.to_timedelta(range(6, 6 + 7 * count, 7), unit="h")
+        frame = pd.DataFrame({
+            "scheduled_departure": day_and_hour.astype("datetime64[us]"),
+            "carrier": "AA",
+            "flight": 1,
+            "origin": "JFK",
+            "dest": "LAX",
+            "distance": 2475,
+            "hour_departures": 20,
+            "recent_departures": 30,
+            "recent_delay": 4.0,
+            "temp": 60.0,
+            "humidity": 50.0,
+            "wind_dir": 180.0,
+            "wind_speed": 10.0,
+            "wind_gust": None,
+            "precip": 0.0,
+            "pressure": 1013.0,
+            "visibility": 10.0,
+            "dep_delay": 0.0,
+            "arr_delay": 0.0,
+            "delayed": [row % 2 for row in range(count)],
+        })
+        return frame.assign(**columns).astype({"wind_gust": "float64", "delayed": "float64"})
+
+    return make
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_mlflow_database: Path) -> Path:
+    """A project folder of its own: the real settings, and three real periods cut down to every third row."""
+    enter_home(tmp_path, monkeypatch)
+    fill_home(tmp_path, new_mlflow_database)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")
-def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
-    """Generate a project in a new folder, or in `output_dir`, with the answers given and the defaults for the rest."""
-    home = tmp_path_factory.mktemp("cookiecutter-home")
+def released_once(tmp_path_factory: pytest.TempPathFactory, new_mlflow_database: Path) -> Path:
+    """A project that has released two versions which predict differently; made once, so nobody may change it."""
+    from modelworks import stages  # here, so that a test of one module imports no more than it needs
 
-    def bake_project(
-        output_dir: Path | None = None, *, overwrite_if_exists: bool = False, **answers: object
-    ) -> BakedProject:
-        path = cookiecutter(
-            str(template),
-            no_input=True,
-            # Cookiecutter notes each bake's answers in the user's home, if it is not told where.
-            default_config={"replay_dir": str(home)},
-            extra_context=answers,
-            output_dir=str(output_dir or tmp_path_factory.mktemp("bake")),
-            overwrite_if_exists=overwrite_if_exists,
-        )
-        return BakedProject(Path(path), answers)
-
-    return bake_project
+    folder = tmp_path_factory.mktemp("released")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        enter_home(folder, monkeypatch)
+        fill_home(folder, new_mlflow_database)
+        for name, trees in (("first", "40"), ("second", "45")):
+            monkeypatch.setenv(f"{ENV_PREFIX}MODEL__PARAMETERS__MAX_ITER", trees)
+            clean = stages.validate(
+                FLIGHTS, load_settings(), stages.ingest(FLIGHTS, load_settings(), None).dataset_uri, name
+            )
+            trained = stages.train(FLIGHTS, load_settings(), clean.dataset_uri, name)
+            stages.deploy(FLIGHTS, load_settings(), stages.evaluate(FLIGHTS, load_settings(), trained.run_id).run_id)
+    return folder
 
 
-@pytest.fixture(scope="session")
-def installed(bake: Bake) -> BakedProject:
-    """A project with its environment, whose compiled files cost more than all else of a project."""
-    project = bake()
-    assert project.run("make", "setup").returncode == 0
-    return project
-
-
-@pytest.fixture(scope="module")
-def project(installed: BakedProject) -> BakedProject:
-    """A project for each test file: as it was generated, with its environment and nothing else."""
-    return restored(installed)
-
-
-def restored(installed: BakedProject) -> BakedProject:
-    """The project as it was generated, with its environment and nothing else."""
-    for command in ("reset --quiet --hard", "clean --quiet -xdff --exclude=/.venv --exclude=/.tools"):
-        done = installed.run("git", *command.split())
-        assert done.returncode == 0, done.stderr
-    return installed
-
-
-def succeed(project: BakedProject, *command: str) -> str:
-    """What a command prints that has to succeed."""
-    done = project.run(*command)
-    assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """Run git in a folder, where it has to succeed; what it printed."""
-    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def commit_all(folder: Path, message: str) -> None:
-    """Commit all that a folder holds, in a repository that is started if there is none."""
-    if not (folder / ".git").exists():
-        git(folder, "init", "--quiet", "--initial-branch", "main")
-    git(folder, "add", "--all")
-    git(folder, "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "--quiet", "--message", message)
-
-
-def tool(name: str) -> str:
-    """Path of one of the template's own tools, installed beside the running Python."""
-    return str(Path(sys.executable).parent / name)
+@pytest.fixture
+def released(released_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of its own with versions 1 and 2 released."""
+    enter_home(tmp_path, monkeypatch)
+    shutil.copytree(released_once, tmp_path, dirs_exist_ok=True, symlinks=True)
+    repair_locations(load_settings())
+    return tmp_path
 
 
 @pytest.fixture(scope="session")
-def uv() -> str:
-    """Path of the uv that `make` uses: the one on PATH, or else our own."""
-    return shutil.which("uv") or str(REPOSITORY / ".tools/bin/uv")
+def monitored_once(tmp_path_factory: pytest.TempPathFactory, new_mlflow_database: Path) -> Path:
+    """A project after May (too few rows), June (which gave version 1) and July (which version 1 served)."""
+    from modelworks.backtest.loop import replay
+
+    folder = tmp_path_factory.mktemp("monitored")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        enter_home(folder, monkeypatch)
+        fill_home(folder, new_mlflow_database)
+        replay(FLIGHTS, load_settings(), ["2013-05", "2013-06", "2013-07"])
+    return folder
+
+
+@pytest.fixture
+def monitored(monitored_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of its own in which version 1 has served July."""
+    enter_home(tmp_path, monkeypatch)
+    shutil.copytree(monitored_once, tmp_path, dirs_exist_ok=True, symlinks=True)
+    repair_locations(load_settings())
+    return tmp_path
+
+
+@pytest.fixture
+def settings(project: Path) -> Settings:
+    return load_settings()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from conftest import BakedProject
+from bakes import BakedProject, succeed
 from live_project import Stack, fetch, wait_until
 
 INGESTION, SCORING, MONITORING, TRAINING = (
@@ -47,15 +47,8 @@ class LiveAirflow:
         return fetch(f"{self.stack.airflow}/api/v2/assets/events", {"asset_id": asset_id, **body}, self.stack.token)
 
     def command(self, *words: str) -> str:
-        """What a command of Airflow prints, called as the README tells."""
-        home = {
-            "AIRFLOW_HOME": str(self.project.path / "var" / "airflow"),
-            "AIRFLOW_CONFIG": str(self.project.path / "airflow.cfg"),
-            "PROJECT_HOME": str(self.project.path),
-        }
-        done = self.project.run(".venv/bin/airflow", *words, **self.stack.environment, **home)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        """What a command of Airflow prints, called as `run-the-stack.md` says."""
+        return succeed(self.project, self.project.command, "airflow", *words, **self.stack.environment)
 
     def runs(self, dag: str) -> list[dict[str, Any]]:
         """All runs of a DAG, the oldest first."""
@@ -79,21 +72,21 @@ class LiveAirflow:
         return [(run["partition_key"], state) for run, state in zip(runs, states, strict=True)]
 
     def events(self) -> list[dict[str, Any]]:
-        """All asset events, the oldest first, once no run waits: of a queued run Airflow cannot tell its start."""
+        """All asset events, the oldest first, once no run waits: a queued run has no start yet."""
         wait_until("no run waits", lambda: self.get("dags/~/dagRuns?state=queued&limit=1")["total_entries"] == 0)
         found: list[dict[str, Any]] = self.get("assets/events?limit=100&order_by=timestamp")["asset_events"]
         return found
 
     def status(self) -> dict[str, Any]:
         """The project's own account of its state."""
-        done = self.project.run(".venv/bin/flight-delays", "status", "--json", **self.stack.environment)
-        assert done.returncode == 0, done.stderr
-        found: dict[str, Any] = json.loads(done.stdout)
+        found: dict[str, Any] = json.loads(
+            succeed(self.project, self.project.command, "status", "--json", **self.stack.environment)
+        )
         return found
 
 
 def partitions(home: Path, layer: str) -> dict[str, dict[str, Any]]:
-    """The manifest of each version of each month of a layer, by its folder."""
+    """The manifest of each version of each period of a layer, by its folder."""
     folder = home / "var" / "data" / layer
     return {str(path.parent.relative_to(folder)): json.loads(path.read_text()) for path in folder.glob("*/*/*.json")}
 
@@ -114,7 +107,7 @@ def mlflow_runs(home: Path) -> dict[str, dict[str, str]]:
 
 
 def history(home: Path) -> dict[str, Any]:
-    """All that months and releases came to, without who wrote it and when."""
+    """All that periods and releases came to, without who wrote it and when."""
 
     def content(entry: dict[str, Any], without: set[str]) -> dict[str, Any]:
         return {name: value for name, value in entry.items() if name not in without}
@@ -125,10 +118,10 @@ def history(home: Path) -> dict[str, Any]:
             layer: {version: manifest["sha256"] for version, manifest in partitions(home, layer).items()}
             for layer in ("raw", "clean")
         },
-        # A twin has no git, and no person or Airflow behind its releases.
+        # A sandbox has no git, and no person or Airflow behind its releases.
         "releases": [
             content(entry, OF_THE_WRITER | {"by", "code_commit"})
-            | {"holdout_month": runs[entry["run_id"]]["holdout_month"]}
+            | {"holdout_period": runs[entry["run_id"]]["holdout_period"]}
             for entry in journal(home, "ledger")
         ],
         "monitoring": [content(entry, OF_THE_WRITER) for entry in journal(home, "monitoring")],

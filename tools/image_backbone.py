@@ -1,4 +1,4 @@
-"""Train the network of the image example on printed characters, which it has to tell apart.
+"""Train the network of the image example to distinguish printed characters.
 
     python tools/image_backbone.py FONTS examples/image/weights/characters.keras
 
@@ -74,7 +74,7 @@ def draw(font: ImageFont.FreeTypeFont, character: str, chance: random.Random) ->
 
 
 def wave(image: Image.Image, chance: random.Random) -> Image.Image:
-    """The image on a rubber sheet of which a few points have been pulled."""
+    """The image, warped: a few points of it are pulled as on a rubber sheet."""
     ends = [0, CANVAS // 3, 2 * CANVAS // 3, CANVAS]
     pulled = {(x, y): (x + chance.gauss(0, 3), y + chance.gauss(0, 3)) for x in ends for y in ends}
     mesh = [

@@ -12,10 +12,11 @@ import io
 import sys
 from pathlib import Path
 
-import months
 import numpy as np  # type: ignore[import-not-found]
 from PIL import Image  # type: ignore[import-not-found]
 from sklearn.datasets import load_digits  # type: ignore[import-not-found]
+
+import months
 
 MONTHS = [f"2023-{month:02d}" for month in range(1, 13)]
 COLUMNS = ["image_id", "image", "digit"]

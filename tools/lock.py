@@ -15,42 +15,41 @@ from cookiecutter.main import cookiecutter
 
 REPOSITORY = Path(__file__).parents[1]
 PROJECT = REPOSITORY / "{{cookiecutter.project_slug}}"
+ENGINE = REPOSITORY / "modelworks" / "pyproject.toml"
 WORK = REPOSITORY / "build" / "lock"
 
-# What is chosen for each lock, and the locks that a project merges with it.
+# The extras of the engine that each lock is for, and the locks that a project merges with it.
 CHOICES = {
-    "lightgbm": ("lightgbm", []),
-    "xgboost": ("xgboost", []),
-    "pytorch": ("pytorch", []),
-    "keras": ("pytorch, keras", ["pytorch"]),
-    "tensorflow": ("keras", ["keras"]),
-    "text": ("pytorch", ["pytorch"]),
+    "lightgbm": (["lightgbm"], []),
+    "xgboost": (["xgboost"], []),
+    "pytorch": (["pytorch"], []),
+    "keras": (["pytorch", "keras"], ["pytorch"]),
+    "tensorflow": (["keras", "tensorflow"], ["keras"]),
+    "text": (["pytorch", "text"], ["pytorch"]),
 }
-EXAMPLES = {"text"}
-"""The locks that come with an example."""
+EVERYTHING = ["lightgbm", "xgboost", "pytorch", "keras", "tensorflow", "text", "image"]
 
 
-def bake(frameworks: str, example: str = "tabular") -> Path:
-    """A project with these frameworks and this example."""
+def bake(frameworks: str) -> Path:
+    """A project with these frameworks."""
     return Path(
         cookiecutter(
             str(REPOSITORY),
             no_input=True,
             default_config={"replay_dir": str(WORK / "home")},
-            extra_context={"frameworks": frameworks, "example": example, "git_init": False},
-            output_dir=str(WORK / re.sub(r"\W+", "-", f"{frameworks} {example}")),
+            extra_context={"frameworks": frameworks, "git_init": False},
+            output_dir=str(WORK / re.sub(r"\W+", "-", frameworks)),
         )
     )
 
 
-def resolve(uv: str, output: Path, projects: list[Path], *options: str) -> Path:
-    """Lock what projects and their development want."""
+def resolve(uv: str, output: Path, project: Path, extras: list[str], *options: str) -> Path:
+    """Lock what the engine with some extras wants, and what a project's development wants."""
     command = [uv, "pip", "compile", "--quiet", "--universal", "--no-annotate", "--custom-compile-command", "make lock"]
-    command += [word for project in projects for word in ("--group", f"{project}/pyproject.toml:dev")]
+    command += ["--group", f"{project}/pyproject.toml:dev", *(word for extra in extras for word in ("--extra", extra))]
     # As [tool.uv] of the text example has it, which is not read from here.
     (WORK / "excluded.txt").write_text("sentence-transformers\n", encoding="utf-8")
-    command += [*options, "--excludes", "excluded.txt", "--output-file", str(output)]
-    command += [f"{project}/pyproject.toml" for project in projects]
+    command += [*options, "--excludes", "excluded.txt", "--output-file", str(output), str(ENGINE)]
     subprocess.run(command, cwd=WORK, check=True)
     return output
 
@@ -63,24 +62,26 @@ def entries_of(lock: Path) -> list[str]:
 def main(uv: str) -> None:
     """Write the locks into the template."""
     shutil.rmtree(WORK, ignore_errors=True)
-    base = bake("scikit-learn")
-    projects = {
-        name: bake(frameworks, name if name in EXAMPLES else "tabular") for name, (frameworks, _) in CHOICES.items()
-    }
+    project = bake("pytorch")
     # The locks that need nothing of the others: supply-chain.lock and torch.lock.
-    subprocess.run(["make", "-C", str(projects["pytorch"]), "lock", f"UV={uv}"], check=True)
-    everything = resolve(uv, WORK / "everything.txt", [base, *projects.values()], "--upgrade")
+    subprocess.run(["make", "-C", str(project), "lock", f"UV={uv}"], check=True)
+    everything = resolve(uv, WORK / "everything.txt", project, EVERYTHING, "--upgrade")
     options = ["--generate-hashes", "--constraints", str(everything)]
-    locked = resolve(uv, WORK / "requirements.lock", [base], *options)
+    locked = resolve(uv, WORK / "requirements.lock", project, [], *options)
     added: dict[str, list[str]] = {}
-    for name, (_, below) in CHOICES.items():
-        head, *entries = entries_of(resolve(uv, WORK / f"{name}.lock", [projects[name]], *options))
+    for name, (extras, below) in CHOICES.items():
+        head, *entries = entries_of(resolve(uv, WORK / f"{name}.lock", project, extras, *options))
         known = {*entries_of(locked), *(entry for each in below for entry in added[each])}
         added[name] = [entry for entry in entries if entry not in known]
         (PROJECT / "frameworks" / f"{name}.lock").write_text(head + "".join(added[name]), encoding="utf-8")
+    # What the engine's own tests need is no part of a project.
+    tests = resolve(uv, WORK / "tests.lock", project, [], "--group", f"{ENGINE}:test", *options)
+    head, *entries = entries_of(tests)
+    of_tests = "".join(entry for entry in entries if entry not in entries_of(locked))
+    (REPOSITORY / "tests" / "requirements.lock").write_text(head + of_tests, encoding="utf-8")
     shutil.copy(locked, PROJECT)
     for name in ("supply-chain.lock", "torch.lock"):
-        shutil.copy(projects["pytorch"] / name, PROJECT)
+        shutil.copy(project / name, PROJECT)
 
 
 if __name__ == "__main__":

@@ -1,65 +1,49 @@
-"""A new month, brought in and checked: when; the work is in `stages`."""
+"""Ingest the period that is complete, and quarantine broken rows.
 
-from datetime import datetime, timedelta
-from typing import Any
-
-from airflow.sdk import CronPartitionTimetable, dag, task
-
-from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
-
-from notifications import run_failed
-from shared import CLEAN, DEFAULT_ARGS, PROJECT, RAW, REFRESH, emit, hand_over_connection, month_param, started_by
-
-DOC = """
-Brings a month into storage as it is (**ingest**) and sets aside the rows that break the contract (**validate**). Labels
-that have arrived since for earlier months are taken up as well.
-
-The clean month is then scored and monitored, and monitoring asks for a new model where the policy of `pipeline.toml`
-wants one. This is the DAG to backfill: `--max-active-runs 1`, since each month is judged by the champion that the one
-before has led to.
+**ingest** brings the period into storage as it is, and labels of earlier periods that have arrived since → **validate**
+quarantines the rows that break the contract. The clean period is then scored and monitored. Backfill this DAG one
+period at a time (`--max-active-runs 1`): each is evaluated against the champion that the previous one produced.
 """
 
-settings = load_settings()
-schedule = settings.schedule
-last_month = settings.source.last_month
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import dag, task
+from modelworks import load_project, load_settings
+from modelworks.airflow.assets import emit, project_assets
+from modelworks.airflow.defaults import dag_defaults, export_connection, ingestion_params, started_by
+from modelworks.airflow.timetable import period_timetable, source_dates
+
+HOME = Path(__file__).absolute().parents[1]
+settings = load_settings(HOME)
+assets = project_assets(settings)
 
 
 @dag(
-    dag_id=f"{PACKAGE}_ingestion",
-    # The run of February has the partition key of January, the month that is then complete.
-    schedule=CronPartitionTimetable(schedule.cron, timezone=schedule.timezone, run_offset=-1, key_format="%Y-%m"),
-    start_date=datetime.fromisoformat(f"{settings.source.first_month}-01T00:00:00+00:00"),
-    # A source that ends is not asked for months after its end.
-    end_date=datetime.fromisoformat(f"{last_month}-01T00:00:00+00:00") + timedelta(days=58) if last_month else None,
-    catchup=False,
-    max_active_runs=1,
-    params={"month": month_param("Month", "the newest to bring in. Empty: the run's partition."), "refresh": REFRESH},
-    description="Bring in the month that is complete, and set broken rows aside.",
-    doc_md=DOC,
-    tags=[PROJECT, "ingestion"],
-    default_args=DEFAULT_ARGS,
-    on_failure_callback=run_failed,
+    schedule=period_timetable(settings),
+    params=ingestion_params(),
+    **source_dates(settings),
+    **dag_defaults(settings, "ingestion", __doc__),
 )
 def ingestion() -> None:
-    """Two tasks; see `DOC`."""
+    """From a source to a clean period."""
 
-    @task(outlets=[RAW])
+    @task(outlets=[assets.raw])
     def ingest(*, params: dict[str, Any], dag_run: Any, outlet_events: Any) -> dict[str, Any]:
-        from {{ cookiecutter.__package_name }} import stages
+        from modelworks import stages
 
-        hand_over_connection()
-        month = params["month"] or dag_run.partition_key
-        facts = stages.ingest(month, refresh=params["refresh"], labelled=False)
-        emit(outlet_events, RAW, facts)
-        return facts
+        export_connection(settings)
+        project, period, refresh = load_project(HOME), params["period"] or dag_run.partition_key, params["refresh"]
+        facts = stages.ingest(project, load_settings(HOME), period, refresh=refresh, for_training=False)
+        return emit(outlet_events, assets.raw, facts)
 
-    @task(outlets=[CLEAN])
+    @task(outlets=[assets.clean])
     def validate(raw: dict[str, Any], *, run_id: str, dag_run: Any, outlet_events: Any) -> dict[str, Any]:
-        from {{ cookiecutter.__package_name }} import stages
+        from modelworks import stages
 
-        facts = stages.validate(raw["dataset_uri"], run_id, by=started_by(dag_run), for_training=False)
-        emit(outlet_events, CLEAN, facts)
-        return facts
+        project, uri, by = load_project(HOME), raw["dataset_uri"], started_by(dag_run)
+        facts = stages.validate(project, load_settings(HOME), uri, run_id, by=by, for_training=False)
+        return emit(outlet_events, assets.clean, facts)
 
     validate(ingest())
 

@@ -1,130 +1,105 @@
-"""From months to a released model: when and in what order; the work is in `stages`."""
+"""Train on all periods but the newest, measure on that one, release what passes every gate.
 
-from datetime import timedelta
-from typing import Any
-
-from airflow.sdk import Param, PartitionedAssetTimetable, dag, task
-from airflow.sdk.exceptions import AirflowSkipException
-
-from {{ cookiecutter.__package_name }}.config import PACKAGE, load_settings
-
-from approval import ReleaseApproval
-from notifications import deployed, run_failed
-from shared import DEFAULT_ARGS, MODEL, PROJECT, REFRESH, RETRAIN, emit, hand_over_connection, month_param, started_by
-
-DOC = """
-Trains on all months of the window but the newest, measures the model on that one, and releases it if it passes
-every gate of `pipeline.toml`.
-
-**ingest** brings the months into storage → **validate** sets broken rows aside → **plan** names the families of
-models to **search**, a task each, where that is asked for → **train** fits a candidate → **evaluate** measures and
-judges it → **approve** asks a person, if the settings say so → **deploy** fits on all months and moves the `champion`.
-
-A refused model fails the run and leaves the champion as it was. Each run is one MLflow run of the same name;
-a cleared or retried task goes on in it.
-
-Monitoring starts it, where the policy under `[retraining]` asks for a new model; or anybody, by the form. One cause has
-one retraining: a second run for it is skipped.
+**ingest** brings the periods into storage → **validate** quarantines broken rows → **compare** ends the run if a
+version was trained from exactly this data, code and settings → **plan** lists the model types to **tune**, a task each,
+where that is asked for → **train** fits a candidate → **evaluate** measures and judges it → **approve** asks a person,
+if `[gates] approval` says so → **deploy** fits on all periods and makes it the `champion`.
+A refused model fails the run and leaves the champion. Each run is one MLflow run of the same name, whatever is retried.
 """
 
-PARAMS: dict[str, Any] = {
-    "month": month_param("Newest month", "the month that is held out. Empty: the newest whose labels are known."),
-    "refresh": REFRESH,
-    "trials": Param(
-        None,
-        type=["null", "integer"],
-        minimum=0,
-        title="Trials",
-        description="Models to try of each family before training; 0: none. Empty: as [search] of pipeline.toml says",
-    ),
-    "reason": Param(
-        None,
-        type=["null", "string"],
-        title="Reason",
-        description="Why this run is started; goes into MLflow and, with a release, into the ledger.",
-    ),
-}
+from functools import partial
+from pathlib import Path
+from typing import Any
 
-settings = load_settings()
+from airflow.sdk import PartitionedAssetTimetable, dag, task
+from airflow.sdk.exceptions import AirflowSkipException
+from modelworks import load_project, load_settings
+from modelworks.airflow.approval import ReleaseApproval
+from modelworks.airflow.assets import emit, project_assets
+from modelworks.airflow.defaults import dag_defaults, export_connection, started_by, training_params, tuning_options
+from modelworks.airflow.notifications import deployed
+
+HOME = Path(__file__).absolute().parents[1]
+settings = load_settings(HOME)
+assets = project_assets(settings)
 
 
 @dag(
-    dag_id=f"{PACKAGE}_training",
-    schedule=PartitionedAssetTimetable(assets=RETRAIN),
-    max_active_runs=1,
-    params=PARAMS,
-    description="Train on all months but the newest, measure on that one, release what passes every gate.",
-    doc_md=DOC,
-    tags=[PROJECT, "training"],
-    default_args=DEFAULT_ARGS,
-    on_failure_callback=run_failed,
+    schedule=PartitionedAssetTimetable(assets=assets.retrain),
+    params=training_params(),
+    **dag_defaults(settings, "training", __doc__),
 )
 def training() -> None:
-    """A task a stage; see `DOC`."""
+    """From periods to a released model."""
 
     @task
     def ingest(*, run_id: str, params: dict[str, Any], dag_run: Any) -> dict[str, Any]:
-        from {{ cookiecutter.__package_name }} import stages
+        from modelworks import stages
 
-        month, reason = params["month"] or dag_run.partition_key, params["reason"] or ""
+        project, settings = load_project(HOME), load_settings(HOME)
+        period, reason = params["period"] or dag_run.partition_key, params["reason"] or ""
         if dag_run.run_type == "asset_triggered":
-            if not (asked := stages.claim_retraining(month, run_id)):
-                raise AirflowSkipException(f"{month}: nobody asked for a new model, or another run trains it")
-            month, reason = asked["month"], asked["reason"]
-        hand_over_connection()
-        return {**stages.ingest(month, refresh=params["refresh"]), "reason": reason}
+            if not (request := stages.claim_retraining(project, settings, period, run_id)):
+                raise AirflowSkipException(f"{period}: no new model is requested, or another run trains it")
+            period, reason = request.period, request.reason
+        export_connection(settings)
+        return stages.ingest(project, settings, period, refresh=params["refresh"]).to_json() | {"reason": reason}
 
     @task
     def validate(raw: dict[str, Any], *, run_id: str, dag_run: Any) -> dict[str, Any]:
-        from {{ cookiecutter.__package_name }} import stages
+        from modelworks import stages
 
-        return stages.validate(raw["dataset_uri"], run_id, by=started_by(dag_run), reason=raw["reason"])
+        by, uri, reason = started_by(dag_run), raw["dataset_uri"], raw["reason"]
+        return stages.validate(load_project(HOME), load_settings(HOME), uri, run_id, by=by, reason=reason).to_json()
 
     @task
-    def plan(clean: dict[str, Any], *, params: dict[str, Any]) -> list[str]:
-        # Not through `stages`, whose imports take seconds.
-        from {{ cookiecutter.__package_name }} import families
+    def compare(clean: dict[str, Any], *, run_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        from modelworks import stages
 
-        return families.to_search(load_settings(), params["trials"])
+        project, settings, uri = load_project(HOME), load_settings(HOME), clean["dataset_uri"]
+        facts = stages.compare(project, settings, uri, run_id, params["trials"], force=params["force"])
+        if facts.unchanged:
+            raise AirflowSkipException(facts.summary)
+        return facts.to_json()
 
-    @task(
-        map_index_template="{" + "{ family }}",
-        execution_timeout=DEFAULT_ARGS["execution_timeout"] + timedelta(seconds=settings.search.seconds),
-    )
-    def search(clean: dict[str, Any], family: str, *, run_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        from {{ cookiecutter.__package_name }} import stages
+    @task
+    def plan(compared: dict[str, Any], *, params: dict[str, Any]) -> list[str]:
+        from modelworks.models.model_type import model_types_to_tune
 
-        return stages.search(clean["dataset_uri"], run_id, family, params["trials"])
+        return model_types_to_tune(load_project(HOME), load_settings(HOME), params["trials"])
 
-    # Where nothing is searched, `search` is skipped; where nobody asked for a model, all is, and this as well.
+    @task(**tuning_options(settings))
+    def tune(compared: dict[str, Any], model_type: str, *, run_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        from modelworks import stages
+
+        project, uri = load_project(HOME), compared["dataset_uri"]
+        return stages.tune(project, load_settings(HOME), uri, run_id, model_type, params["trials"]).to_json()
+
+    # `tune` is skipped where nothing is tuned; where `ingest` or `compare` ends the run, all that follows is.
     @task(trigger_rule="none_failed_min_one_success")
-    def train(clean: dict[str, Any], *, run_id: str) -> dict[str, Any]:
-        from {{ cookiecutter.__package_name }} import stages
+    def train(compared: dict[str, Any], *, run_id: str) -> dict[str, Any]:
+        from modelworks import stages
 
-        return stages.train(clean["dataset_uri"], run_id)
+        return stages.train(load_project(HOME), load_settings(HOME), compared["dataset_uri"], run_id).to_json()
 
     @task
     def evaluate(trained: dict[str, Any]) -> dict[str, Any]:
-        from {{ cookiecutter.__package_name }} import stages
+        from modelworks import stages
 
-        return stages.evaluate(trained["run_id"])
+        return stages.evaluate(load_project(HOME), load_settings(HOME), trained["run_id"]).to_json()
 
-    @task(outlets=[MODEL], on_success_callback=deployed)
+    @task(outlets=[assets.model], on_success_callback=partial(deployed, HOME))
     def deploy(approved: dict[str, Any], *, dag_run: Any, outlet_events: Any) -> dict[str, Any]:
-        from {{ cookiecutter.__package_name }} import stages
+        from modelworks import stages
 
-        facts = stages.deploy(approved["run_id"], by=started_by(dag_run))
-        emit(outlet_events, MODEL, facts)
-        return facts
+        project, by = load_project(HOME), started_by(dag_run)
+        facts = stages.deploy(project, load_settings(HOME), approved["run_id"], by=by)
+        return emit(outlet_events, assets.model, facts)
 
-    clean = validate(ingest())
-    trained = train(clean)
-    search.partial(clean=clean).expand(family=plan(clean)) >> trained
-    approve = ReleaseApproval(
-        task_id="approve",
-        evaluated=evaluate(trained),
-        response_timeout=timedelta(hours=settings.gates.approval_timeout_hours),
-    )
+    compared = compare(validate(ingest()))
+    trained = train(compared)
+    tune.partial(compared=compared).expand(model_type=plan(compared)) >> trained
+    approve = ReleaseApproval(task_id="approve", settings=settings, evaluated=evaluate(trained))
     deploy(approve.output)
 
 

@@ -1,1 +1,1 @@
-"""The pipeline: `stages` is the table of contents, `cli` and the DAGs are its two callers."""
+"""What this team owns: the contract, the features, the models and the checks; `modelworks` does the rest."""

@@ -1,31 +1,30 @@
-"""A question put to data or to a model, and its answer in figures."""
+"""What this team asks beyond the engine's own data checks and release gates."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import pandas as pd
+from modelworks import Check
+from modelworks.evaluation.holdout import HoldoutEvaluation
 
-
-@dataclass(frozen=True)
-class Check:
-    """One line of a verdict.
-
-    A check that is not `fatal` is reported and stops nothing.
-    """
-
-    name: str
-    passed: bool
-    detail: str
-    fatal: bool = True
-
-    @property
-    def label(self) -> str:
-        return "pass" if self.passed else "FAIL" if self.fatal else "note"
+MAX_DAYS_WITHOUT_WEATHER = 3
+MAX_LOSS_IN_BAD_WEATHER = 0.05  # log loss, nats
 
 
-def failures(checks: Iterable[Check]) -> list[Check]:
-    """The checks that stop the run."""
-    return [check for check in checks if check.fatal and not check.passed]
+def weather_is_there(flights: pd.DataFrame) -> Check:
+    """Days of a period for which the station reported nothing; without weather a model predicts the average day."""
+    is_missing = flights["temp"].isna() & flights["wind_speed"].isna()
+    days = is_missing.groupby(flights["scheduled_departure"].dt.date).all()
+    missing = [str(day) for day in days.index[days]]
+    detail = (
+        f"{len(missing)} days without any, at most {MAX_DAYS_WITHOUT_WEATHER} allowed: {', '.join(missing) or 'none'}"
+    )
+    return Check("weather", len(missing) <= MAX_DAYS_WITHOUT_WEATHER, detail)
 
 
-def explain(checks: Iterable[Check]) -> str:
-    """Names and figures in one sentence."""
-    return "; ".join(f"{check.name}: {check.detail}" for check in checks)
+def no_worse_in_bad_weather(evaluation: HoldoutEvaluation) -> Check:
+    """Bad weather is rare and costs most: there, too, the candidate may not lose against the champion."""
+    name, rows = "not worse than the champion in bad weather", evaluation.rows
+    is_bad = (rows["visibility"] < 3) | (rows["wind_gust"] > 30)
+    gain = evaluation.gain_over_champion(is_bad)
+    if gain is None:
+        return Check(name, True, "there is no champion yet")
+    is_worse = gain.value < -MAX_LOSS_IN_BAD_WEATHER and gain.high < 0
+    return Check(name, not is_worse, f"gain over the champion on {is_bad.sum():,} flights: {gain}")

@@ -1,0 +1,162 @@
+"""From a file as it arrives to the project's own: typed columns, a Parquet file a period, and the rejected rows."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from modelworks.adopt import formats
+from modelworks.adopt.profile import encode
+from modelworks.adopt.reading import read_batches
+from modelworks.adopt.recipe import ColumnRecipe, Recipe
+
+ARROW = {"int64": pa.int64(), "float64": pa.float64(), "str": pa.string(), "datetime64[us]": pa.timestamp("us")}
+
+
+def convert(batch: pa.RecordBatch | pa.Table, recipe: Recipe, first_row: int = 1) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Typed rows, and rows with a value that does not parse.
+
+    Parameters
+    ----------
+    first_row : number of the first in its file
+
+    Returns
+    -------
+    kept : with the recipe's columns; integers with gaps as Int64
+    rejected : as in the file, as text, with one more column `why`
+    """
+    columns: dict[str, pd.Series] = {}
+    whys = pd.Series("", index=range(batch.num_rows), dtype="object")
+    if recipe.row_number:
+        columns[recipe.row_number] = pd.Series(np.arange(first_row, first_row + batch.num_rows), dtype="Int64")
+    for column in recipe.columns:
+        values, codes = _take(batch, column)
+        typed = parse(values, column)
+        wrong = typed.isna() & values.notna() & ~is_null(values, column)
+        columns[column.name] = typed.iloc[codes].reset_index(drop=True)
+        if wrong.any():
+            rows = wrong.to_numpy()[codes]
+            whys[rows] += f"{column.name}: not a {column.dtype}; "
+        if column.name == recipe.time:
+            whys[(whys == "") & columns[column.name].isna()] = f"{column.name}: no time; "
+    bad = (whys != "").to_numpy()
+    frame = pd.DataFrame(columns)
+    if not bad.any():
+        return frame, pd.DataFrame()
+    original = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
+    rejected = original.filter(pa.array(bad)).to_pandas().assign(why=whys[bad].str.removesuffix("; ").tolist())
+    return frame[~bad].reset_index(drop=True), rejected
+
+
+def _take(batch: pa.RecordBatch | pa.Table, column: ColumnRecipe) -> tuple[pd.Series, np.ndarray]:
+    def values_of(name: str) -> pa.Array:
+        found = batch.column(name)
+        return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+    if len(column.sources) == 1:
+        return encode(values_of(column.sources[0]))
+    parts = [values.iloc[codes].reset_index(drop=True) for values, codes in map(encode, map(values_of, column.sources))]
+    texts = join_parts(parts)
+    return texts, np.arange(len(texts))
+
+
+def join_parts(parts: list[pd.Series]) -> pd.Series:
+    """The parts of a time, year first, or a date and a time of day, as one text; null if one of them is."""
+    texts = [_to_text(part) for part in parts]
+    whole, marks = texts[0], [" ", ":"] if len(parts) == 2 else ["-", "-", " ", ":"]
+    for mark, text in zip(marks, texts[1:], strict=False):
+        whole = whole + mark + text
+    return (whole + ":0" if len(parts) == 4 else whole).astype("str")
+
+
+def _to_text(part: pd.Series) -> pd.Series:
+    if str(part.dtype).startswith("datetime"):
+        return part.dt.strftime("%Y-%m-%d")
+    return part.astype("str").where(part.notna(), None).str.removesuffix(".0")
+
+
+def is_null(values: pd.Series, column: ColumnRecipe) -> pd.Series:
+    """Which texts stand for no value."""
+    if str(values.dtype) != "str":
+        return values.isna()
+    more = formats.NULLS_AMONG_NUMBERS if column.dtype != "str" else []
+    return values.isna() | values.isin([*formats.NULLS, *more])
+
+
+def parse(values: pd.Series, column: ColumnRecipe) -> pd.Series:
+    """Values in the column's dtype; null where they are, or do not parse."""
+    is_text = str(values.dtype) == "str"
+    if column.dtype == "str":
+        return values.astype("str").where(~is_null(values, column), None)
+    if column.dtype == "datetime64[us]":
+        return formats.parse_dates(values, column.formats) if is_text else values.astype("datetime64[us]")
+    if is_text:
+        if column.formats == ["int"]:  # not by way of floats, which end at 2**53
+            is_int = formats.match(values, "int")
+            whole = pd.Series(
+                [int(text) if hit else None for text, hit in zip(values, is_int, strict=True)], dtype="Int64"
+            )
+            return (
+                whole.set_axis(values.index) if column.dtype == "int64" else whole.astype("Float64").astype("float64")
+            )
+        numbers = formats.parse_numbers(values, column.formats[0] if column.formats else "point")
+    else:
+        numbers = pd.to_numeric(values)
+    if column.dtype == "int64":
+        return numbers.astype("Int64")
+    numbers = numbers.astype("float64")
+    return numbers.where(np.isfinite(numbers))
+
+
+def group_by_period(frame: pd.DataFrame, recipe: Recipe) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of each period; all under "" where there is no time."""
+    if not recipe.time:
+        yield "", frame
+    elif len(frame):
+        for period, rows in frame.groupby(frame[recipe.time].dt.strftime("%Y-%m")):
+            yield str(period), rows
+
+
+class PeriodFiles:
+    """Writes the rows of each period to a Parquet file, below a folder.
+
+    Attributes
+    ----------
+    files : by period
+    """
+
+    def __init__(self, folder: Path, name: str, recipe: Recipe, period: str = "") -> None:
+        self._folder, self._name, self._recipe, self._period = folder, name, recipe, period
+        fields = [(column.name, ARROW[column.dtype]) for column in recipe.columns]
+        added = [(recipe.row_number, pa.int64())] if recipe.row_number else []
+        self._schema = pa.schema(added + fields)
+        self._writers: dict[str, pq.ParquetWriter] = {}
+        self.files: dict[str, Path] = {}
+        self.rejected = folder / "rejected.csv"
+        self.rejected_rows = 0
+
+    def write(self, path: Path) -> None:
+        """Convert a whole file."""
+        first = 1
+        try:
+            for batch in read_batches(path, self._recipe.layout, "converting"):
+                frame, rejected = convert(batch, self._recipe, first)
+                first += batch.num_rows
+                for period, rows in group_by_period(frame, self._recipe):
+                    table = pa.Table.from_pandas(rows[self._schema.names], self._schema, preserve_index=False)
+                    self._writer(period or self._period).write_table(table.replace_schema_metadata(None))
+                if len(rejected):
+                    rejected.to_csv(self.rejected, mode="a", header=not self.rejected_rows, index=False)
+                    self.rejected_rows += len(rejected)
+        finally:
+            for writer in self._writers.values():
+                writer.close()
+
+    def _writer(self, period: str) -> pq.ParquetWriter:
+        if period not in self._writers:
+            self.files[period] = self._folder / f"{self._name}-{period}.parquet"
+            self._writers[period] = pq.ParquetWriter(self.files[period], self._schema, compression="zstd")
+        return self._writers[period]

@@ -1,0 +1,199 @@
+"""From a table's profile and statistics to a plan: key, group, roles and ranges."""
+
+import math
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from modelworks.adopt.keys import ID
+from modelworks.adopt.plan import MANY_CATEGORIES, Plan, PlannedColumn, Role, Table
+from modelworks.adopt.recipe import ColumnRecipe
+from modelworks.adopt.splitting import Split
+from modelworks.errors import AdoptionError
+from modelworks.targets import Kind
+from modelworks.wording import count
+
+AFTERWARDS = re.compile(
+    r"(^|[\W_])(after|outcome|result|paid|closed|final|actual|resolved|refund|cancel\w*|bezahlt|storn\w*|ergebnis)",
+    re.IGNORECASE,
+)
+"""Names of columns that are likely known only after the event."""
+GROUP = re.compile(
+    r"(^|[\W_])(patient|customer|client|user|subject|group|household|account|person)([\W_]?id)?s?$", re.IGNORECASE
+)
+FEW_ROWS = 1000
+MAX_REPEATED_SHARE = 0.05
+
+
+def make_plan(table: Table, task: Kind, classes: list[Any], split: Split, warnings: list[str]) -> Plan:
+    """Everything that follows from both passes over the rows; `leaks.try_out` looks for leaks afterwards.
+
+    Parameters
+    ----------
+    warnings : so far
+
+    Raises
+    ------
+    AdoptionError
+        If the key that was named repeats, or no column is left to learn from.
+    """
+    key, key_warnings = _choose_key(table)
+    group, group_warnings = _choose_group(table, split)
+    if group:
+        split = replace(split, kind="grouped")
+    planned = [_plan_column(table, each, key, group) for each in table.parsed.recipe.columns]
+    columns = [column for column, _ in planned]
+    if key == ["row_number"]:
+        columns.insert(0, PlannedColumn("row_number", "int64", "key", "number of the row in its file"))
+    found = [*key_warnings, *group_warnings, *(each for _, more in planned for each in more), *_warn_of_rows(table)]
+    plan = Plan(table.parsed.recipe, table.statistics, task, classes, columns, key, group, split, [*warnings, *found])
+    if not plan.names_of("feature", "time"):
+        raise AdoptionError(
+            "no column is left to learn from; name one by --feature; texts and images that differ from row to row are "
+            'no categories: they are columns with content="text" or "image" in contract.py, by hand'
+        )
+    return plan
+
+
+def min_samples_leaf(rows: int) -> int:
+    """Rows of a leaf: enough that it is no chance, and few enough that a tree has leaves."""
+    return int(np.clip(rows // 50, 5, 100))
+
+
+def widen(low: float, high: float) -> tuple[float, float]:
+    """A range with half its span of slack on both sides, in round numbers; it does not cross zero by that."""
+    slack = (high - low) / 2 or abs(high) / 2 or 1.0
+    step = 10.0 ** (math.floor(math.log10(slack)) - 1)
+    digits = max(0, -math.floor(math.log10(step)))
+    wide_low = round(math.floor((low - slack) / step) * step, digits)
+    wide_high = round(math.ceil((high + slack) / step) * step, digits)
+    return (max(wide_low, 0.0) if low >= 0 else wide_low), (min(wide_high, 0.0) if high <= 0 else wide_high)
+
+
+def _choose_key(table: Table) -> tuple[list[str], list[str]]:
+    """The first of the proposed keys that identifies each row, except for rows equal in all columns; with warnings."""
+    rows = table.statistics.rows
+    for key, repeated in table.statistics.repeated_keys.items():
+        if repeated <= min(table.profile.repeated, MAX_REPEATED_SHARE * rows):
+            warning = f"{count(repeated, 'row')} with a repeated key; `validate` sets them aside"
+            return list(key), [warning] if repeated else []
+        if table.choices.key:
+            raise AdoptionError(
+                f"--key {', '.join(map(repr, table.choices.key))}: {repeated:,} of {rows:,} rows repeat one; "
+                "name more columns, or leave it out and rows are numbered"
+            )
+    return ["row_number"], [
+        "no column identifies the rows: their number in the file is added as the key, `row_number`. Labels that come "
+        "later, in files of their own, need a better one: --key"
+    ]
+
+
+def _choose_group(table: Table, split: Split) -> tuple[str, list[str]]:
+    """The column whose rows are held out together, or "", and warnings."""
+    given, parsed = table.choices.group, table.parsed
+    if split.kind == "time":
+        return "", [f"--group {given!r} is not used: rows are held out by time"] if given else []
+    if given:
+        return parsed.name_of(given), []
+    excluded = {table.choices.target, *parsed.parts}
+    for name, accumulator in table.profile.columns.items():
+        is_likely = GROUP.search(name) and not accumulator.nulls and name not in excluded
+        if is_likely and 10 <= accumulator.distinct <= accumulator.known / 1.5:
+            warning = f"rows of one {name!r} are held out together, or not at all; another column: --group"
+            return parsed.name_of(name), [warning]
+    return "", []
+
+
+def _plan_column(table: Table, recipe: ColumnRecipe, key: list[str], group: str) -> tuple[PlannedColumn, list[str]]:
+    """One column, with its role and the range of its values; and warnings."""
+    statistics, name, dtype = table.statistics, recipe.name, recipe.dtype
+    role, warnings = _choose_role(table, recipe, key, group)
+    low = high = None
+    if role in {"feature", "outcome", "target"} and dtype in {"int64", "float64"} and name in statistics.lows:
+        low, high = widen(float(statistics.lows[name]), float(statistics.highs[name]))
+    sources = " and ".join(each or "a column without a name" for each in recipe.sources)
+    nulls = sum(counts[name] for counts in statistics.nulls.values())
+    is_nullable = nulls > 0 or role in {"target", "outcome"}
+    planned = PlannedColumn(
+        name,
+        "float64" if dtype == "int64" and is_nullable else dtype,
+        role,
+        description=name if recipe.sources == [name] else sources,
+        nullable=is_nullable,
+        null_share=nulls / max(statistics.rows, 1),
+        low=low,
+        high=high,
+        categories=table.profile.columns[recipe.sources[0]].distinct if dtype == "str" else 0,
+    )
+    return planned, warnings
+
+
+def _choose_role(table: Table, recipe: ColumnRecipe, key: list[str], group: str) -> tuple[Role, list[str]]:
+    name, source, choices = recipe.name, recipe.sources[0], table.choices
+    if name == table.parsed.recipe.target:
+        return "target", []
+    if name == table.parsed.recipe.time:
+        return "time", []
+    if source in choices.outcomes:
+        return "outcome", []
+    if source in choices.features:
+        return "feature", []
+    if name in key and (len(key) == 1 or ID.search(name)):
+        return "key", []
+    if reason := _why_empty(table, recipe):
+        return "unused", [f"{name!r}: {reason}"]
+    if name == group:
+        return "unused", []
+    if reason := _why_unused(table, recipe):
+        return "unused", [f"{name!r}: {reason}"]
+    return "feature", _warn_of_feature(table, recipe)
+
+
+def _why_empty(table: Table, recipe: ColumnRecipe) -> str:
+    """Why a column holds nothing to learn from; "" if it does."""
+    accumulator = table.profile.columns[recipe.sources[0]]
+    if not accumulator.distinct:
+        return "no value at all; not used"
+    if accumulator.distinct == 1 and not accumulator.nulls:  # of one value, gaps may be informative
+        return "the same in all rows; not used"
+    return ""
+
+
+def _why_unused(table: Table, recipe: ColumnRecipe) -> str:
+    """Why a model would learn a column by heart; "" if it would not."""
+    share = table.sample[recipe.name].nunique() / max(len(table.sample), 1)
+    if recipe.dtype == "str" and share > 0.5:
+        return f"{share:.0%} of its texts differ, which are no categories; not used; --feature keeps it"
+    if recipe.dtype == "int64" and ID.search(recipe.name) and share > 0.2:
+        return "an id, which a model would learn by heart; not used; --feature keeps it"
+    return ""
+
+
+def _warn_of_feature(table: Table, recipe: ColumnRecipe) -> list[str]:
+    name, distinct = recipe.name, table.profile.columns[recipe.sources[0]].distinct
+    warnings = []
+    if recipe.dtype == "str" and not 0 <= distinct <= MANY_CATEGORIES:
+        many = f"{distinct:,}" if distinct > 0 else "too many to count"
+        warnings.append(
+            f"{name!r}: {many} categories; the model knows the 250 most frequent, and the API takes others as missing"
+        )
+    if AFTERWARDS.search(name):
+        warnings.append(f"{name!r}: sounds like something that is known only afterwards; if so, --outcome {name!r}")
+    return warnings
+
+
+def _warn_of_rows(table: Table) -> list[str]:
+    statistics, warnings = table.statistics, []
+    if repeated := table.profile.repeated:
+        warnings.append(f"{count(repeated, 'row')} the same as an earlier one: are they the same event?")
+    if statistics.rejected:
+        worst = "; ".join(f"{why} ({number:,})" for why, number in statistics.reasons.most_common(3))
+        warnings.append(
+            f"{count(statistics.rejected, 'row')} cannot be read, and will be in data/rejected.csv: {worst}; "
+            "--text keeps a column as text"
+        )
+    if statistics.rows < FEW_ROWS:
+        warnings.append(f"{statistics.rows:,} rows are few: figures will have wide intervals")
+    return warnings

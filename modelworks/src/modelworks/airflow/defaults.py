@@ -1,0 +1,118 @@
+"""What the DAGs of a project have in common: retries, schedule, forms, and helpers of their tasks."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from airflow.sdk import Connection, ExceptionRetryPolicy, Param, RetryAction, RetryRule
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
+
+from modelworks.airflow.notifications import run_failed, task_failed
+from modelworks.errors import NoChampionError, PipelineError
+from modelworks.settings import Settings
+
+# A dropped connection may pass; a `PipelineError` is for a person to resolve.
+RETRIES = ExceptionRetryPolicy([RetryRule(PipelineError, RetryAction.FAIL, reason="a retry changes nothing")])
+
+
+def dag_defaults(settings: Settings, name: str, doc: str | None) -> dict[str, Any]:
+    """Arguments of every DAG: its id and page, one run at a time, retries, a time limit, notifications of failures.
+
+    Parameters
+    ----------
+    name : follows the project's name in the id
+    doc : Markdown; its first line is the description in the list of DAGs
+    """
+    return {
+        "dag_id": f"{settings.prefix}_{name}",
+        "description": (doc or "").partition("\n")[0],
+        "doc_md": doc,
+        "tags": [settings.name, name],
+        "max_active_runs": 1,
+        "on_failure_callback": partial(run_failed, settings.home),
+        "default_args": {
+            "owner": settings.name,
+            "retries": 2,
+            "retry_delay": timedelta(seconds=10),
+            "retry_exponential_backoff": 2.0,
+            "max_retry_delay": timedelta(minutes=10),
+            "retry_policy": RETRIES,
+            "execution_timeout": task_timeout(settings),
+            "on_failure_callback": partial(task_failed, settings.home),
+        },
+    }
+
+
+def task_timeout(settings: Settings) -> timedelta:
+    """How long a task may take."""
+    return timedelta(minutes=settings.schedule.task_timeout_minutes)
+
+
+def tuning_options(settings: Settings) -> dict[str, Any]:
+    """Arguments of the task that tunes a model type: named by it in Airflow's pages, with time for all its trials."""
+    return {
+        "map_index_template": "{{ model_type }}",
+        "execution_timeout": task_timeout(settings) + timedelta(seconds=settings.tuning.seconds),
+    }
+
+
+def period_param(description: str, title: str = "Period") -> Param:
+    """A period in a trigger form; may stay empty."""
+    text = f"YYYY-MM; {description}"
+    return Param(None, type=["null", "string"], pattern=r"^\d{4}-\d{2}$", title=title, description=text)
+
+
+def ingestion_params() -> dict[str, Param]:
+    """The trigger form of the ingestion DAG."""
+    text = "Ingest a source file that has changed as a new version of its period."
+    return {
+        "period": period_param("the newest to ingest. Empty: the run's partition."),
+        "refresh": Param(False, type="boolean", title="Refresh", description=text),
+    }
+
+
+def training_params() -> dict[str, Param]:
+    """The trigger form of the training DAG."""
+    trials = "Trials of each model type before training; 0: none. Empty: as [tuning] of pipeline.toml says."
+    reason = "Why this run is started; logged in MLflow and, with a release, in the ledger."
+    force = "Train and release even if a version was trained from exactly this data, code and settings."
+    newest = "the period that is held out. Empty: the newest whose labels are known."
+    return {
+        **ingestion_params(),
+        "period": period_param(newest, title="Newest period"),
+        "trials": Param(None, type=["null", "integer"], minimum=0, title="Trials", description=trials),
+        "force": Param(False, type="boolean", title="Force", description=force),
+        "reason": Param(None, type=["null", "string"], title="Reason", description=reason),
+    }
+
+
+def started_by(dag_run: Any) -> str | None:
+    """The person or the mechanism that started a run; None in `make run`, for the user of this computer."""
+    if dag_run.triggering_user_name == "dag_test":
+        return None
+    return dag_run.triggering_user_name or f"airflow ({dag_run.run_type.value})"
+
+
+def export_connection(settings: Settings) -> None:
+    """Put the source's connection, which Airflow may keep in its database or a secrets backend, into the environment.
+
+    The stages know nothing of Airflow: they read it from the environment, as they do on the command line.
+    """
+    source = settings.source
+    if source.sql_connection and source.connection_variable not in os.environ:
+        with suppress(AirflowNotFoundException):  # the stage names what is missing
+            os.environ[source.connection_variable] = Connection.get(source.sql_connection).as_json()
+
+
+@contextmanager
+def skip_without_champion(dag_run: Any) -> Iterator[None]:
+    """Skip the task of a run that an asset started, while there is no champion; a person's run fails."""
+    try:
+        yield
+    except NoChampionError as error:
+        if dag_run.run_type != "asset_triggered":
+            raise
+        raise AirflowSkipException(str(error)) from None

@@ -1,0 +1,61 @@
+"""Commands that show the state and change nothing."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelworks.cli.options import AsJson, load, print_json
+
+app = typer.Typer()
+command = partial(app.command, rich_help_panel="Inspect")
+
+
+@command()
+def status(as_json: AsJson = False) -> None:
+    """Show what to do next, the processes of `up`, the champion, its metrics, the data and the latest releases."""
+    from modelworks.reporting.console import new_console, print_processes
+    from modelworks.stack.processes import read_processes
+    from modelworks.state.health import assess
+    from modelworks.state.printing import print_status
+    from modelworks.state.status import read_state
+
+    project, settings = load()
+    processes, state = read_processes(settings), read_state(project, settings)
+    found, health = state.status, assess(state)
+    if as_json:
+        print_json({"health": health.to_json(), **found.to_json(), "processes": processes})
+    else:
+        console = new_console()
+        print_processes(console, processes)
+        print_status(console, found, health.line)
+
+
+@command()
+def history(as_json: AsJson = False) -> None:
+    """Show every move of the champion: when, what, by whom and why."""
+    from modelworks.reporting.console import new_console
+    from modelworks.state.printing import print_ledger
+    from modelworks.state.status import read_status
+
+    found = read_status(*load())
+    if as_json:
+        print_json(found.to_json()["ledger"])
+    elif found.ledger:
+        print_ledger(new_console(), found.ledger)
+    else:
+        print("Nothing has been released yet; `make run` trains and releases the first model.")
+
+
+@command()
+def report(
+    to: Annotated[Path | None, typer.Option(help="File to write.", show_default="var/report.html")] = None,
+) -> None:
+    """Write the state as one HTML page: champion, metrics over time, drift, decisions, releases, runs and data."""
+    from modelworks.state.page import write_report
+
+    project, settings = load()
+    file = to or settings.home / "var" / "report.html"
+    write_report(project, settings, file)
+    print(file)

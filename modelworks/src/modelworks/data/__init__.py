@@ -1,0 +1,1 @@
+"""Periods, partitions, sources, labels, validation and splits."""

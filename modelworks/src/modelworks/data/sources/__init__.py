@@ -1,0 +1,1 @@
+"""Where rows come from: files, SQL databases, or a function of the project."""

@@ -1,0 +1,1 @@
+"""From columns to a fitted pipeline: encoding, preprocessing, model types, tuning and scores."""

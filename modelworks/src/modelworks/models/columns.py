@@ -1,0 +1,113 @@
+"""Columns as the numbers that an estimator is trained on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+
+# The estimator takes at most 255 categories; the rarer ones share a code.
+MAX_CATEGORIES = 250
+MINUTES_PER_DAY = 24 * 60
+EPOCH_DAY_OF_WEEK = 3  # 1 January 1970 was a Thursday, and Monday is 0
+DAYS_PER_YEAR = 365.25
+CLOCK = ("minute_of_day", "day_of_week")
+SEASON = ("day_of_year_sin", "day_of_year_cos")
+TREND = "days"
+TIME_PARTS = (*CLOCK, *SEASON, TREND)
+MIN_YEARS = 2  # a season is distinguished from what happened once
+
+
+def choose_time_parts(times: pd.Series, *, trend: bool) -> list[str]:
+    """The parts of a time that differ between the training rows, and that new rows share with them.
+
+    The day of the year is one of them from two years on: of a single year, no new row's day was seen before.
+
+    Parameters
+    ----------
+    times : of the training rows
+    trend : the days since 1970 are wanted, which every new row exceeds
+    """
+    parts = _split_time(times)
+    wanted = [name for name in CLOCK if parts[name].min() < parts[name].max()]
+    span = parts[TREND].max() - parts[TREND].min()
+    wanted += SEASON if span >= MIN_YEARS * DAYS_PER_YEAR else ()
+    return [*wanted, TREND] if trend and span > 0 else wanted
+
+
+def _split_time(times: pd.Series) -> dict[str, np.ndarray]:
+    """Every part of each time, shape (n_rows,) each; the day of the year as a point on a circle."""
+    minutes = times.to_numpy("datetime64[m]").astype("int64")
+    days = times.to_numpy("datetime64[D]")
+    day_of_year = (days - days.astype("datetime64[Y]").astype("datetime64[D]")).astype("int64")
+    angle = 2 * np.pi * day_of_year / DAYS_PER_YEAR
+    return {
+        "minute_of_day": minutes % MINUTES_PER_DAY,
+        "day_of_week": (minutes // MINUTES_PER_DAY + EPOCH_DAY_OF_WEEK) % 7,
+        "day_of_year_sin": np.sin(angle),
+        "day_of_year_cos": np.cos(angle),
+        TREND: minutes / MINUTES_PER_DAY,
+    }
+
+
+class ColumnEncoder(TransformerMixin, BaseEstimator):
+    """Features as one matrix: categories as codes, the time as parts, other times as days, numbers as they are.
+
+    A missing or unseen category is NaN, as a missing number is. For one row this takes a tenth of the time of a
+    `ColumnTransformer`, and training uses the same code.
+
+    Parameters
+    ----------
+    texts, times, dates, numbers : names of columns; the matrix has them in this order
+    time_parts : of each time, of `TIME_PARTS`
+    """
+
+    def __init__(
+        self,
+        texts: list[str],
+        times: list[str],
+        dates: list[str],
+        numbers: list[str],
+        time_parts: Sequence[str] = CLOCK,
+    ) -> None:
+        self.texts = texts
+        self.times = times
+        self.dates = dates
+        self.numbers = numbers
+        self.time_parts = time_parts
+
+    def fit(self, X: pd.DataFrame, y: pd.Series | None = None) -> "ColumnEncoder":
+        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        self.n_features_in_ = X.shape[1]
+        self.codes_: dict[str, dict[str, float]] = {}
+        for name in self.texts:
+            counts = X[name].value_counts().sort_index()
+            rarest_first = counts.rank(method="first").to_numpy()
+            is_common = rarest_first > len(counts) - MAX_CATEGORIES
+            codes = np.where(is_common, np.cumsum(is_common) - 1, is_common.sum())
+            self.codes_[name] = dict(zip(counts.index.tolist(), codes.astype("float64").tolist(), strict=True))
+        return self
+
+    def transform(self, X: pd.DataFrame) -> np.ndarray:
+        """Numbers only; shape (n_rows, n_texts + n_time_parts n_times + n_dates + n_numbers)."""
+        matrix = np.empty((len(X), len(ColumnEncoder.get_feature_names_out(self))))
+        columns = iter(matrix.T)
+        for name in self.texts:
+            # As fast as pandas' own look-up for a million rows, and ten times as fast for one row.
+            codes = self.codes_[name]
+            next(columns)[:] = [codes.get(value, np.nan) for value in X[name].tolist()]
+        for name in self.times:
+            parts = _split_time(X[name])
+            for part in self.time_parts:
+                next(columns)[:] = parts[part]
+        for name in self.dates:
+            days = X[name].to_numpy("datetime64[D]")
+            next(columns)[:] = np.where(np.isnat(days), np.nan, days.astype("int64"))
+        for name in self.numbers:
+            next(columns)[:] = X[name].to_numpy("float64")
+        return matrix
+
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
+        """Names of the matrix's columns."""
+        parts = [f"{name}_{part}" for name in self.times for part in self.time_parts]
+        return np.array([*self.texts, *parts, *self.dates, *self.numbers], dtype=object)

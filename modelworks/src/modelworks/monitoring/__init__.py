@@ -1,0 +1,1 @@
+"""What happens after a release: drift, calibration, data health, and when to retrain."""

@@ -1,0 +1,1 @@
+"""Text, tables, pages and the console: how facts are shown to people."""

@@ -1,0 +1,247 @@
+"""What the API reads and answers, in JSON; both follow from the contract."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema, create_model
+
+from modelworks.contract import Contract
+from modelworks.models.explanations import Explanation
+from modelworks.serving.problems import MAX_ERRORS, Refusal, shorten
+from modelworks.serving.row_schema import build_row_type, explain_broken, find_pandas_checks
+from modelworks.targets import Target
+
+Rows = list[dict[str, Any]]
+
+MAX_NAMED = 250  # known categories in a message
+
+
+class RequestReader:
+    """Reads the rows of a request's body.
+
+    Parameters
+    ----------
+    max_rows : of a request
+    """
+
+    def __init__(self, contract: Contract, max_rows: int) -> None:
+        row: Any = build_row_type(contract)
+        self._one: TypeAdapter[dict[str, Any]] = TypeAdapter(row)
+        self._many: TypeAdapter[Rows] = TypeAdapter(Annotated[list[row], Field(min_length=1, max_length=max_rows)])
+        self._pandas_checks = find_pandas_checks(contract)
+        self._dtypes = contract.dtypes
+
+    def row_schema(self) -> dict[str, Any]:
+        """JSON schema of one row."""
+        return self._one.json_schema()
+
+    def body_schema(self, row_reference: str) -> dict[str, Any]:
+        """JSON schema of one row or many, where `row_reference` refers to the schema of a row."""
+        many = {**self._many.json_schema(), "items": {"$ref": row_reference}}
+        return {"oneOf": [{"$ref": row_reference}, {name: many[name] for name in many if name != "$defs"}]}
+
+    def read(self, body: bytes) -> tuple[Rows, bool]:
+        """The rows, which keep the contract, and whether they came as an array.
+
+        Raises
+        ------
+        Refusal
+            If the body is not JSON (400), has too many rows (413), or breaks the contract (422).
+        """
+        try:
+            is_many = body.lstrip()[:1] == b"["
+            rows = self._many.validate_json(body) if is_many else [self._one.validate_json(body)]
+        except ValidationError as error:
+            raise _to_refusal(error) from None
+        if self._pandas_checks:
+            self._check_columns(rows, is_many)
+        return rows, is_many
+
+    def _check_columns(self, rows: Rows, is_many: bool) -> None:
+        """Refuse what breaks a check of pandas; once for each column, as a call costs more than a value."""
+        broken = []
+        for name, checks in self._pandas_checks.items():
+            given = {at: row[name] for at, row in enumerate(rows) if row[name] is not None}
+            values = pd.Series(given, dtype=self._dtypes[name])
+            for check in checks if given else []:
+                passed = check(values).check_output
+                # A check answers for each value, or for the column as a whole.
+                is_kept = passed.astype("bool") if isinstance(passed, pd.Series) else [bool(passed)] * len(values)
+                message = explain_broken(check)
+                broken += [(at, name, message) for at, kept in zip(given, is_kept, strict=True) if not kept]
+        if broken:
+            errors = [(_name_field(at, name, is_many), message) for at, name, message in sorted(broken)]
+            raise Refusal(422, *shorten(errors))
+
+
+def _to_refusal(error: ValidationError) -> Refusal:
+    details = error.errors(include_url=False, include_input=False, include_context=False)
+    kinds = {detail["type"] for detail in details}
+    first = details[0]
+    if "json_invalid" in kinds:
+        return Refusal(400, ("body", first["msg"]))
+    if len(first["loc"]) == 0:
+        if "too_long" in kinds:
+            return Refusal(413, ("body", first["msg"]))
+        expected = "expected one row as an object, or an array of them"
+        return Refusal(422, ("body", first["msg"] if "too_short" in kinds else expected))
+    return Refusal(422, *shorten([(_name_location(detail["loc"]), detail["msg"]) for detail in details]))
+
+
+def _name_location(location: tuple[int | str, ...]) -> str:
+    return ".".join(f"[{part}]" if isinstance(part, int) else part for part in location)
+
+
+def _name_field(at: int, name: str, is_many: bool) -> str:
+    return f"[{at}].{name}" if is_many else name
+
+
+def check_categories(rows: Rows, known: Mapping[str, frozenset[str]], is_many: bool) -> None:
+    """Refuse categories that the model has not seen in training.
+
+    Parameters
+    ----------
+    known : categories of the model, by column
+
+    Raises
+    ------
+    Refusal
+        With the known ones in its message (422).
+    """
+    errors = []
+    for name, values in known.items():
+        unseen = [(at, row[name]) for at, row in enumerate(rows) if row[name] is not None and row[name] not in values]
+        for at, value in unseen[:MAX_ERRORS]:
+            message = f"{value!r} is unknown to the model, which knows {_list_some(values)}"
+            errors.append((_name_field(at, name, is_many), message))
+    if errors:
+        raise Refusal(422, *errors[:MAX_ERRORS])
+
+
+def _list_some(values: frozenset[str]) -> str:
+    named = ", ".join(sorted(values)[:MAX_NAMED])
+    return named if len(values) <= MAX_NAMED else f"{named} and {len(values) - MAX_NAMED:,} more"
+
+
+class AnswerWriter:
+    """Writes predictions as the answer to a request.
+
+    Parameters
+    ----------
+    threshold : probability from which the decision is the positive of two classes
+
+    Attributes
+    ----------
+    model : the answer in pydantic, for the API's specification
+    """
+
+    def __init__(self, target: Target, threshold: float) -> None:
+        self._target = target
+        self._threshold = threshold
+        self._class_names = [str(each) for each in target.classes]
+        self.model = _build_answer_model(target)
+
+    # In plain Python: `Target.decide` makes a column of pandas, which takes a hundred times as long for a single row.
+    def decide(self, prediction: np.ndarray) -> list[Any]:
+        """The class of each row, equal to `Target.decide`; empty where the target is a number."""
+        if self._target.is_regression:
+            return []
+        if self._target.is_binary:
+            negative, positive = self._target.classes
+            threshold = self._threshold
+            return [positive if probability >= threshold else negative for probability in prediction.tolist()]
+        return [self._target.classes[position] for position in prediction.argmax(axis=1).tolist()]
+
+    def to_predictions(self, prediction: np.ndarray, decisions: list[Any]) -> list[dict[str, Any]]:
+        """The answer of each row."""
+        values = prediction.tolist()
+        if self._target.is_regression:
+            return [{"prediction": value} for value in values]
+        if self._target.is_binary:
+            return [{"probability": p, "decision": d} for p, d in zip(values, decisions, strict=True)]
+        return [
+            {"decision": decision, "probabilities": dict(zip(self._class_names, row, strict=True))}
+            for decision, row in zip(decisions, values, strict=True)
+        ]
+
+    def write(
+        self,
+        request_id: str,
+        model_version: str,
+        prediction: np.ndarray,
+        decisions: list[Any],
+        explanation: Explanation | None = None,
+    ) -> bytes:
+        """The body of the answer; with the explanation, where one was asked for."""
+        predictions = self.to_predictions(prediction, decisions)
+        answer: dict[str, Any] = {"request_id": request_id, "model_version": model_version, "predictions": predictions}
+        if explanation:
+            answer["explanation"] = explanation.to_json()
+        return json.dumps(answer, separators=(",", ":")).encode()
+
+
+class RowExplanation(BaseModel):
+    """A margin and its parts: margin = base + the sum of the contributions."""
+
+    margin: float = Field(description="what the probability or value comes from")
+    base: float = Field(description="the margin before anything is known of the row")
+    contributions: dict[str, float] = Field(description="by feature, the contract's and derived")
+
+
+def _build_answer_model(target: Target) -> type[BaseModel]:
+    """Predictions in the order of the rows."""
+    config = ConfigDict(extra="forbid")  # so that the specification allows no other field in a prediction
+    doc = "The answer for one row."
+    row = create_model("Prediction", __config__=config, __doc__=doc, **_prediction_fields(target))
+    fields: dict[str, Any] = {
+        "request_id": (str, ...),
+        "model_version": (str, ...),
+        "predictions": (list[row], ...),
+        # Not null but absent where nobody asked for it.
+        "explanation": (_build_explanation_model(target), Field(None, json_schema_extra=_drop_default)),
+    }
+    return create_model("Answer", __doc__="Predictions in the order of the rows.", **fields)
+
+
+def _drop_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+def _build_explanation_model(target: Target) -> type[BaseModel]:
+    """Contributions in the order of the rows."""
+    row: type[BaseModel] = RowExplanation
+    if target.is_multiclass:
+        by_class = Annotated[dict[str, RowExplanation], Field(description="of each class with rows in training")]
+        row = create_model("ClassExplanations", __doc__="The parts of each class's margin.", classes=(by_class, ...))
+    doc = "With `explain=true`: each margin as a sum of contributions, in the order of the rows."
+    unit = Annotated[str, Field(description="of margin, base and contributions")]
+    return create_model("Explanation", __doc__=doc, unit=(unit, ...), rows=(list[row], ...))
+
+
+def _prediction_fields(target: Target) -> dict[str, Any]:
+    if target.is_regression:
+        return {"prediction": (float, ...)}
+    kinds = {type(each) for each in target.classes}
+    kind: Any = kinds.pop() if len(kinds) == 1 else float
+    decision = Annotated[kind, Field(json_schema_extra={"enum": target.classes})]
+    if target.is_binary:
+        negative, positive = target.classes
+        rule = f"{positive} from the decision threshold on, else {negative}"
+        return {
+            "probability": (float, Field(ge=0, le=1, description=f"of {positive}")),
+            "decision": (decision, Field(description=rule)),
+        }
+    names = [str(each) for each in target.classes]
+    by_class = {
+        "type": "object",
+        "properties": {name: {"type": "number", "minimum": 0, "maximum": 1} for name in names},
+        "required": names,
+        "additionalProperties": False,
+    }
+    return {
+        "decision": (decision, Field(description="the most likely class")),
+        "probabilities": (Annotated[dict[str, float], WithJsonSchema(by_class)], ...),
+    }

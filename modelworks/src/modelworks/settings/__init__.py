@@ -1,0 +1,46 @@
+"""Every setting, typed: `pipeline.toml`, overridden by the environment and `.env`.
+
+The environment variable of a setting has its section and key in capitals: `[training] seed` is
+`MODELWORKS_TRAINING__SEED`. Settings are loaded at the edge (a DAG task, a command, the API's factory) and handed down.
+"""
+
+from modelworks.settings.base import Period, Section
+from modelworks.settings.data import Labels, Schedule, Source, Storage, Validation
+from modelworks.settings.home import name_safely
+from modelworks.settings.loading import HOME_VARIABLE, check_working_folder, find_home, load_settings, read_name
+from modelworks.settings.models import ApprovalMode, Evaluation, Fairness, Gates, Limits, Model, Training, Tuning
+from modelworks.settings.operations import Event, Monitoring, Notifications, Retraining, Serving, Stack, Tracking
+from modelworks.settings.settings import ENV_PREFIX, Settings
+
+__all__ = [
+    "ENV_PREFIX",
+    "HOME_VARIABLE",
+    "ApprovalMode",
+    "Evaluation",
+    "Event",
+    "Fairness",
+    "Gates",
+    "Labels",
+    "Limits",
+    "Model",
+    "Monitoring",
+    "Notifications",
+    "Period",
+    "Retraining",
+    "Schedule",
+    "Section",
+    "Serving",
+    "Settings",
+    "Source",
+    "Stack",
+    "Storage",
+    "Tracking",
+    "Training",
+    "Tuning",
+    "Validation",
+    "check_working_folder",
+    "find_home",
+    "load_settings",
+    "name_safely",
+    "read_name",
+]

@@ -1,0 +1,119 @@
+"""The tables of pipeline.toml about data: source, labels, storage, schedule and validation."""
+
+import re
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from croniter import croniter
+from pydantic import Field, field_validator, model_validator
+
+from modelworks.settings.base import Fraction, Period, Section
+
+# A parameter of a query, as SQLAlchemy finds it: `::` is a cast, and `\\:` is a colon.
+BOUND = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
+
+
+class Source(Section):
+    """Where the periods come from: files, a query of a SQL database, or the project's own source."""
+
+    uri: str = ""
+    """URI of the files, .csv, .csv.gz or .parquet, with {period} in it: a path, s3://, https://, ..."""
+    query: str = ""
+    """Rows of a SQL database in place of `uri`, with :start and :end of a period."""
+    sql_connection: str = Field("", pattern=r"^[\w.-]*$", repr=False)
+    """Airflow connection of the database; its URL may be in the variable `AIRFLOW_CONN_<NAME>`, which is a secret."""
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    """Delimiter of CSV files."""
+    null_values: list[str] = Field(default_factory=lambda: [""])
+    """Texts in CSV files that mean "no value"."""
+    first: Period
+    """The first period, as YYYY-MM."""
+    last: Period | Literal[""] = ""
+    """The last period, as YYYY-MM; "" if a new one comes every month."""
+
+    @model_validator(mode="after")
+    def _periods_in_order(self) -> "Source":
+        if self.uri and "{period}" not in self.uri:
+            raise ValueError(f"uri {self.uri!r} has no {{period}} in it, such as data/flights-{{period}}.csv.gz")
+        if self.last and self.last < self.first:
+            raise ValueError(f"last {self.last} comes before first {self.first}")
+        return self
+
+    @model_validator(mode="after")
+    def _is_not_both(self) -> "Source":
+        if self.uri and self.query:
+            raise ValueError('uri (files) and query (of a SQL database) exclude each other; set one of them to ""')
+        if bool(self.query) != bool(self.sql_connection):
+            raise ValueError("query and sql_connection belong together: set both for a SQL database, or neither")
+        if self.query and set(BOUND.findall(self.query)) != {"start", "end"}:
+            raise ValueError(
+                "query has to have the parameters :start and :end, and no other, "
+                "as in select * from flights where at >= :start and at < :end"
+            )
+        return self
+
+    @property
+    def connection_variable(self) -> str:
+        """The environment variable that holds the database's URL, or Airflow's JSON of the connection."""
+        return f"AIRFLOW_CONN_{self.sql_connection.upper()}"
+
+
+class Labels(Section):
+    """Outcomes that come later than their rows."""
+
+    uri: str = ""
+    """URI of files with key and outcomes, with {period} in it; "": outcomes are in the source."""
+    delay_periods: int = Field(0, ge=0, le=120)
+    """Periods from the end of a period until its outcomes are known; training holds out no newer one."""
+    min_labelled_fraction: float = Field(0.9, gt=0, le=1)
+    """Share of a period's rows that must have a label; with fewer, no model is measured on it."""
+
+    @field_validator("uri")
+    @classmethod
+    def _is_one_a_period(cls, value: str) -> str:
+        if value and "{period}" not in value:
+            raise ValueError("no {period} in it, such as data/outcomes-{period}.csv; empty: outcomes are in the source")
+        return value
+
+
+class Storage(Section):
+    """Where runs keep their data."""
+
+    uri: str = Field("var/data", min_length=1)
+    """URI of partitions, datasets and journals: a path, s3://, ..."""
+
+
+class Schedule(Section):
+    """When Airflow ingests by itself."""
+
+    cron: str = Field("0 0 1 * *", min_length=9)
+    """When the previous period is complete and has arrived, as a cron expression."""
+    timezone: str = "UTC"
+    """Time zone of `cron`."""
+    task_timeout_minutes: int = Field(60, ge=1)
+    """Minutes that a task may take."""
+
+    @field_validator("cron")
+    @classmethod
+    def _is_cron(cls, value: str) -> str:
+        if not croniter.is_valid(value):
+            raise ValueError("not a cron expression of five fields, such as '0 0 1 * *'")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_timezone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("no time zone of that name; write it as UTC or Europe/Berlin")
+        return value
+
+
+class Validation(Section):
+    """When a period is refused."""
+
+    max_quarantined_fraction: Fraction = 0.01
+    """Share of a period's rows that may break the contract."""
+    max_row_count_change: Annotated[float, Field(gt=0)] = 0.5
+    """Share by which the number of rows may differ from the median of the last three periods."""
+    max_null_fraction_increase: Fraction = 0.25
+    """By how much the share of nulls of any column may exceed the median of the last three periods."""

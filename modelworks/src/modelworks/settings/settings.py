@@ -1,0 +1,160 @@
+"""All settings of one run, and what follows from several of them."""
+
+import hashlib
+import json
+import tomllib
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from modelworks.settings.data import Labels, Schedule, Source, Storage, Validation
+from modelworks.settings.models import Evaluation, Gates, Model, Training, Tuning
+from modelworks.settings.operations import Monitoring, Notifications, Retraining, Serving, Stack, Tracking
+
+ENV_PREFIX = "MODELWORKS_"
+
+
+class TomlFile(TomlConfigSettingsSource):
+    """pipeline.toml, with or without the byte-order mark that some editors of Windows write."""
+
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
+        return tomllib.loads(file_path.read_text(encoding="utf-8-sig"))
+
+
+class Settings(BaseSettings):
+    """All settings of one run.
+
+    Attributes
+    ----------
+    home : the project's folder, from which relative paths start
+    name : the project's, from its pyproject.toml
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+    )
+
+    home: Path
+    name: str = Field(min_length=1)
+    source: Source
+    labels: Labels = Labels()
+    storage: Storage = Storage()
+    schedule: Schedule = Schedule()
+    validation: Validation = Validation()
+    training: Training = Training()
+    model: Model = Model()
+    tuning: Tuning = Tuning()
+    evaluation: Evaluation = Evaluation()
+    gates: Gates = Gates()
+    monitoring: Monitoring = Monitoring()
+    retraining: Retraining = Retraining()
+    serving: Serving = Serving()
+    notifications: Notifications = Notifications()
+    stack: Stack = Stack()
+    tracking: Tracking = Tracking()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then pipeline.toml."""
+        assert isinstance(init_settings, InitSettingsSource)
+        toml = TomlFile(settings_cls, init_settings.init_kwargs["home"] / "pipeline.toml")
+        return init_settings, env_settings, toml
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what shapes a model: the same digest, data and code give the same model."""
+        shaping = self.model_dump(include={"training", "model", "tuning"})
+        return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
+
+    def absolute(self, uri: str) -> str:
+        """A URI with a relative local path resolved against the project's folder."""
+        return uri if "://" in uri else str(self.home / uri)
+
+    def relative(self, uri: str) -> str:
+        """A URI as it is recorded: one below the project's folder starts there, and holds wherever the project lies."""
+        return uri.removeprefix(f"{self.home}/")
+
+    @property
+    def storage_uri(self) -> str:
+        """Where partitions, datasets and journals are."""
+        return self.absolute(self.storage.uri)
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where MLflow keeps runs and models: `[tracking] uri`, else a SQLite file below `var/`."""
+        return self.tracking.uri or self.local_store_uri
+
+    @property
+    def experiment(self) -> str:
+        """MLflow's experiment for training runs: `[tracking] experiment`, else the project's name."""
+        return self.tracking.experiment or self.name
+
+    @property
+    def registered_model(self) -> str:
+        """Name of the model in the registry: `[tracking] model_name`, else the project's name."""
+        return self.tracking.model_name or self.name
+
+    @property
+    def prefix(self) -> str:
+        """What the ids of the project's DAGs and assets begin with."""
+        return self.name.replace("-", "_")
+
+    @property
+    def monitoring_experiment(self) -> str:
+        """MLflow's experiment for what is found in new periods, beside that for training."""
+        return f"{self.experiment}-monitoring"
+
+    @property
+    def registry(self) -> str:
+        """A name for the registry that is released to, since each has a ledger of its own."""
+        server = "local" if self.is_mlflow_local else hashlib.sha256(self.tracking.uri.encode()).hexdigest()[:8]
+        return f"{self.registered_model}@{server}"
+
+    @property
+    def local_store_uri(self) -> str:
+        """The file that holds runs and models where no server is configured."""
+        return f"sqlite:///{self.local_store_file}"
+
+    @property
+    def local_store_file(self) -> Path:
+        """The same as a path."""
+        return self.home / "var" / "mlflow" / "mlflow.db"
+
+    @property
+    def local_artifacts_uri(self) -> str:
+        """The folder that holds the files of runs and models where no server is configured."""
+        return (self.home / "var" / "mlflow" / "artifacts").as_uri()
+
+    @property
+    def is_mlflow_local(self) -> bool:
+        """Whether runs and models lie below `var/`; the server of `make up` shows the same file."""
+        return self.tracking.uri in {"", self.local_store_uri, self.local_mlflow_url}
+
+    @property
+    def local_mlflow_url(self) -> str:
+        """Where `make up` serves the runs and models below `var/`."""
+        return self.stack.url("mlflow")
+
+    @property
+    def mlflow_url(self) -> str:
+        """Where people see runs and models: on the server of `make up`, or on the team's."""
+        return self.local_mlflow_url if self.is_mlflow_local else self.tracking_uri

@@ -1,0 +1,42 @@
+"""The stages, in order. Each loads, decides, saves, and returns small typed facts.
+
+The command line, the DAGs and the tests call these and nothing else. A stage that was killed can be started again
+at any point: finished work is found, not repeated.
+"""
+
+from modelworks.stages.approve import approve, record_answer
+from modelworks.stages.common import newest_clean
+from modelworks.stages.compare import compare
+from modelworks.stages.deploy import deploy
+from modelworks.stages.evaluate import evaluate
+from modelworks.stages.ingest import ingest
+from modelworks.stages.monitor import claim_retraining, monitor
+from modelworks.stages.preflight import check_settings
+from modelworks.stages.reproduce import reproduce
+from modelworks.stages.rollback import describe_rollback, rollback
+from modelworks.stages.score import score
+from modelworks.stages.train import train
+from modelworks.stages.tune import find_trials, leaderboard, tune
+from modelworks.stages.validate import validate
+
+__all__ = [
+    "approve",
+    "check_settings",
+    "claim_retraining",
+    "compare",
+    "deploy",
+    "describe_rollback",
+    "evaluate",
+    "find_trials",
+    "ingest",
+    "leaderboard",
+    "monitor",
+    "newest_clean",
+    "record_answer",
+    "reproduce",
+    "rollback",
+    "score",
+    "train",
+    "tune",
+    "validate",
+]

@@ -1,0 +1,1 @@
+"""The state of the project: as plain data, and as one HTML page for people."""

@@ -1,0 +1,1 @@
+"""Known vulnerabilities, licences, secrets and bill of materials of a project."""

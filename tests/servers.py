@@ -1,0 +1,120 @@
+"""Servers in processes of their own, and requests without a pause."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from modelworks.settings import ENV_PREFIX
+
+
+@dataclass
+class Server:
+    """A running process that answers at `url`."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def stop(self) -> None:
+        """Stop the process and its children, and wait for its end."""
+        os.killpg(self.process.pid, signal.SIGTERM)  # MLflow's server is a child of the command that we start
+        self.process.wait(timeout=40)
+
+
+@contextmanager
+def running(command: list[str], path: str, folder: Path, **environment: str) -> Iterator[Server]:
+    """Start a server on a free port, wait until `path` answers, and stop it in the end."""
+    port = free_port()
+    log = folder / f"server-{port}.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command, "--port", str(port), "--host", "127.0.0.1"],
+            env={**os.environ, **environment, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            start_new_session=True,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    server = Server(f"http://127.0.0.1:{port}", process, log)
+    try:
+        wait_for(lambda: is_up(server, path), log)
+        yield server
+    finally:
+        if process.poll() is None:
+            server.stop()
+
+
+def serving(folder: Path, **environment: str) -> AbstractContextManager[Server]:
+    """The API of the project whose home the environment names."""
+    command = ["uvicorn", "modelworks.serving:create_app", "--factory", "--no-access-log"]
+    quick = {f"{ENV_PREFIX}SERVING__CHAMPION_POLL_S": "0.2"}
+    return running(command, "/ready", folder, **quick, **environment)
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_up(server: Server, path: str) -> bool:
+    """Whether a server answers with 200; raises if its process has ended."""
+    if server.process.poll() is not None:
+        raise RuntimeError(f"the server ended: {server.log.read_text()}")
+    try:
+        return httpx.get(server.url + path).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def wait_for(is_so: Callable[[], bool], log: Path, seconds: float = 90) -> None:
+    """Wait until a condition holds; fails with the server's log after some seconds."""
+    until = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until, f"not within {seconds} s: {log.read_text()}"
+        time.sleep(0.05)
+
+
+def metric(server: Server, name: str) -> float:
+    """A metric of the API without labels."""
+    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+    return float(next(line.split()[-1] for line in lines if line.startswith(f"{name} ")))
+
+
+class Load:
+    """Requests without a pause from several threads; every answer is kept."""
+
+    def __init__(self, server: Server, rows: list[dict[str, Any]], threads: int = 4) -> None:
+        self.answers: list[tuple[int, str, float]] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(server, rows[0])) for _ in range(threads)]
+
+    def _ask(self, server: Server, row: dict[str, Any]) -> None:
+        with httpx.Client(timeout=30) as client:
+            while not self._stop.is_set():
+                answer = client.post(f"{server.url}/predict", json=row)
+                found = answer.json()
+                probability = found["predictions"][0]["probability"] if answer.status_code == 200 else -1.0
+                self.answers.append((answer.status_code, found.get("model_version", ""), probability))
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()

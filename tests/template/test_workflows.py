@@ -1,0 +1,60 @@
+"""What the workflows run of the tests that are too heavy for each change."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections import Counter
+from typing import Any
+
+import yaml
+
+from bakes import REPOSITORY
+
+TESTS = REPOSITORY / "tests" / "system"
+
+
+def read_jobs(name: str) -> dict[str, Any]:
+    """The jobs of a workflow."""
+    jobs: dict[str, Any] = yaml.safe_load((REPOSITORY / ".github" / "workflows" / name).read_text())["jobs"]
+    return jobs
+
+
+def commands(job: dict[str, Any]) -> list[str]:
+    """What a job runs, for each entry of its matrix."""
+    runs = [step["run"] for step in job["steps"] if "run" in step]
+    matrix = job.get("strategy", {}).get("matrix", {}).get("part", [""])
+    return [run.replace("${{ matrix.part }}", entry) for run in runs for entry in matrix]
+
+
+def all_commands() -> list[str]:
+    """What the jobs of both workflows run."""
+    jobs = [job for name in ("ci.yml", "nightly.yml") for job in read_jobs(name).values()]
+    return [command for job in jobs for command in commands(job)]
+
+
+def heavy_tests(*selection: str) -> list[str]:
+    """The names of the heavy tests that are selected, which pytest prints a line each."""
+    files = [str(path) for path in sorted(TESTS.glob("test_*.py")) if "mark.heavy" in path.read_text(encoding="utf-8")]
+    command = [sys.executable, "-m", "pytest", "--confcutdir", "tests/template", *files, "--collect-only", "-q"]
+    done = subprocess.run(
+        [*command, "-m", "heavy", *selection], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    found = [line for line in done.stdout.splitlines() if "::" in line]
+    assert found, f"no heavy test is selected by {selection}:\n{done.stdout}{done.stderr}"
+    return found
+
+
+def test_each_heavy_test_is_run_by_exactly_one_job() -> None:
+    run = [command for command in all_commands() if command.startswith("make test-heavy ")]
+    selections = [shlex.split(command.split("ARGS=")[1])[0] for command in run]
+    found = Counter(test for selection in selections for test in heavy_tests(*shlex.split(selection)))
+    assert found == Counter(heavy_tests())
+
+
+def test_night_runs_what_test_all_runs_beyond_test() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    [beyond] = re.findall(r"^test-all: test (.*?) ##", makefile, re.MULTILINE)
+    assert {command.split()[1] for command in all_commands()} == {"test", *beyond.split()}

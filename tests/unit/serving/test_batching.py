@@ -1,0 +1,65 @@
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from modelworks.serving.batching import BATCH_ROWS, MicroBatcher
+
+
+class Recorder:
+    """Predicts a tenth of each row's number for one model, and its negative for another."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, int]] = []
+
+    def predict(self, model: str, rows: list[dict[str, int]]) -> np.ndarray:
+        if any(row["x"] == 13 for row in rows):
+            raise ValueError("thirteen")
+        self.calls.append((model, len(rows)))
+        sign = 1 if model == "one" else -1
+        return np.array([sign * row["x"] / 10 for row in rows])
+
+
+def ask(*requests: tuple[str, list[int]]) -> tuple[Recorder, list[object]]:
+    """All requests at once."""
+
+    async def gather() -> list[object]:
+        with ThreadPoolExecutor(1) as worker:
+            batcher = MicroBatcher(recorder.predict, worker, lambda rows: None)
+            tasks = [batcher.predict(model, [{"x": x} for x in values]) for model, values in requests]
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+    recorder = Recorder()
+    return recorder, asyncio.run(gather())
+
+
+def test_requests_of_one_moment_are_predicted_together_and_each_gets_its_own() -> None:
+    recorder, answers = ask(*[("one", [at, at + 1]) for at in range(20, 60)])
+    assert sum(rows for _, rows in recorder.calls) == 80
+    assert len(recorder.calls) <= 2
+    for at, answer in zip(range(20, 60), answers, strict=True):
+        np.testing.assert_allclose(answer, [at / 10, (at + 1) / 10])
+
+
+def test_a_batch_is_of_one_model() -> None:
+    _, answers = ask(("one", [1]), ("other", [2]), ("one", [3]))
+    assert [float(answer[0]) for answer in answers] == [0.1, -0.2, 0.3]
+
+
+def test_what_cannot_be_predicted_fails_alone() -> None:
+    _, answers = ask(("one", [1]), ("one", [13]), ("one", [3]))
+    assert [type(answer) for answer in answers] == [np.ndarray, ValueError, np.ndarray]
+
+
+@pytest.mark.parametrize("count", [BATCH_ROWS, BATCH_ROWS + 1])
+def test_large_request_goes_in_one_piece(count: int) -> None:
+    recorder, [answer] = ask(("one", [1] * count))
+    assert recorder.calls == [("one", count)]
+    assert len(answer) == count
+
+
+def test_crowd_is_cut_into_batches_of_bounded_size() -> None:
+    recorder, answers = ask(*[("one", [1] * 100)] * 10)
+    assert max(rows for _, rows in recorder.calls) <= BATCH_ROWS
+    assert [len(answer) for answer in answers] == [100] * 10

@@ -1,5 +1,0 @@
-"""`python -m` form of the command."""
-
-from .cli import main
-
-main()

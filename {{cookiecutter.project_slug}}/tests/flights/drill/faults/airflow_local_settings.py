@@ -1,8 +1,0 @@
-"""Found by each of Airflow's processes of the drill: a retry comes after a second or two, so that nobody waits."""
-
-from datetime import timedelta
-from typing import Any
-
-
-def task_policy(task: Any) -> None:
-    task.retry_delay = timedelta(seconds=1)
