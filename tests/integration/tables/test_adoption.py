@@ -26,8 +26,8 @@ from flights import PACKAGE, TEMPLATE
 from modelworks import Project, stages
 from modelworks.adopt import conversion, import_file, pipeline_toml, recipe
 from modelworks.adopt.contract_source import contract_source
-from modelworks.adopt.planning import widen
 from modelworks.adopt.project_files import remove_names
+from modelworks.adopt.ranges import widen
 from modelworks.adopt.splitting import choose_split
 from modelworks.adopt.statistics import ColumnStatistics
 from modelworks.errors import AdoptionError, ConfigError, MissingAnswerError, SourceError
@@ -380,7 +380,7 @@ def test_what_is_no_feature_is_not_used(project: Path) -> None:
     table = make_table(1200).assign(
         constant=1,
         nothing="",
-        remark=[f"{random.integers(1e9)} words" for _ in range(1200)],
+        remark=[f"about {random.integers(1e9)} words" for _ in range(1200)],
         order_id=[f"O{at}" for at in range(1200)],
         invoice_id=random.permutation(1200),
     )
@@ -638,7 +638,7 @@ def test_lines_of_the_settings_that_stay_are_not_touched() -> None:
 
 def test_integers_keep_all_their_digits() -> None:
     column = recipe.ColumnRecipe("id", ["id"], "int64", ["int"])
-    assert conversion.parse(pd.Series(["9007199254740993", "NA"], dtype="str"), column).tolist()[0] == 2**53 + 1
+    assert conversion.parse(pd.Series(["9007199254740993", "NA"], dtype="str"), column, ["NA"]).tolist()[0] == 2**53 + 1
 
 
 def test_contract_of_the_project_is_not_needed(project: Path) -> None:

@@ -48,7 +48,7 @@ def adopt(home: Path, uri: str, choices: Choices, console: Console) -> None:
 
     with open_file(uri) as path:
         layout = find_layout(path)
-        profile = _profile(uri, path, layout)
+        profile = _profile(uri, path, layout, choices.null_words)
         plan = _plan(path, layout, profile, choices, ask_person)
         name = name_data(uri)
         settings, warnings = _choose_settings(home, plan, name, estimate_bytes(path, layout))
@@ -88,10 +88,10 @@ def temporary_folder(home: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _profile(uri: str, path: Path, layout: Layout) -> Profile:
+def _profile(uri: str, path: Path, layout: Layout, null_words: list[str]) -> Profile:
     read_names(path, layout)
     try:
-        return profile_table(read_batches(path, layout, "profiling"))
+        return profile_table(read_batches(path, layout, "profiling"), null_words)
     except SourceError as error:
         raise SourceError(f"{uri}: {error}" if uri not in str(error) else str(error)) from None
 

@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelworks.adopt import formats
+from modelworks.adopt.column_profile import MAX_INT
 from modelworks.adopt.profile import encode
 from modelworks.adopt.reading import read_batches
 from modelworks.adopt.recipe import ColumnRecipe, Recipe
+from modelworks.adopt.units import split_units
 
 ARROW = {"int64": pa.int64(), "float64": pa.float64(), "str": pa.string(), "datetime64[us]": pa.timestamp("us")}
 
@@ -34,8 +36,8 @@ def convert(batch: pa.RecordBatch | pa.Table, recipe: Recipe, first_row: int = 1
         columns[recipe.row_number] = pd.Series(np.arange(first_row, first_row + batch.num_rows), dtype="Int64")
     for column in recipe.columns:
         values, codes = _take(batch, column)
-        typed = parse(values, column)
-        wrong = typed.isna() & values.notna() & ~is_null(values, column)
+        typed = parse(values, column, recipe.null_words)
+        wrong = typed.isna() & values.notna() & ~is_null(values, column, recipe.null_words)
         columns[column.name] = typed.iloc[codes].reset_index(drop=True)
         if wrong.any():
             rows = wrong.to_numpy()[codes]
@@ -78,37 +80,43 @@ def _to_text(part: pd.Series) -> pd.Series:
     return part.astype("str").where(part.notna(), None).str.removesuffix(".0")
 
 
-def is_null(values: pd.Series, column: ColumnRecipe) -> pd.Series:
-    """Which texts stand for no value."""
+def is_null(values: pd.Series, column: ColumnRecipe, null_words: list[str]) -> pd.Series:
+    """Which texts mean "no value"."""
     if str(values.dtype) != "str":
         return values.isna()
     more = formats.NULLS_AMONG_NUMBERS if column.dtype != "str" else []
-    return values.isna() | values.isin([*formats.NULLS, *more])
+    return values.isna() | values.isin([*null_words, *more])
 
 
-def parse(values: pd.Series, column: ColumnRecipe) -> pd.Series:
+def parse(values: pd.Series, column: ColumnRecipe, null_words: list[str]) -> pd.Series:
     """Values in the column's dtype; null where they are, or do not parse."""
     is_text = str(values.dtype) == "str"
     if column.dtype == "str":
-        return values.astype("str").where(~is_null(values, column), None)
+        return values.astype("str").where(~is_null(values, column, null_words), None)
     if column.dtype == "datetime64[us]":
+        if not is_text and column.formats:
+            return formats.parse_whole(pd.to_numeric(values), column.formats[0])
         return formats.parse_dates(values, column.formats) if is_text else values.astype("datetime64[us]")
     if is_text:
-        if column.formats == ["int"]:  # not by way of floats, which end at 2**53
-            is_int = formats.match(values, "int")
-            whole = pd.Series(
-                [int(text) if hit else None for text, hit in zip(values, is_int, strict=True)], dtype="Int64"
-            )
-            return (
-                whole.set_axis(values.index) if column.dtype == "int64" else whole.astype("Float64").astype("float64")
-            )
-        numbers = formats.parse_numbers(values, column.formats[0] if column.formats else "point")
+        if column.formats == ["int"]:
+            whole = _parse_integers(values, column.unit)
+            return whole if column.dtype == "int64" else whole.astype("Float64").astype("float64")
+        numbers = formats.parse_numbers(values, column.formats[0] if column.formats else "point", column.unit)
     else:
         numbers = pd.to_numeric(values)
     if column.dtype == "int64":
         return numbers.astype("Int64")
     numbers = numbers.astype("float64")
     return numbers.where(np.isfinite(numbers))
+
+
+def _parse_integers(texts: pd.Series, unit: str) -> pd.Series:
+    """Whole numbers with all their digits: not by way of floats, which end at 2**53."""
+    plain, found = split_units(texts)
+    hits = formats.match(plain, "int") & found.isin(["", unit])
+    numbers = (int(text) if hit else None for text, hit in zip(plain, hits, strict=True))
+    known = [None if number is None or abs(number) > MAX_INT else number for number in numbers]
+    return pd.Series(known, texts.index, dtype="Int64")
 
 
 def group_by_period(frame: pd.DataFrame, recipe: Recipe) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -52,7 +52,7 @@ def choose_settings(plan: Plan, name: str, table_bytes: int) -> tuple[SettingCha
         ("evaluation", "min_slice_rows"): (max(20, min(300, held_out // 20)), ""),
         ("retraining", "first_after_periods"): (_first_after(plan), ""),
     }
-    if _has_many_categories(plan):
+    if _has_new_categories(plan):
         settings["serving", "unseen_categories"] = ("as_missing", "")
     return settings | gates | _choose_limits(plan) | _choose_model(plan), [*warnings, *_warn_of_level(plan)]
 
@@ -88,9 +88,10 @@ def _choose_max_rows(rows: int, table_bytes: int) -> int:
     return round_down(int(rows * half / (3 * table_bytes))) if 3 * table_bytes > half else 0
 
 
-def _has_many_categories(plan: Plan) -> bool:
+def _has_new_categories(plan: Plan) -> bool:
     return any(
-        column.role == "feature" and (column.categories > MANY_CATEGORIES or column.categories < 0)
+        column.role == "feature"
+        and (column.categories > MANY_CATEGORIES or column.categories < 0 or column.has_new_categories)
         for column in plan.columns
     )
 

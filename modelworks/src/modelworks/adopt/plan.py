@@ -57,6 +57,7 @@ class PlannedColumn:
     ----------
     low, high : with slack; None where there is no range
     categories : of a text; 0 for other columns, -1 for too many to count
+    has_new_categories : whether later rows are likely to bring others
     """
 
     name: str
@@ -68,6 +69,8 @@ class PlannedColumn:
     low: float | None = None
     high: float | None = None
     categories: int = 0
+    has_new_categories: bool = False
+    unit: str = ""
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -83,11 +86,11 @@ class PlannedColumn:
     def to_contract(self) -> Column:
         """The column as `Contract` takes it."""
         if self.role == "outcome":
-            return outcome(self.name, self.dtype, self.description, *self.rules)
+            return outcome(self.name, self.dtype, self.description, *self.rules, unit=self.unit)
         if self.role == "key" and not self.nullable:
-            return identifier(self.name, self.dtype, self.description, *self.rules)
+            return identifier(self.name, self.dtype, self.description, *self.rules, unit=self.unit)
         declare = column if self.role in {"time", "feature"} else unused
-        return declare(self.name, self.dtype, self.description, *self.rules, nullable=self.nullable)
+        return declare(self.name, self.dtype, self.description, *self.rules, unit=self.unit, nullable=self.nullable)
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ class Plan:
 def _target_of(plan: Plan) -> Target:
     planned = next(each for each in plan.columns if each.role == "target")
     if plan.task == "regression":
-        return regression(planned.name, planned.description, *planned.rules)
+        return regression(planned.name, planned.description, *planned.rules, unit=planned.unit)
     if plan.task == "multiclass":
         return multiclass(planned.name, planned.description, classes=plan.classes)
     negative, positive = plan.classes

@@ -1,5 +1,6 @@
 """Commands about data: the first stages, and tables of one's own."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,7 +18,7 @@ from modelworks.cli.options import (
     open_console,
     print_json,
 )
-from modelworks.errors import PipelineError
+from modelworks.errors import AdoptionError, PipelineError
 from modelworks.settings import find_home, name_safely
 
 app = typer.Typer()
@@ -78,9 +79,10 @@ def adopt(
             help="When a row happened: one column, or its parts year, month, day, hour, minute, or date and time."
         ),
     ] = None,
+    no_time: Annotated[bool, typer.Option("--no-time", help="The rows have no time, whatever looks like one.")] = False,
     key: Annotated[list[str] | None, typer.Option(help="Columns that identify a row.")] = None,
     group: Annotated[
-        str, typer.Option(help="Rows with the same value are held out together.", show_default=False)
+        str, typer.Option(help="Rows with the same value are held out together; none: no such.", show_default=False)
     ] = "",
     outcome: Annotated[list[str] | None, typer.Option(help="Columns that are known only after the event.")] = None,
     feature: Annotated[
@@ -88,6 +90,9 @@ def adopt(
     ] = None,
     text: Annotated[
         list[str] | None, typer.Option(help="Columns that are categories, though they are numbers.")
+    ] = None,
+    null: Annotated[
+        list[str] | None, typer.Option(help="Texts that mean no value, in place of the usual ones.", show_default=False)
     ] = None,
     task: Annotated[
         Literal["auto", "binary", "multiclass", "regression"], typer.Option(help="What kind of target it is.")
@@ -101,7 +106,11 @@ def adopt(
 
     lists = [time, key, outcome, feature, text]
     times, keys, outcomes, features, texts = (each or [] for each in lists)
-    choices = Choices(target, times, keys, group, outcomes, features, texts, task, yes, force)
+    if no_time and times:
+        raise AdoptionError("--time and --no-time contradict each other; leave one out")
+    choices = Choices(target, times, keys, group, outcomes, features, texts, task, yes, force, no_time)
+    if null is not None:
+        choices = replace(choices, null_words=["", *null])
     adopt_table(name_safely(find_home()), table, choices, open_console())
 
 
