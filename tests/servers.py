@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi.testclient import TestClient
 
 from modelworks.settings import ENV_PREFIX
 
@@ -85,6 +86,14 @@ def wait_for(is_so: Callable[[], bool], log: Path, seconds: float = 90) -> None:
     while not is_so():
         assert time.monotonic() < until, f"not within {seconds} s: {log.read_text()}"
         time.sleep(0.05)
+
+
+def wait_until_ready(client: TestClient) -> None:
+    """Wait until an API in this process has loaded its champion."""
+    deadline = time.monotonic() + 60
+    while client.get("/ready").status_code != 200:
+        assert time.monotonic() < deadline, client.get("/ready").text
+        time.sleep(0.1)
 
 
 def metric(server: Server, name: str) -> float:

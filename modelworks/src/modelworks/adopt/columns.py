@@ -174,7 +174,7 @@ def _warn_of_text(accumulator: ColumnAccumulator, prefers_comma: bool) -> list[s
     others = accumulator.find_others([number] if what == "numbers" else dates)
     return [
         f"{name!r}: {share:.1%} of its values are {what}, and it stays text because of others, such as "
-        f"{shorten([repr(each) for each in others])}; correct them in the file, or name them as no value by --null"
+        f"{shorten(others)}; correct them in the file, or name them as no value by --null"
     ]
 
 

@@ -73,6 +73,8 @@ def _column(column: Column) -> str:
         arguments.append(f"unit={_literal(column.unit)}")
     if column.nullable and column.role != "outcome":
         arguments.append("nullable=True")
+    if column.content != "category":
+        arguments.append(f"content={_literal(column.content)}")
     return f"{FUNCTIONS[column.role]}({', '.join(arguments)})"
 
 

@@ -6,6 +6,7 @@ from modelworks.adopt.columns import ParsedColumns
 from modelworks.adopt.conversion import convert
 from modelworks.adopt.names import ID
 from modelworks.adopt.profile import Profile
+from modelworks.adopt.prose import is_prose
 
 MAX_KEY, MAX_KEYS = 5, 3
 MIN_DISTINCT_SHARE = 0.95
@@ -28,7 +29,10 @@ def propose_keys(profile: Profile, parsed: ParsedColumns, choices: Choices) -> l
     texts = [
         each.sources[0]
         for each in columns
-        if each.dtype == "str" and each.sources[0] in unique and each.sources[0] not in ids
+        if each.dtype == "str"
+        and each.sources[0] in unique
+        and each.sources[0] not in ids
+        and not is_prose(profile.sample.column(each.sources[0]).to_pandas())
     ]
     found = [[parsed.name_of(name)] for name in (ids + texts)[:3]]
     if parsed.recipe.time:

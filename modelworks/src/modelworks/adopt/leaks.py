@@ -12,6 +12,8 @@ from modelworks.adopt.planning import min_samples_leaf
 from modelworks.adopt.rolling_trial import run_trial
 from modelworks.errors import AdoptionError
 from modelworks.evaluation.single_column import LATER_SHARE, share_later
+from modelworks.models.types import tfidf
+from modelworks.wording import shorten
 
 SLICE_VALUES = range(2, 21)
 MAX_SLICES = 3
@@ -29,7 +31,10 @@ def try_out(plan: Plan, sample: pd.DataFrame, choices: Choices, ask: Ask) -> Pla
     is_known = sample[plan.recipe.target].notna()
     labelled = _sort(sample[is_known], plan.recipe.time)
     leaf = min_samples_leaf(len(labelled))
-    leaks, strong = trial.find_leaks(plan.contract, labelled, plan.names_of("feature"), leaf)
+    texts = plan.contract.documents
+    leaks, strong = trial.find_leaks(
+        plan.contract, labelled, [name for name in plan.names_of("feature") if name not in texts], leaf
+    )
     for name, value in leaks.items():
         why = f"alone predicts the target ({value:.3f})"
         plan = _set_aside(plan, name, why, f"likely leak: {name!r} {why}", choices, ask)
@@ -51,6 +56,10 @@ def try_out(plan: Plan, sample: pd.DataFrame, choices: Choices, ask: Ask) -> Pla
         raise AdoptionError("every column knows the target, as far as can be seen; keep one by --feature NAME")
     holdout = plan.split.holdout if plan.split.kind == "time" else 0
     plan = replace(plan, trial=run_trial(plan.contract, labelled, features, leaf, holdout))
+    if plan.trial.model_type != tfidf.NAME and (unused := [name for name in features if name in texts]):
+        plan = plan.leave_out(unused).warn(
+            f"texts in {shorten(unused)} do not make a trial better; not used"
+        )
     return replace(plan, slices=_choose_slices(plan), example=_choose_example(plan, labelled))
 
 

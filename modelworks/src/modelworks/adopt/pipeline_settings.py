@@ -8,13 +8,14 @@ from typing import Any
 
 import psutil
 
+from modelworks.adopt import rolling_trial
 from modelworks.adopt.pipeline_toml import SettingChanges
 from modelworks.adopt.plan import MANY_CATEGORIES, Plan
 from modelworks.adopt.planning import min_samples_leaf
 from modelworks.data.periods import periods_between
 from modelworks.evaluation.limits import ALL_METRICS
 from modelworks.models.encoders import ENCODERS
-from modelworks.models.types import boosting, linear
+from modelworks.models.types import boosting
 
 PERFECT = 0.995
 RECENT_PERIODS = 3
@@ -65,7 +66,7 @@ def round_down(number: int) -> int:
 
 def choose_leaves(plan: Plan, parameters: Mapping[str, Any]) -> SettingChanges:
     """Rows of a leaf that suit the number of rows, where [model.parameters] has them."""
-    if "min_samples_leaf" not in parameters or plan.trial.model_type == "linear":
+    if "min_samples_leaf" not in parameters or plan.trial.model_type != "boosting":
         return {}
     rows = plan.statistics.rows
     held_out = plan.split.held_out or int(rows * _fraction(rows))
@@ -161,12 +162,14 @@ def _warn_of_trial(reached: float, chance: float) -> list[str]:
 
 
 def _choose_model(plan: Plan) -> SettingChanges:
-    """The time as a feature, and the model type that extrapolates it, where the trial was better by them."""
+    """The time as a feature, and the model type, where the trial was better by them."""
     settings: SettingChanges = {("training", "trend"): (plan.trial.trend, "the time itself is a feature")}
-    if plan.trial.model_type == "linear":
-        settings["model", "type"] = ("linear", "")
-        others = sorted(boosting.MODEL_TYPE.defaults.keys() - linear.MODEL_TYPE.defaults.keys())
-        settings |= {("model.parameters", name): (None, "") for name in others}
+    if plan.trial.model_type != "boosting":
+        settings["model", "type"] = (plan.trial.model_type, "")
+        own = rolling_trial.MODEL_TYPES[plan.trial.model_type].defaults
+        settings |= {
+            ("model.parameters", name): (None, "") for name in sorted(boosting.MODEL_TYPE.defaults.keys() - own)
+        }
     return settings
 
 

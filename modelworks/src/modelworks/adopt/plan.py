@@ -15,6 +15,7 @@ from modelworks.adopt.splitting import Split
 from modelworks.adopt.statistics import ColumnStatistics
 from modelworks.contract import (
     Column,
+    Content,
     Contract,
     Rule,
     between,
@@ -71,6 +72,7 @@ class PlannedColumn:
     categories: int = 0
     has_new_categories: bool = False
     unit: str = ""
+    content: Content = "category"
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -90,7 +92,15 @@ class PlannedColumn:
         if self.role == "key" and not self.nullable:
             return identifier(self.name, self.dtype, self.description, *self.rules, unit=self.unit)
         declare = column if self.role in {"time", "feature"} else unused
-        return declare(self.name, self.dtype, self.description, *self.rules, unit=self.unit, nullable=self.nullable)
+        return declare(
+            self.name,
+            self.dtype,
+            self.description,
+            *self.rules,
+            unit=self.unit,
+            nullable=self.nullable,
+            content=self.content,
+        )
 
 
 @dataclass(frozen=True)
@@ -152,6 +162,12 @@ class Plan:
     def warn(self, *warnings: str) -> "Plan":
         """The same plan with more warnings."""
         return replace(self, warnings=[*self.warnings, *warnings])
+
+    def leave_out(self, names: list[str]) -> "Plan":
+        """The same plan with columns that no model sees."""
+        return replace(
+            self, columns=[replace(each, role="unused") if each.name in names else each for each in self.columns]
+        )
 
     def set_aside(self, name: str) -> "Plan":
         """The same plan with a column as an outcome, which no model sees."""

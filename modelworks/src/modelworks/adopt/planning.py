@@ -10,6 +10,7 @@ from modelworks.adopt import ranges
 from modelworks.adopt.grouping import choose_group
 from modelworks.adopt.names import ID
 from modelworks.adopt.plan import MANY_CATEGORIES, Plan, PlannedColumn, Role, Table
+from modelworks.adopt.prose import FEW_CATEGORIES, MAX_DISTINCT_SHARE, count_distinct, is_prose
 from modelworks.adopt.recipe import ColumnRecipe
 from modelworks.adopt.splitting import Split
 from modelworks.errors import AdoptionError
@@ -22,8 +23,6 @@ AFTERWARDS = re.compile(
 )
 """Names of columns that are likely known only after the event."""
 FEW_ROWS = 1000
-MAX_DISTINCT_SHARE, FEW_CATEGORIES = 0.2, 50
-"""Texts of which more differ are no categories, unless there are few of them in all."""
 MAX_NEW_SHARE = 0.001
 """Of rows with a category that no other row has, above which the API has to take new ones."""
 MAX_REPEATED_SHARE = 0.05
@@ -53,8 +52,8 @@ def make_plan(table: Table, task: Kind, classes: list[Any], split: Split, warnin
     plan = Plan(table.parsed.recipe, table.statistics, task, classes, columns, key, group, split, [*warnings, *found])
     if not plan.names_of("feature", "time"):
         raise AdoptionError(
-            "no column is left to learn from; name one by --feature; texts and images that differ from row to row are "
-            'no categories: they are columns with content="text" or "image" in contract.py, by hand'
+            'no column is left to learn from; name one by --feature; images are columns with content="image" in '
+            "contract.py, by hand"
         )
     return plan
 
@@ -86,6 +85,7 @@ def _plan_column(table: Table, recipe: ColumnRecipe, key: list[str], group: str)
     """One column, with its role and the range of its values; and warnings."""
     statistics, name, dtype = table.statistics, recipe.name, recipe.dtype
     role, warnings = _choose_role(table, recipe, key, group)
+    is_text = role == "feature" and dtype == "str" and is_prose(table.sample[name])
     low = high = None
     if role in {"feature", "outcome", "target"} and dtype in {"int64", "float64"} and name in statistics.lows:
         (low, high), more = _choose_range(table, recipe)
@@ -102,9 +102,10 @@ def _plan_column(table: Table, recipe: ColumnRecipe, key: list[str], group: str)
         null_share=nulls / max(statistics.rows, 1),
         low=low,
         high=high,
-        categories=table.profile.columns[recipe.sources[0]].distinct if dtype == "str" else 0,
-        has_new_categories=dtype == "str" and _share_seen_once(table, recipe) > MAX_NEW_SHARE,
+        categories=table.profile.columns[recipe.sources[0]].distinct if dtype == "str" and not is_text else 0,
+        has_new_categories=dtype == "str" and not is_text and _share_seen_once(table, recipe) > MAX_NEW_SHARE,
         unit=recipe.unit,
+        content="text" if is_text else "category",
     )
     return planned, warnings
 
@@ -154,9 +155,9 @@ def _why_empty(table: Table, recipe: ColumnRecipe) -> str:
 
 def _why_unused(table: Table, recipe: ColumnRecipe) -> str:
     """Why a model would learn a column by heart; "" if it would not."""
-    known = table.sample[recipe.name].dropna()
-    distinct = known.nunique()
-    share = distinct / max(len(known), 1)
+    distinct, share = count_distinct(table.sample[recipe.name])
+    if recipe.dtype == "str" and is_prose(table.sample[recipe.name]):
+        return ""
     if recipe.dtype == "str" and (share > 0.5 or (share > MAX_DISTINCT_SHARE and distinct > FEW_CATEGORIES)):
         return f"{share:.0%} of its texts differ, which are no categories; not used; --feature keeps it"
     if recipe.dtype == "int64" and ID.search(recipe.name) and share > MAX_DISTINCT_SHARE:
@@ -173,7 +174,7 @@ def _share_seen_once(table: Table, recipe: ColumnRecipe) -> float:
 def _warn_of_feature(table: Table, recipe: ColumnRecipe) -> list[str]:
     name, distinct = recipe.name, table.profile.columns[recipe.sources[0]].distinct
     warnings = []
-    if recipe.dtype == "str" and not 0 <= distinct <= MANY_CATEGORIES:
+    if recipe.dtype == "str" and not 0 <= distinct <= MANY_CATEGORIES and not is_prose(table.sample[name]):
         many = f"{distinct:,}" if distinct > 0 else "too many to count"
         warnings.append(
             f"{name!r}: {many} categories; the model knows the 250 most frequent, and the API takes others as missing"

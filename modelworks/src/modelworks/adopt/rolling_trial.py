@@ -15,11 +15,12 @@ from modelworks.evaluation.bootstrap import Estimate
 from modelworks.evaluation.holdout import HoldoutEvaluation, evaluate_holdout
 from modelworks.evaluation.single_column import FOLDS, SEED
 from modelworks.models import pipeline
-from modelworks.models.types import boosting, linear
+from modelworks.models.types import boosting, linear, tfidf
 from modelworks.progress import track
 from modelworks.project import Project
 from modelworks.settings import Evaluation, Model, Training
 
+MODEL_TYPES = {"boosting": boosting.MODEL_TYPE, "linear": linear.MODEL_TYPE, tfidf.NAME: tfidf.MODEL_TYPE}
 MEASURING = Evaluation(bootstrap_resamples=200)
 MIN_SHARE = 2 / 3
 """Of the rows that the newest fold is fitted to: a model of far fewer says little of the project's own."""
@@ -55,7 +56,8 @@ def run_trial(
     """Fit and measure on folds like the hold-out.
 
     With a time the folds are of a rolling origin, each as long as the hold-out. Where the level of the target moves,
-    models that have the time as a feature are tried as well, and the one with the lowest loss counts.
+    models that have the time as a feature are tried as well, and where features are texts, one of their words. The one
+    with the lowest loss counts.
 
     Parameters
     ----------
@@ -67,14 +69,19 @@ def run_trial(
     is_level_moving = compare_baselines(contract, frame, holdout).is_level_moving
     parameters = {"learning_rate": 0.1, "max_iter": TREES, "min_samples_leaf": min_samples_leaf}
     by_trees = Model(type="boosting", parameters=parameters)
-    tried = [(by_trees, False)]
-    if is_level_moving:
-        tried += [(by_trees, True), (Model(type="linear"), True)]
-    project = Project(contract=contract, model_types={"boosting": boosting.MODEL_TYPE, "linear": linear.MODEL_TYPE})
+    others = [name for name in features if name not in contract.documents]
+    tried = [(by_trees, False, others)] if others else []
+    if others and is_level_moving:
+        tried += [(by_trees, True, others), (Model(type="linear"), True, others)]
+    if others != features:
+        tried.append((Model(type=tfidf.NAME), False, features))
+        # Beside a linear model without them, so that the texts are what makes the difference.
+        tried += [(Model(type="linear"), False, others)] if others else []
+    project = Project(contract=contract, model_types=MODEL_TYPES)
     folds = [each for each in _split(contract, frame, holdout) if _has_two_values(contract, frame, each)]
     measured = []
-    for model, trend in tried:
-        training = Training(features=features, seed=SEED, threads=1, trend=trend)
+    for model, trend, names in tried:
+        training = Training(features=names, seed=SEED, threads=1, trend=trend)
         with pipeline.limit_threads(training):
             found = [
                 _measure(project, frame, fold, training, model, holdout)

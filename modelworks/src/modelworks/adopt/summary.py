@@ -51,7 +51,9 @@ def print_plan(console: Console, plan: Plan, rows: int) -> None:
 
 
 def _describe_trend(plan: Plan) -> str:
-    return f"; {plan.trial.model_type} with [training] trend" if plan.trial.trend else ""
+    if plan.trial.trend:
+        return f"; {plan.trial.model_type} with [training] trend"
+    return "" if plan.trial.model_type == "boosting" else f"; [model] type = {plan.trial.model_type!r}"
 
 
 def _print(console: Console, title: str, text: str) -> None:
@@ -64,6 +66,8 @@ def _range(plan: Plan, column: PlannedColumn) -> str:
         return f"one of {len(plan.classes)} classes"
     if column.low is not None:
         return f"{column.low:g} to {column.high:g}"
+    if column.content == "text":
+        return "texts"
     if column.dtype == "str":
         return "many categories" if column.categories < 0 else f"{column.categories:,} categories"
     low, high = plan.statistics.lows.get(column.name), plan.statistics.highs.get(column.name)

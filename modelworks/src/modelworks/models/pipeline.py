@@ -55,6 +55,8 @@ def build_model(
     is_native = preprocessing.choices(project, model)[0] == "native"
     n_categorical = len(step.texts) if is_native else 0
     estimator = own.build(project.contract.target, complete, n_categorical, training)
+    if own.encoder:
+        estimator.set_params(n_documents=len(getattr(step, "documents", [])))
     between = [("preprocessing", prepared)] if prepared else []
     return Pipeline([("columns", step), *between, ("estimator", estimator)])
 
