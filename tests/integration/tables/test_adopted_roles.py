@@ -1,4 +1,4 @@
-"""Roles by evidence: keys, groups, ids, ranges and columns that are missing with the target."""
+"""Roles by what the rows show: keys, groups, ids, ranges and columns that are missing with the target."""
 
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def test_ids_that_repeat_are_a_warning_with_the_option(project: Path) -> None:
     assert "--group 'store_id'" in adopted.said
 
 
-def test_codes_of_which_many_differ_are_no_categories(project: Path) -> None:
+def test_codes_that_mostly_differ_are_no_categories(project: Path) -> None:
     table = make_table().assign(
         flight=[f"PAL{1000 + at % 258}" for at in range(600)], plane=[f"P{min(at, 5)}" for at in range(600)]
     )

@@ -44,7 +44,7 @@ def choose_group(table: Table, split: Split) -> tuple[str, list[str]]:
         elif _is_quantity(table, name, entity, accumulator):
             warnings.append(f"{name!r} is taken as a quantity; --group {source!r} holds its rows out together")
         else:
-            why = _describe_evidence(table, name, accumulator)
+            why = _describe_group(table, name, accumulator)
             return name, [
                 f"rows of one {name!r} are held out together, or not at all ({why}); another column: --group, or "
                 "--group none"
@@ -75,7 +75,7 @@ def _is_quantity(table: Table, name: str, entity: re.Match[str], accumulator: Co
     return bool(entity["many"]) or (is_coarse and not _find_constant(table.sample, name))
 
 
-def _describe_evidence(table: Table, name: str, accumulator: ColumnAccumulator) -> str:
+def _describe_group(table: Table, name: str, accumulator: ColumnAccumulator) -> str:
     text = f"{accumulator.distinct:,} in {accumulator.known:,} rows"
     constant = _find_constant(table.sample, name)
     return f"{text}, and {constant!r} is the same in all rows of one" if constant else text

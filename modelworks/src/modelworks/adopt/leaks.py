@@ -57,9 +57,7 @@ def try_out(plan: Plan, sample: pd.DataFrame, choices: Choices, ask: Ask) -> Pla
     holdout = plan.split.holdout if plan.split.kind == "time" else 0
     plan = replace(plan, trial=run_trial(plan.contract, labelled, features, leaf, holdout))
     if plan.trial.model_type != tfidf.NAME and (unused := [name for name in features if name in texts]):
-        plan = plan.leave_out(unused).warn(
-            f"texts in {shorten(unused)} do not make a trial better; not used"
-        )
+        plan = plan.leave_out(unused).warn(f"texts in {shorten(unused)} do not make a trial better; not used")
     return replace(plan, slices=_choose_slices(plan), example=_choose_example(plan, labelled))
 
 

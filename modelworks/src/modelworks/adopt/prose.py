@@ -5,7 +5,7 @@ import pandas as pd
 from modelworks.models.encoders.words import split_words
 
 MAX_DISTINCT_SHARE, FEW_CATEGORIES = 0.2, 50
-"""Texts of which more differ are no categories, unless there are few of them in all."""
+"""Share of different texts above which they are no categories, unless there are few of them in all."""
 MIN_WORDS, PROSE_ROWS = 2.0, 1000
 """Words of a text that other texts have as well, from which it is prose; looked for in so many rows."""
 
