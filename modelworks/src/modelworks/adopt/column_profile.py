@@ -14,6 +14,7 @@ MIN_SHARE = 0.99
 """Share of the values that have to be written like a number or a date for the column to be one."""
 FEW = 100
 MAX_INT = 2**63 - 1
+MAX_DIGITS = 18  # of any whole number of 64 bits, its sign included
 MAX_EXACT_FLOAT = 2**53
 
 
@@ -83,21 +84,35 @@ class ColumnAccumulator:
         self.low = low if self.low is None else min(self.low, low)
         self.high = high if self.high is None else max(self.high, high)
 
+    def _widen_by_texts(self, texts: pd.Series) -> None:
+        """Count whole numbers in that are written as text, of up to 19 digits."""
+        is_short = texts.str.len() <= MAX_DIGITS
+        if is_short.any():
+            self._widen(texts[is_short].astype("int64"))
+        if not is_short.all():
+            self._widen(texts[~is_short].map(int).astype("object"))
+
     def _match_formats(self, texts: pd.Series, counts: np.ndarray) -> None:
         among_numbers = texts.isin(formats.NULLS_AMONG_NUMBERS)
         for text, count in zip(texts[among_numbers], counts[among_numbers], strict=True):
             self.matched[f"null {text}"] += int(count)
         is_number = np.zeros(len(texts), dtype="bool")
-        plain, found = units.split_units(texts)
+        is_date: dict[str, np.ndarray] = {}
+        may_be_numbers = any(fmt in formats.NUMBERS for fmt in self.candidates)
+        plain, found = units.split_units(texts) if may_be_numbers else (texts, texts)
         for fmt in self.candidates:
-            # A date is no number, except in the format that has nothing between its parts.
-            if fmt in formats.DATES and fmt != "Ymd" and is_number.all():
+            # A date is no number, except in the format that has nothing between its parts, and has one kind of marks.
+            marks = "".join(sorted(fmt))
+            is_other = np.logical_or.reduce([is_number, *(hits for same, hits in is_date.items() if same != marks)])
+            if fmt in formats.DATES and fmt != "Ymd" and is_other.all():
                 continue
             hits = formats.match(plain if fmt in formats.NUMBERS else texts, fmt).to_numpy()
             self.matched[fmt] += int(counts[hits].sum())
             is_number |= hits & (fmt in formats.NUMBERS)
+            if fmt in formats.DATES:
+                is_date[marks] = is_date.get(marks, False) | hits
             if fmt == "int" and hits.any():
-                self._widen(plain[hits].map(int).astype("object"))
+                self._widen_by_texts(plain[hits])
         for unit, count in pd.Series(counts[is_number]).groupby(found[is_number].to_numpy()).sum().items():
             self.units[str(unit)] += int(count)
         if any(self.matched[fmt] for fmt in formats.DATES):

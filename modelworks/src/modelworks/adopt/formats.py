@@ -76,6 +76,8 @@ DATES = {
     "b-Y": rf"{_PARTS['b']}[- ]{_PARTS['Y']}",
     "b-y": rf"{_PARTS['b']}[- ]{_PARTS['y']}",
 }
+_CLOCK = r"[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?"
+ISO = rf"^\d{{4}}-\d{{2}}-\d{{2}}(?:[T ](?:[01]\d|2[0-3]):{_CLOCK})?$"
 LEADING_ZEROS = "leading zeros"  # would lose something as a number, such as a postal code
 LONG = "more than 19 digits"
 CLOCK = "H:M"
@@ -121,7 +123,10 @@ def parse_numbers(texts: pd.Series, fmt: str, unit: str = "") -> pd.Series:
         plain = plain.str.replace(_SPACES.replace("\\x{", "\\u").replace("}", ""), "", regex=True)
     if fmt.startswith("comma"):
         plain = plain.str.replace(",", ".", regex=False)
-    return pd.to_numeric(plain)
+    try:
+        return pa.array(plain, pa.large_string(), from_pandas=True).cast(pa.float64()).to_pandas().set_axis(texts.index)
+    except pa.ArrowInvalid:  # Arrow knows no plus, and no point at the end
+        return pd.to_numeric(plain)
 
 
 def parse_dates(texts: pd.Series, formats: list[str]) -> pd.Series:
@@ -132,8 +137,20 @@ def parse_dates(texts: pd.Series, formats: list[str]) -> pd.Series:
     for fmt in formats:
         hits = texts[found.isna() & match(texts, fmt)]
         if len(hits):
-            found.loc[hits.index] = _assemble(_extract(hits, fmt))
+            times = _parse_iso(hits) if fmt == "Y-m-d" else None
+            found.loc[hits.index] = _assemble(_extract(hits, fmt)) if times is None else times
     return found
+
+
+def _parse_iso(texts: pd.Series) -> pd.Series | None:
+    """Times as ISO 8601 has them, in a tenth of the time that other formats take; None if one is of another form."""
+    values = pa.array(texts, pa.large_string())
+    if not pc.all(pc.match_substring_regex(values, ISO)).as_py():
+        return None
+    try:
+        return values.cast(pa.timestamp("us")).to_pandas().astype("datetime64[us]").set_axis(texts.index)
+    except pa.ArrowInvalid:  # a day that does not exist, such as the 31st of February
+        return None
 
 
 def parse_whole(numbers: pd.Series, fmt: str) -> pd.Series:

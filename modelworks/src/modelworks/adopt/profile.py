@@ -68,8 +68,14 @@ def profile_table(batches: Iterable[pa.RecordBatch], null_words: list[str] = for
         rows += batch.num_rows
     if not rows:
         raise SourceError("a header and no rows")
-    merged = np.concatenate(hashes)
-    return Profile(rows, accumulators, sample.table(), len(merged) - len(np.unique(merged)))
+    return Profile(rows, accumulators, sample.table(), count_repeated(np.concatenate(hashes)))
+
+
+def count_repeated(hashes: np.ndarray) -> int:
+    """How many hashes equal another one that is counted already."""
+    # numpy's own `unique` puts integers into a hash table, which takes ten times as long as sorting millions of them.
+    ordered = np.sort(hashes)
+    return int((ordered[1:] == ordered[:-1]).sum())
 
 
 def kind_of(column: pa.Field) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from modelworks.adopt.conversion import convert, group_by_period
+from modelworks.adopt.profile import count_repeated
 from modelworks.adopt.reading import read_batches
 from modelworks.adopt.recipe import Recipe
 
@@ -94,7 +95,7 @@ class _Accumulator:
         repeated = {}
         for key, parts in self._hashes.items():
             hashes = np.concatenate(parts)
-            repeated[key] = len(hashes) - len(np.unique(hashes))
+            repeated[key] = count_repeated(hashes)
         return ColumnStatistics(
             self._rows,
             self._rejected,

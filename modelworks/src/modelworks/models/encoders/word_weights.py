@@ -70,8 +70,11 @@ class _WordWeights(BaseEstimator):
     def _choose_terms(self, terms: Terms) -> np.ndarray:
         """The terms that count, sorted: those of most texts."""
         hashes, rows, n_rows = terms
-        pairs = np.unique(np.stack([hashes, rows.astype("uint64")]), axis=1)
-        unique, n_texts = np.unique(pairs[0], return_counts=True)
+        order = np.lexsort((rows, hashes))
+        ordered, of_row = hashes[order], rows[order]
+        is_first = np.ones(len(order), dtype="bool")  # of its term and text
+        is_first[1:] = (ordered[1:] != ordered[:-1]) | (of_row[1:] != of_row[:-1])
+        unique, n_texts = np.unique(ordered[is_first], return_counts=True)
         is_kept = n_texts >= min(MIN_TEXTS, n_rows)
         if not is_kept.any():
             is_kept[:] = True
