@@ -2,7 +2,8 @@ from datetime import date
 
 import pytest
 
-from modelworks.data.periods import choose_periods, last_complete_period, newest_labelled, periods_between
+from modelworks.calendar import periods_between
+from modelworks.data.periods import choose_periods, last_complete_period, newest_labelled
 from modelworks.errors import SourceError
 from modelworks.settings import Source
 
@@ -15,7 +16,7 @@ def test_periods_between_crosses_the_year() -> None:
 
 
 def test_last_complete_period_in_january_is_december() -> None:
-    assert last_complete_period(date(2026, 1, 31)) == "2025-12"
+    assert last_complete_period(date(2026, 1, 31), "month") == "2025-12"
 
 
 def test_periods_end_at_the_wanted_one_and_keep_the_window() -> None:
@@ -53,7 +54,7 @@ def test_delay_that_leaves_nothing_is_named(delay_periods: int, message: str) ->
 @pytest.mark.parametrize(
     ("period", "message"),
     [
-        ("2013-1", "not a period; write it as 2013-12"),
+        ("2013-1", "not a month .*; write it as 2013-12"),
         ("2014-01", "outside the source, which has 2013-01 to 2013-12"),
         ("2013-01", "no period before it to train on"),
     ],

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
+from modelworks.calendar import Frequency
 from modelworks.errors import MissingAnswerError
 
 Ask = Callable[[str, list[str], str], str]
@@ -24,6 +25,7 @@ class Choices:
     texts : columns that are categories although they look like numbers or dates
     yes : accept every proposed answer
     force : overwrite files with uncommitted changes
+    period : what a period is; None: by the times of rows
     """
 
     target: str
@@ -36,6 +38,7 @@ class Choices:
     task: str = "auto"
     yes: bool = False
     force: bool = False
+    period: Frequency | None = None
 
     @property
     def named(self) -> list[tuple[str, str]]:

@@ -2,11 +2,12 @@
 
 import json
 import tomllib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from modelworks.adopt.reading import Layout
+from modelworks.calendar import Frequency
 from modelworks.errors import AdoptionError
 
 HEADER = """\
@@ -42,6 +43,8 @@ class Recipe:
     target : a column
     time : a column; "" where a file is a period by its delivery
     row_number : a column that is added, or ""
+    key : columns that identify a row
+    period : what a period is; kept as [source] period of pipeline.toml, not here
     """
 
     layout: Layout
@@ -49,6 +52,13 @@ class Recipe:
     target: str
     time: str = ""
     row_number: str = ""
+    key: list[str] = field(default_factory=list)
+    period: Frequency = "month"
+
+    @property
+    def row_key(self) -> list[str]:
+        """Columns of the file that identify a row; empty where only its number does."""
+        return [] if self.row_number in self.key else self.key
 
     def find(self, name: str) -> ColumnRecipe:
         """The column of that name."""
@@ -58,6 +68,7 @@ class Recipe:
 def dump(recipe: Recipe) -> str:
     """A recipe as TOML."""
     lines = [HEADER, *_lines({"target": recipe.target, "time": recipe.time, "row_number": recipe.row_number})]
+    lines += _lines({"key": recipe.key})
     lines += ["", "[layout]", *_lines(asdict(recipe.layout))]
     for column in recipe.columns:
         lines += ["", "[[columns]]", *_lines(asdict(column))]
