@@ -96,16 +96,16 @@ def choose_split(statistics: ColumnStatistics, this_period: str) -> tuple[Split,
 def _by_time(statistics: ColumnStatistics) -> tuple[Split | None, list[str]]:
     periods, no_split = statistics.periods, "there is no split by time, and the time is a feature like others"
     names, warnings = _without_strays(periods)
-    if len(names) == 1:
-        return None, [f"all rows are of {names[0]}: with one period {no_split}"]
-    if len(names) > MAX_PERIODS:
-        return None, [f"{len(names):,} periods from {names[0]} to {names[-1]} are too many for files: {no_split}"]
-    if len(names) > 2 and is_partial(names[-1], statistics):
+    if len(names) > 1 and is_partial(names[-1], statistics):
         *names, stub = names
         warnings.append(
             f"{stub} is not complete: it has {count(periods[stub], 'row')}, up to {statistics.ends[stub]:%Y-%m-%d}; "
             f"[source] last is {names[-1]}, and `import` of its other rows completes it"
         )
+    if len(names) == 1:
+        return None, [*warnings, f"all rows are of {names[0]}: with one period {no_split}"]
+    if len(names) > MAX_PERIODS:
+        return None, [f"{len(names):,} periods from {names[0]} to {names[-1]} are too many for files: {no_split}"]
     holdout, held_out = _choose_holdout([periods[name] for name in names])
     if not holdout:
         return None, [*warnings, f"more than half of the rows are of {names[-1]}: {no_split}"]
