@@ -61,7 +61,9 @@ def test_one_bad_day_among_good_ones_is_no_alarm() -> None:
     assert not calibration.is_alarm(found, max_calibration_drift=0)
 
 
-@pytest.mark.parametrize(("days", "is_alarm", "words"), [(1, False, "too few days to judge calibration drift: 1,"), (5, True, "")])
+@pytest.mark.parametrize(
+    ("days", "is_alarm", "words"), [(1, False, "too few days to judge calibration drift: 1,"), (5, True, "")]
+)
 def test_few_days_raise_no_alarm(days: int, is_alarm: bool, words: str) -> None:
     """The interval of a single day has no width, whatever its rows are."""
     then = calibration.accumulate(FLIGHTS.contract, [batch(rate=0.25, probability=0.25)])

@@ -25,11 +25,16 @@ class SeenRows:
     """
 
     def __init__(self, files: Iterable[Path], key: list[str], columns: list[str]) -> None:
-        tables = [pq.read_table(file, columns=columns) for file in files]
         self._key, self._columns = key or columns, columns
         self._is_by_key = bool(key)
-        self._keys, self._counts = _count([hash_rows(each, self._key) for each in tables])
-        self._contents, _ = _count([hash_rows(each, columns) for each in tables]) if key else (self._keys, None)
+        keys: list[np.ndarray] = []
+        contents: list[np.ndarray] = []
+        for file in files:  # hashes alone stay in memory
+            table = pq.read_table(file, columns=columns)
+            contents.append(hash_rows(table, columns))
+            keys.append(hash_rows(table, key) if key else contents[-1])
+        self._keys, self._counts = _count(keys)
+        self._contents, _ = _count(contents)
         self._found = np.zeros(len(self._keys), "int64")
         self.rows = self.changed = 0
 
