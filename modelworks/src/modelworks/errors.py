@@ -7,6 +7,7 @@
     │   └── WeightsError       pre-trained weights that are not there, or not those that a model was trained with
     ├── ContractError          columns or rows that break the data contract
     ├── SourceError            a source that is missing, empty or unreadable
+    │   ├── NoRowsError        it has no file or no rows for a period
     │   └── SourceChangedError it has changed since the period was ingested
     ├── PartitionError         a stored partition that is missing or damaged
     ├── QualityGateError       a model that may not be released
@@ -40,6 +41,10 @@ class ContractError(PipelineError):
 
 class SourceError(PipelineError):
     """A source, file or query, cannot be read as what the contract describes."""
+
+
+class NoRowsError(SourceError):
+    """A source has no file or no rows for a period; where `[source] gaps` allows that, the period is left out."""
 
 
 class SourceChangedError(SourceError):

@@ -59,7 +59,7 @@ def evaluate(
     with pipeline.limit_threads(settings.training):
         fitted = pipeline.fit(project, known, settings.training, settings.model)
         prediction = pipeline.predict(project, fitted, held_out)
-    baseline = baseline or choose_baseline(contract, known, int(settings.training.holdout or 1))
+    baseline = baseline or choose_baseline(contract, known, int(settings.training.holdout or 1), settings.source.period)
     return evaluate_holdout(contract, held_out, prediction, baseline, None, settings.evaluation, seed=0)
 
 

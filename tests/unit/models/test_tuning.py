@@ -45,7 +45,7 @@ def tuned(
     training: Training = FEATURES,
 ) -> list[Trial]:
     """The trials of a model type."""
-    rows = folds.arrange(FLIGHTS, frame, tuning, training)
+    rows = folds.arrange(FLIGHTS, frame, tuning, training, "month")
     return tune_model_type(FLIGHTS, rows, model_type, model, training, tuning, found or [], lambda _: None)
 
 
@@ -66,7 +66,7 @@ def test_other_model_types_begin_with_their_defaults_and_the_parameters_that_the
 
 
 def test_loss_is_the_mean_over_all_measured_rows(learnable: pd.DataFrame) -> None:
-    rows = folds.arrange(FLIGHTS, learnable, SIX, FEATURES)
+    rows = folds.arrange(FLIGHTS, learnable, SIX, FEATURES, "month")
     [first, *_] = tuned(learnable)
     assert sum(first.block_rows) == sum(len(fold.test) for fold in rows.folds)
     assert first.loss == pytest.approx(sum(first.block_losses) / sum(first.block_rows))
@@ -194,7 +194,7 @@ def test_initial_points_of_a_model_type_are_tried_after_its_default(learnable: p
 
 def test_encoding_is_not_tuned_where_there_are_no_categories(learnable: pd.DataFrame) -> None:
     numbers = FEATURES.model_copy(update={"features": ["recent_delay", "temp", "humidity", "visibility"]})
-    rows = folds.arrange(FLIGHTS, learnable.assign(visibility=1.0), SIX, FEATURES)
+    rows = folds.arrange(FLIGHTS, learnable.assign(visibility=1.0), SIX, FEATURES, "month")
     found = tune_model_type(FLIGHTS, rows, "boosting", SMALL, numbers, SIX, [], lambda _: None)
     assert not any("encoding" in trial.params for trial in found)
     assert len({str(trial.model) for trial in found}) == len(found)

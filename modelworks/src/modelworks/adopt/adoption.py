@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 
 from modelworks.adopt import columns, leaks, pipeline_settings, planning, summary, target, writing
@@ -22,8 +23,11 @@ from modelworks.adopt.plan import Plan, Table
 from modelworks.adopt.profile import Profile, profile_table
 from modelworks.adopt.project_files import find_package
 from modelworks.adopt.reading import Layout, estimate_bytes, find_layout, open_file, read_batches, read_names
-from modelworks.adopt.splitting import Split, choose_split
+from modelworks.adopt.recipe import Recipe
+from modelworks.adopt.splitting import Split, choose_frequency, choose_split
 from modelworks.adopt.statistics import ColumnStatistics, compute_statistics
+from modelworks.calendar import period_of
+from modelworks.data.periods import name_periods
 from modelworks.errors import AdoptionError, SourceError
 from modelworks.settings import read_name
 
@@ -101,19 +105,45 @@ def _plan(path: Path, layout: Layout, profile: Profile, choices: Choices, ask: A
     columns.check_names(profile, choices)
     parsed = columns.parse_columns(profile, layout, choices, ask)
     task, classes = target.choose_task(profile, parsed, choices, ask)
+    parsed, why = _choose_period(profile, parsed, choices)
     statistics, split, warnings = _split(path, profile, parsed, choices, has_classes=bool(classes))
     if parsed.recipe.time and split.kind != "time":
+        if choices.time:
+            raise AdoptionError(
+                f"--time {' '.join(choices.time)}: no period can be held out by it: {warnings[-1]}; try another "
+                "--period, or leave --time out"
+            )
         # The time is a feature like others then, and may be missing.
         parsed = replace(parsed, recipe=replace(parsed.recipe, time=""))
         keys = propose_keys(profile, parsed, choices)
         statistics = compute_statistics(path, parsed.recipe, keys, has_classes=bool(classes))
     if not statistics.rows:
         raise AdoptionError(f"none of {profile.rows:,} rows can be read: {statistics.reasons.most_common(1)[0][0]}")
-    sample, _ = convert(profile.sample, parsed.recipe)
+    sample = _take_used(convert(profile.sample, parsed.recipe)[0], parsed.recipe, split)
     table = Table(profile, parsed, statistics, sample, choices)
     plan = planning.make_plan(table, task, classes, split, [*parsed.warnings, *warnings])
+    plan = replace(plan, period_reason=why if split.kind == "time" else "")
     plan = plan.warn(*target.find_warnings(plan, profile, choices))
     return _complete_recipe(leaks.try_out(plan, sample, choices, ask))
+
+
+def _choose_period(
+    profile: Profile, parsed: columns.ParsedColumns, choices: Choices
+) -> tuple[columns.ParsedColumns, str]:
+    """The columns with what a period is, and why."""
+    period, why = choices.period or "month", "as --period says"
+    if parsed.recipe.time and not choices.period:
+        period, reason = choose_frequency(convert(profile.sample, parsed.recipe)[0][parsed.recipe.time])
+        why = f"since {reason}; another one by --period"
+    return replace(parsed, recipe=replace(parsed.recipe, period=period)), why
+
+
+def _take_used(sample: pd.DataFrame, known: Recipe, split: Split) -> pd.DataFrame:
+    """The rows of the periods that models are trained and evaluated on."""
+    if split.kind != "time":
+        return sample
+    periods = name_periods(sample[known.time].to_numpy(), known.period)
+    return sample[(periods >= split.first) & (periods <= split.last)].reset_index(drop=True)
 
 
 def _split(
@@ -121,14 +151,14 @@ def _split(
 ) -> tuple[ColumnStatistics, Split, list[str]]:
     keys = propose_keys(profile, parsed, choices)
     statistics = compute_statistics(path, parsed.recipe, keys, has_classes=has_classes)
-    return statistics, *choose_split(statistics, f"{datetime.now(UTC):%Y-%m}")
+    return statistics, *choose_split(statistics, period_of(datetime.now(UTC).date(), parsed.recipe.period))
 
 
 def _complete_recipe(plan: Plan) -> Plan:
     """The plan with its row number and dtypes in the recipe."""
     parsed = [replace(column, dtype=plan.dtypes[column.name]) for column in plan.recipe.columns]
     row_number = "row_number" if plan.key == ["row_number"] else ""
-    return replace(plan, recipe=replace(plan.recipe, columns=parsed, row_number=row_number))
+    return replace(plan, recipe=replace(plan.recipe, columns=parsed, row_number=row_number, key=plan.key))
 
 
 def _choose_settings(home: Path, plan: Plan, name: str, table_bytes: int) -> tuple[SettingChanges, list[str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from modelworks.adopt import formats
+from modelworks.calendar import Frequency
 from modelworks.errors import MissingAnswerError
 
 NO_GROUP = "none"
@@ -29,6 +30,7 @@ class Choices:
     null_words : texts that mean "no value", in place of the usual ones
     yes : accept every proposed answer
     force : overwrite files with uncommitted changes
+    period : what a period is; None: by the times of rows
     """
 
     target: str
@@ -41,6 +43,7 @@ class Choices:
     task: str = "auto"
     yes: bool = False
     force: bool = False
+    period: Frequency | None = None
     no_time: bool = False
     null_words: list[str] = field(default_factory=lambda: formats.NULLS)
 

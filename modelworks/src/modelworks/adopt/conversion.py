@@ -1,6 +1,6 @@
 """From a file as it arrives to the project's own: typed columns, a Parquet file a period, and the rejected rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,9 @@ from modelworks.adopt.column_profile import MAX_INT
 from modelworks.adopt.profile import encode
 from modelworks.adopt.reading import read_batches
 from modelworks.adopt.recipe import ColumnRecipe, Recipe
+from modelworks.adopt.seen_rows import SeenRows
 from modelworks.adopt.units import split_units
+from modelworks.data.periods import name_periods
 
 ARROW = {"int64": pa.int64(), "float64": pa.float64(), "str": pa.string(), "datetime64[us]": pa.timestamp("us")}
 
@@ -130,20 +132,39 @@ def group_by_period(frame: pd.DataFrame, recipe: Recipe) -> Iterator[tuple[str, 
     if not recipe.time:
         yield "", frame
     elif len(frame):
-        for period, rows in frame.groupby(frame[recipe.time].dt.strftime("%Y-%m")):
+        for period, rows in frame.groupby(name_periods(frame[recipe.time].to_numpy(), recipe.period)):
             yield str(period), rows
 
 
 class PeriodFiles:
     """Writes the rows of each period to a Parquet file, below a folder.
 
+    Parameters
+    ----------
+    period : of all rows, where they have no time
+    present : files of earlier deliveries by period, whose rows come before the new ones
+    seen : knows the rows of those files again, which are left out
+
     Attributes
     ----------
     files : by period
+    rows : that were written, without those of earlier deliveries
+    extended : periods of which there was a file
     """
 
-    def __init__(self, folder: Path, name: str, recipe: Recipe, period: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        recipe: Recipe,
+        period: str = "",
+        present: Mapping[str, Path] | None = None,
+        seen: SeenRows | None = None,
+    ) -> None:
         self._folder, self._name, self._recipe, self._period = folder, name, recipe, period
+        self._present, self._seen = present or {}, seen
+        self.rows = 0
+        self.extended: set[str] = set()
         fields = [(column.name, ARROW[column.dtype]) for column in recipe.columns]
         added = [(recipe.row_number, pa.int64())] if recipe.row_number else []
         self._schema = pa.schema(added + fields)
@@ -154,14 +175,14 @@ class PeriodFiles:
 
     def write(self, path: Path) -> None:
         """Convert a whole file."""
-        first = 1
+        first = 1 + max(map(self._last_number, self._present.values()), default=0)
         try:
             for batch in read_batches(path, self._recipe.layout, "converting"):
                 frame, rejected = convert(batch, self._recipe, first)
                 first += batch.num_rows
                 for period, rows in group_by_period(frame, self._recipe):
                     table = pa.Table.from_pandas(rows[self._schema.names], self._schema, preserve_index=False)
-                    self._writer(period or self._period).write_table(table.replace_schema_metadata(None))
+                    self._write_new(period or self._period, table.replace_schema_metadata(None))
                 if len(rejected):
                     rejected.to_csv(self.rejected, mode="a", header=not self.rejected_rows, index=False)
                     self.rejected_rows += len(rejected)
@@ -169,8 +190,23 @@ class PeriodFiles:
             for writer in self._writers.values():
                 writer.close()
 
+    def _last_number(self, file: Path) -> int:
+        """The highest number of a row in a file; 0 where rows have none."""
+        name = self._recipe.row_number
+        return int(pc.max(pq.read_table(file, columns=[name])[name]).as_py() or 0) if name else 0
+
+    def _write_new(self, period: str, table: pa.Table) -> None:
+        if self._seen:
+            table = table.filter(pa.array(~self._seen.find(table)))
+        if table.num_rows or not self._seen:
+            self._writer(period).write_table(table)
+            self.rows += table.num_rows
+
     def _writer(self, period: str) -> pq.ParquetWriter:
         if period not in self._writers:
             self.files[period] = self._folder / f"{self._name}-{period}.parquet"
             self._writers[period] = pq.ParquetWriter(self.files[period], self._schema, compression="zstd")
+            if period in self._present:
+                self.extended.add(period)
+                self._writers[period].write_table(pq.read_table(self._present[period], schema=self._schema))
         return self._writers[period]

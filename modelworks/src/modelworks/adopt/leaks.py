@@ -55,7 +55,7 @@ def try_out(plan: Plan, sample: pd.DataFrame, choices: Choices, ask: Ask) -> Pla
     if not features:
         raise AdoptionError("every column knows the target, as far as can be seen; keep one by --feature NAME")
     holdout = plan.split.holdout if plan.split.kind == "time" else 0
-    plan = replace(plan, trial=run_trial(plan.contract, labelled, features, leaf, holdout))
+    plan = replace(plan, trial=run_trial(plan.contract, labelled, features, leaf, holdout, plan.recipe.period))
     if plan.trial.model_type != tfidf.NAME and (unused := [name for name in features if name in texts]):
         plan = plan.leave_out(unused).warn(f"texts in {shorten(unused)} do not make a trial better; not used")
     return replace(plan, slices=_choose_slices(plan), example=_choose_example(plan, labelled))

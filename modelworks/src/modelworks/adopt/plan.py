@@ -111,6 +111,7 @@ class Plan:
     ----------
     classes : of the target, in order; empty for a number
     trial : what a model reached on rows that it had not seen
+    period_reason : why a period is what it is; "" where rows have no time
     """
 
     recipe: Recipe
@@ -125,6 +126,7 @@ class Plan:
     slices: list[str] = field(default_factory=list)
     example: dict[str, Any] = field(default_factory=dict)
     trial: TrialResult = field(default_factory=TrialResult)
+    period_reason: str = ""
 
     @cached_property
     def contract(self) -> Contract:

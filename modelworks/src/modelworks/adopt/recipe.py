@@ -8,6 +8,7 @@ from typing import Any
 
 from modelworks.adopt import formats
 from modelworks.adopt.reading import Layout
+from modelworks.calendar import Frequency
 from modelworks.errors import AdoptionError
 
 HEADER = """\
@@ -47,6 +48,8 @@ class Recipe:
     time : a column; "" where a file is a period by its delivery
     row_number : a column that is added, or ""
     null_words : texts that mean "no value" in any column
+    key : columns that identify a row
+    period : what a period is; kept as [source] period of pipeline.toml, not here
     """
 
     layout: Layout
@@ -54,7 +57,14 @@ class Recipe:
     target: str
     time: str = ""
     row_number: str = ""
+    key: list[str] = field(default_factory=list)
+    period: Frequency = "month"
     null_words: list[str] = field(default_factory=lambda: formats.NULLS)
+
+    @property
+    def row_key(self) -> list[str]:
+        """Columns of the file that identify a row; empty where only its number does."""
+        return [] if self.row_number in self.key else self.key
 
     def find(self, name: str) -> ColumnRecipe:
         """The column of that name."""
@@ -63,7 +73,7 @@ class Recipe:
 
 def dump(recipe: Recipe) -> str:
     """A recipe as TOML."""
-    whole = {"target": recipe.target, "time": recipe.time, "row_number": recipe.row_number}
+    whole = {"target": recipe.target, "time": recipe.time, "row_number": recipe.row_number, "key": recipe.key}
     lines = [HEADER, *_lines(whole | {"null_words": recipe.null_words})]
     lines += ["", "[layout]", *_lines(asdict(recipe.layout))]
     for column in recipe.columns:

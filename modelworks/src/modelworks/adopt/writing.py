@@ -17,6 +17,7 @@ from modelworks.adopt import project_files, recipe
 from modelworks.adopt.contract_source import contract_source, format_source
 from modelworks.adopt.conversion import PeriodFiles
 from modelworks.adopt.plan import Plan
+from modelworks.calendar import ANY_PATTERN
 
 SAMPLE_PERIODS, SAMPLE_ROWS = 3, 2000
 MAX_CLASSES, ROWS_OF_CLASS = 100, 10
@@ -73,7 +74,7 @@ def make_change(
     write |= {f"data/{file.name}": file for file in files.files.values()}
     if files.rejected_rows:
         write["data/rejected.csv"] = files.rejected
-    used = {period: file for period, file in files.files.items() if period >= plan.split.first}
+    used = {period: file for period, file in files.files.items() if plan.split.first <= period <= plan.split.last}
     sample = write_sample(used, folder / "sample", plan.recipe.target)
     return Change(write | {f"tests/sample/{file.name}": file for file in sample}, find_removals(home))
 
@@ -128,7 +129,7 @@ def data_pattern(pipeline: Mapping[str, Any]) -> str:
     uri = pipeline.get("source", {}).get("uri", "")
     if not uri.startswith("data/"):
         return ""
-    return re.escape(Path(uri).name).replace(r"\{period\}", r"\d{4}-\d{2}")
+    return re.escape(Path(uri).name).replace(r"\{period\}", f"(?:{ANY_PATTERN})")
 
 
 def apply(home: Path, change: Change) -> None:

@@ -11,7 +11,8 @@ from airflow.sdk import Connection, ExceptionRetryPolicy, Param, RetryAction, Re
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 
 from modelworks.airflow.notifications import run_failed, task_failed
-from modelworks.errors import NoChampionError, PipelineError
+from modelworks.calendar import EXAMPLES, PATTERNS
+from modelworks.errors import NoChampionError, NoRowsError, PipelineError
 from modelworks.settings import Settings
 
 # A dropped connection may pass; a `PipelineError` is for a person to resolve.
@@ -59,30 +60,31 @@ def tuning_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def period_param(description: str, title: str = "Period") -> Param:
+def period_param(settings: Settings, description: str, title: str = "Period") -> Param:
     """A period in a trigger form; may stay empty."""
-    text = f"YYYY-MM; {description}"
-    return Param(None, type=["null", "string"], pattern=r"^\d{4}-\d{2}$", title=title, description=text)
+    frequency = settings.source.period
+    text, pattern = f"A {frequency}, as {EXAMPLES[frequency]}; {description}", f"^({PATTERNS[frequency]})$"
+    return Param(None, type=["null", "string"], pattern=pattern, title=title, description=text)
 
 
-def ingestion_params() -> dict[str, Param]:
+def ingestion_params(settings: Settings) -> dict[str, Param]:
     """The trigger form of the ingestion DAG."""
     text = "Ingest a source file that has changed as a new version of its period."
     return {
-        "period": period_param("the newest to ingest. Empty: the run's partition."),
+        "period": period_param(settings, "the newest to ingest. Empty: the run's partition."),
         "refresh": Param(False, type="boolean", title="Refresh", description=text),
     }
 
 
-def training_params() -> dict[str, Param]:
+def training_params(settings: Settings) -> dict[str, Param]:
     """The trigger form of the training DAG."""
     trials = "Trials of each model type before training; 0: none. Empty: as [tuning] of pipeline.toml says."
     reason = "Why this run is started; logged in MLflow and, with a release, in the ledger."
     force = "Train and release even if a version was trained from exactly this data, code and settings."
     newest = "the period that is held out. Empty: the newest whose labels are known."
     return {
-        **ingestion_params(),
-        "period": period_param(newest, title="Newest period"),
+        **ingestion_params(settings),
+        "period": period_param(settings, newest, title="Newest period"),
         "trials": Param(None, type=["null", "integer"], minimum=0, title="Trials", description=trials),
         "force": Param(False, type="boolean", title="Force", description=force),
         "reason": Param(None, type=["null", "string"], title="Reason", description=reason),
@@ -114,5 +116,16 @@ def skip_without_champion(dag_run: Any) -> Iterator[None]:
         yield
     except NoChampionError as error:
         if dag_run.run_type != "asset_triggered":
+            raise
+        raise AirflowSkipException(str(error)) from None
+
+
+@contextmanager
+def skip_without_rows(settings: Settings) -> Iterator[None]:
+    """Skip the task of a period that the source has no rows for, where `[source] gaps` allows that."""
+    try:
+        yield
+    except NoRowsError as error:
+        if not settings.source.gaps:
             raise
         raise AirflowSkipException(str(error)) from None

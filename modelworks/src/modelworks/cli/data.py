@@ -97,6 +97,10 @@ def adopt(
     task: Annotated[
         Literal["auto", "binary", "multiclass", "regression"], typer.Option(help="What kind of target it is.")
     ] = "auto",
+    period: Annotated[
+        Literal["day", "week", "month", "quarter", "year"] | None,
+        typer.Option(help="What a period of the data is.", show_default="by the times of rows"),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Accept what is proposed; nothing is asked.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is not committed.")] = False,
 ) -> None:
@@ -108,7 +112,7 @@ def adopt(
     times, keys, outcomes, features, texts = (each or [] for each in lists)
     if no_time and times:
         raise AdoptionError("--time and --no-time contradict each other; leave one out")
-    choices = Choices(target, times, keys, group, outcomes, features, texts, task, yes, force, no_time)
+    choices = Choices(target, times, keys, group, outcomes, features, texts, task, yes, force, period, no_time)
     if null is not None:
         choices = replace(choices, null_words=["", *null])
     adopt_table(name_safely(find_home()), table, choices, open_console())
@@ -117,7 +121,7 @@ def adopt(
 @command("import")
 def import_table(
     file: Annotated[str, typer.Argument(help="CSV or Parquet file, with the columns of the adopted one.")],
-    period: Annotated[str | None, typer.Option(help="Of its rows, as YYYY-MM; only for rows without a time.")] = None,
+    period: Annotated[str | None, typer.Option(help="Of its rows, such as 2024-02; only without a time.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite periods that are there.")] = False,
 ) -> None:
     """Convert a further file as `adopt` has converted the first."""

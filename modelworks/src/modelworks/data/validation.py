@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from modelworks.calendar import first_day, shift_period
 from modelworks.checks import Check
 from modelworks.contract import Contract
 from modelworks.data import frames
@@ -111,7 +112,8 @@ def split_rows(
     for position in np.flatnonzero(duplicated).tolist():
         reasons.setdefault(position, []).append(f"key: {', '.join(contract.key)}: repeated")
     if time := contract.time:
-        outside = typed[time].notna() & (typed[time].dt.to_period("M") != pd.Period(period))
+        start, end = pd.Timestamp(first_day(period)), pd.Timestamp(first_day(shift_period(period, 1)))
+        outside = (typed[time] < start) | (typed[time] >= end)
         for position in np.flatnonzero(outside).tolist():
             reasons.setdefault(position, []).append(f"{time}: outside the period: {frame.at[position, time]}")
     parsed = typed.drop(index=list(reasons)) if reasons else typed
@@ -132,8 +134,10 @@ def check_period(contract: Contract, facts: PeriodFacts, earlier: list[PeriodFac
     earlier : the periods before, the oldest first; with none, only the limits count
     """
     checks = [_check_quarantined(facts, limits)]
+    # Without a time a period is a delivery, and the first is all that there was: its rows are no measure of others.
+    if of_one_period := earlier[0 if contract.time else 1 :][-RECENT_PERIODS:]:
+        checks.append(_check_rows(facts, of_one_period, limits))
     if recent := earlier[-RECENT_PERIODS:]:
-        checks.append(_check_rows(facts, recent, limits))
         checks.append(_check_nulls(contract, facts, recent, limits))
     if earlier:
         checks.append(_check_categories(facts, earlier))

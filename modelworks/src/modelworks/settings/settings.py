@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -16,6 +16,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from modelworks.calendar import CRONS
 from modelworks.settings.data import Labels, Schedule, Source, Storage, Validation
 from modelworks.settings.models import Evaluation, Gates, Model, Training, Tuning
 from modelworks.settings.operations import Monitoring, Notifications, Retraining, Serving, Stack, Tracking
@@ -65,6 +66,11 @@ class Settings(BaseSettings):
     stack: Stack = Stack()
     tracking: Tracking = Tracking()
 
+    @model_validator(mode="after")
+    def _is_one_run_a_period(self) -> "Settings":
+        self.schedule.check_period(self.source.period, self.source.first, gaps=self.source.gaps)
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -97,6 +103,11 @@ class Settings(BaseSettings):
     def storage_uri(self) -> str:
         """Where partitions, datasets and journals are."""
         return self.absolute(self.storage.uri)
+
+    @property
+    def cron(self) -> str:
+        """When Airflow ingests: `[schedule] cron`, else the start of each period."""
+        return self.schedule.cron or CRONS[self.source.period]
 
     @property
     def tracking_uri(self) -> str:

@@ -12,10 +12,10 @@ import pandas as pd
 
 from modelworks.data import files, frames, labels, partitions, splits
 from modelworks.data.partitions import Partition, PartitionWriter
-from modelworks.data.periods import choose_periods
+from modelworks.data.periods import check_enough, choose_periods, count_wanted
 from modelworks.data.sources.files import ValueNotParsedError, read_labels, read_source
 from modelworks.data.sources.opening import SourceFile, open_source, source_columns
-from modelworks.errors import SourceChangedError
+from modelworks.errors import NoRowsError, SourceChangedError
 from modelworks.progress import track
 from modelworks.project import Project
 from modelworks.settings import Settings
@@ -53,6 +53,11 @@ def ingest(
     refresh : ingest a source that changed as a new version of its period; changed labels always are
     for_training : without a `period`, end with the newest whose labels are known, which can be held out. If not, end
         with the newest of all, and reach back to all whose labels may have come since
+
+    Raises
+    ------
+    NoRowsError
+        If a period has no rows, and `[source] gaps` does not allow that, or the run is for that period.
     """
     check_settings(project, settings)  # fail now rather than after the download
     for text in find_unused_settings(project, settings):
@@ -67,14 +72,46 @@ def ingest(
         for_training=for_training,
     )
     n_before = {each: len(partitions.find_partitions(settings.storage_uri, "raw", each)) for each in periods}
-    ingested = [_ingest_period(project, settings, each, refresh) for each in track(periods, "ingesting", "periods")]
+    ingested, gaps = _ingest_periods(project, settings, periods, refresh, for_training=for_training)
     dataset = partitions.save_dataset(settings.storage_uri, ingested)
+    without = f", {count(gaps, 'period')} without rows" if gaps else ""
     n_new = sum(partition.version > n_before[partition.period] for partition in ingested)
     return Ingested(
         dataset_uri=dataset.uri,
-        period=periods[-1],
-        summary=f"{span(dataset)}, {count(dataset.rows, 'row')} ({n_new} new){_describe_gaps(ingested)}",
+        period=dataset.periods[-1],
+        summary=f"{span(dataset)}, {count(dataset.rows, 'row')} ({n_new} new){without}{_describe_gaps(ingested)}",
     )
+
+
+def _ingest_periods(
+    project: Project, settings: Settings, periods: list[str], refresh: bool, *, for_training: bool
+) -> tuple[list[Partition], int]:
+    """The raw partitions in order of time, and how many periods have no rows.
+
+    Where the source may have gaps, from the newest back to as many periods with rows as are wanted.
+    """
+    if not settings.source.gaps:
+        return [_ingest_period(project, settings, each, refresh) for each in track(periods, "ingesting", "periods")], 0
+    holdout = splits.holdout_periods(project.contract, settings.training)
+    wanted = count_wanted(
+        settings.training.window, settings.labels.delay_periods, holdout, for_training=for_training
+    ) or len(periods)
+    found: list[Partition] = []
+    gaps = 0
+    for period in track(periods[::-1], "ingesting", "periods"):
+        try:
+            found.append(_ingest_period(project, settings, period, refresh))
+        except NoRowsError:
+            is_asked_for = period == periods[-1] and not for_training
+            if is_asked_for or partitions.find_partitions(settings.storage_uri, "raw", period):
+                raise  # the run is about this period, or its rows have vanished
+            gaps += 1
+        if len(found) == wanted:
+            break
+    found.reverse()
+    if for_training:
+        check_enough([each.period for each in found], periods[-1], holdout)
+    return found, gaps
 
 
 def _today() -> date:

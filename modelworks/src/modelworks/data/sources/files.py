@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from modelworks.contract import Contract
 from modelworks.data import frames
-from modelworks.errors import ContractError, SourceError
+from modelworks.errors import ContractError, NoRowsError, SourceError
 from modelworks.settings import Source
 
 BATCH_ROWS = 200_000
@@ -36,6 +36,8 @@ def read_source(
     ------
     ValueNotParsedError
         If a value is not of its column's dtype, such as 'n/a' among numbers, and not `as_text`.
+    NoRowsError
+        If the file has a header and no rows.
     SourceError
         If the file is empty, truncated, unreadable or has another delimiter.
     ContractError
@@ -46,7 +48,7 @@ def read_source(
         rows += batch.num_rows
         yield batch
     if not rows:
-        raise SourceError(f"{path}: a header and no rows; fetch it again")
+        raise NoRowsError(f"{path}: a header and no rows; fetch it again")
 
 
 def read_labels(contract: Contract, path: Path, source: Source) -> pd.DataFrame:
