@@ -15,7 +15,7 @@ from modelworks.errors import AdoptionError
 
 
 def churn(days: pd.DatetimeIndex, seed: int = 7) -> pd.DataFrame:
-    """Rows of these days; one number tells the target, with noise."""
+    """Rows of these days; one number predicts the target, with noise."""
     random = np.random.default_rng(seed)
     x = random.random(len(days)).round(3)
     churned = (x + random.normal(0, 0.3, len(days)) > 0.5).astype("int64")
