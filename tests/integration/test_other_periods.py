@@ -64,7 +64,7 @@ both_cases = pytest.mark.parametrize("case", [DAILY, QUARTERLY], ids=lambda case
 
 
 def make_rows(period: str, number: int) -> pd.DataFrame:
-    """Rows spread over a period, whose weight tells the target with noise."""
+    """Rows spread over a period, whose weight predicts the target, with noise."""
     random = np.random.default_rng(number)
     start, end = pd.Timestamp(first_day(period)), pd.Timestamp(first_day(shift_period(period, 1)))
     at = start + (end - start) * (np.arange(ROWS) / ROWS)

@@ -63,7 +63,7 @@ def test_each_day_of_years_is_in_the_period_that_begins_before_it_and_ends_after
 
 
 @EVERY_KIND
-def test_kind_is_told_by_the_name(frequency: Frequency) -> None:
+def test_kind_follows_from_the_name(frequency: Frequency) -> None:
     assert [find_frequency(each) for each in EXAMPLES.values()] == list(EXAMPLES)
     assert [each for each in EXAMPLES if is_period(EXAMPLES[frequency], each)] == [frequency]
 

@@ -63,7 +63,7 @@ def test_rows_of_the_first_file_make_nothing_new(project: Path) -> None:
 
 
 def test_new_rows_of_a_delivery_are_kept_and_the_source_ends_with_them(project: Path) -> None:
-    first, more = plain(344), plain(90, seed=8)
+    first, more = plain(344), plain(90, seed=8).assign(y=10)  # unlike any row of the first
     adopt(project, first, "churned")
     said = bring(project, pd.concat([first.head(120), more]), PERIOD)
     assert "120 rows seen before" in said

@@ -149,7 +149,7 @@ class PeriodFiles:
     ----------
     files : by period
     rows : that were written, without those of earlier deliveries
-    extended : periods of which there was a file
+    extended : periods that had a file
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Rows of a delivery that the project has already, told by their key or by all of their values."""
+"""Rows of a delivery that the project has already, recognised by their key or by all of their values."""
 
 from collections.abc import Iterable
 from pathlib import Path

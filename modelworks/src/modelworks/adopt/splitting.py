@@ -75,7 +75,7 @@ def _find_series(times: pd.Series) -> Frequency:
         if _is_one(days.month):
             return "year"
         return "quarter" if _is_one(days.month % 3) else "month"
-    return "week" if _is_one(days.weekday) else "day"
+    return "week" if _is_one(days.day_of_week) else "day"
 
 
 def _is_one(values: pd.Index) -> bool:
