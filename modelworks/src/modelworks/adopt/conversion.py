@@ -125,11 +125,12 @@ class PeriodFiles:
 
     Attributes
     ----------
+    folder : of the files
     files : by period
     """
 
     def __init__(self, folder: Path, name: str, recipe: Recipe, period: str = "") -> None:
-        self._folder, self._name, self._recipe, self._period = folder, name, recipe, period
+        self.folder, self._name, self._recipe, self._period = folder, name, recipe, period
         fields = [(column.name, ARROW[column.dtype]) for column in recipe.columns]
         added = [(recipe.row_number, pa.int64())] if recipe.row_number else []
         self._schema = pa.schema(added + fields)
@@ -157,6 +158,6 @@ class PeriodFiles:
 
     def _writer(self, period: str) -> pq.ParquetWriter:
         if period not in self._writers:
-            self.files[period] = self._folder / f"{self._name}-{period}.parquet"
+            self.files[period] = self.folder / f"{self._name}-{period}.parquet"
             self._writers[period] = pq.ParquetWriter(self.files[period], self._schema, compression="zstd")
         return self._writers[period]

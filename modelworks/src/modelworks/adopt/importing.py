@@ -13,6 +13,7 @@ from modelworks.adopt.reading import find_layout, open_file, read_names
 from modelworks.adopt.recipe import Recipe
 from modelworks.adopt.writing import read_pipeline
 from modelworks.errors import AdoptionError
+from modelworks.settings import explaining_disk
 from modelworks.wording import count
 
 
@@ -27,13 +28,13 @@ def import_file(home: Path, uri: str, period: str | None, replace_period: bool, 
 
     Raises
     ------
-    AdoptionError
-        If a period is there already, or `period` does not fit the data.
+    AdoptionError, DiskError
+        If a period is there already, `period` does not fit the data, or the disk is full.
     """
     known = recipe.load(home / "data" / "import.toml")
     _check_period(known, period)
     name = _name_of_source(home)
-    with open_file(uri) as path, temporary_folder(home) as folder:
+    with open_file(uri) as path, temporary_folder(home / "data") as folder, explaining_disk([home / "data"]):
         known = replace(known, layout=find_layout(path))
         wanted = {source for column in known.columns for source in column.sources}
         if missing := sorted(wanted - set(read_names(path, known.layout))):
