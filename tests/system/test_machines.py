@@ -5,7 +5,6 @@ In a shell that was set up for something else: other servers, another locale, an
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import shutil
@@ -40,10 +39,8 @@ MACHINES = [
 """Locales and time zones, the latter half an hour and a quarter off the others, and what a umask takes away."""
 OTHER_USER = 12345
 PERIOD = "ARGS=--period 2013-03"
-PLACES_OF_PYTHONS = [
-    "{home}/.pyenv/versions/{version}.*/bin/python",
-    "/opt/hostedtoolcache/Python/{version}.*/x64/bin/python",
-]
+PYTHONS = [Path.home() / ".pyenv" / "versions", Path("/opt/hostedtoolcache/Python")]
+"""Where tools install several versions side by side."""
 
 
 def champion(project: BakedProject, **environment: str) -> dict[str, Any]:
@@ -138,14 +135,11 @@ def test_locale_time_zone_and_umask_change_no_data_and_no_model(
     assert here["data_digest"] == there["data_digest"]
 
 
-def find_python(version: str, folders: list[str]) -> str:
-    """An interpreter of a version, on PATH or where tools install several side by side.
-
-    A name on PATH may be a shim that starts nothing.
-    """
-    found = shutil.which(f"python{version}")
-    patterns = [each.format(home=Path.home(), version=version) for each in folders]
-    for python in [*([found] if found else []), *(path for each in patterns for path in sorted(glob.glob(each)))]:
+def find_python(version: str) -> str:
+    """An interpreter of a version, on PATH or in `PYTHONS`; a name on PATH may be a shim that starts nothing."""
+    folders = [folder for place in PYTHONS for folder in sorted(place.glob(f"{version}.*"))]
+    beside = [path for folder in folders for path in (folder / "bin" / "python", *folder.glob("*/bin/python"))]
+    for python in filter(None, [shutil.which(f"python{version}"), *map(str, filter(Path.exists, beside))]):
         shown = subprocess.run([python, "--version"], capture_output=True, text=True, check=False)
         if f"Python {version}." in shown.stdout:
             return python
@@ -155,7 +149,7 @@ def find_python(version: str, folders: list[str]) -> str:
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
 def test_project_runs_and_is_tested_on_another_python(bake: Bake, version: str) -> None:
     """CI's matrix has them all; this is the test where one machine has several."""
-    python = find_python(version, PLACES_OF_PYTHONS)
+    python = find_python(version)
     project = bake()
     assert "version 1 is the champion" in succeed(project, "make", "run", PERIOD, UV_PYTHON=python)
     assert f"Python {version}." in succeed(project, ".venv/bin/python", "--version")
@@ -205,18 +199,18 @@ def moved(released: BakedProject, uv: str) -> Iterator[BakedProject]:
         yield project
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(f"/tmp/modelworks-{OTHER_USER}", ignore_errors=True)
+        shutil.rmtree(f"/tmp/modelworks-{OTHER_USER}", ignore_errors=True)  # noqa: S108 - of that user's commands
 
 
 @pytest.fixture
 def as_other_user(moved: BakedProject) -> Callable[..., str]:
-    """Runs a target of the moved project as its user, with an environment of that user; it has to succeed."""
+    """Runs a command in the moved project as its user, with an environment of that user; it has to succeed."""
 
-    def call(target: str, arguments: str = "", **environment: str) -> str:
+    def call(*command: str | Path, **environment: str) -> str:
         who = ["setpriv", f"--reuid={OTHER_USER}", f"--regid={OTHER_USER}", "--clear-groups"]
         clean = ["env", "-i", f"HOME={moved.path.parent}", "PATH=/usr/bin:/bin", "UV=.tools/bin/uv"]
         given = [f"{name}={value}" for name, value in environment.items()]
-        return succeed(moved, *who, *clean, *given, "make", target, f"ARGS={arguments}")
+        return succeed(moved, *who, *clean, *given, *command)
 
     return call
 
@@ -226,16 +220,17 @@ def test_project_of_another_user_elsewhere_goes_on_with_its_own_models(
 ) -> None:
     before = files_below(released.path / "var")
     any_model = {"MODELWORKS_GATES__MIN_GAIN_OVER_BASELINE": "-1"}
-    assert "version 1" in as_other_user("status")
-    assert "2013-03" in as_other_user("score")
-    assert "version 2 is the champion" in as_other_user("run", "--period 2013-05", **any_model)
-    assert "version 1" in as_other_user("rollback", "--reason 'to see that it works'")
+    assert "version 1" in as_other_user("make", "status")
+    assert "2013-03" in as_other_user("make", "score")
+    assert "equal in all" in as_other_user(moved.command, "reproduce", "1")
+    assert "version 2 is the champion" in as_other_user("make", "run", "ARGS=--period 2013-05", **any_model)
+    assert "version 1" in as_other_user("make", "rollback", "ARGS=--reason 'to see that it works'")
     stack = ports() | any_model
     try:
-        as_other_user("up", **stack)
-        assert "version 3 is the champion" in as_other_user("trigger", "--period 2013-06", **stack)
+        as_other_user("make", "up", **stack)
+        assert "version 3 is the champion" in as_other_user("make", "trigger", "ARGS=--period 2013-06", **stack)
     finally:
-        as_other_user("down", **stack)
+        as_other_user("make", "down", **stack)
     owners = {path.lstat().st_uid for path in (moved.path / "var").rglob("*")}
     assert owners == {OTHER_USER}
     assert files_below(released.path / "var") == before
