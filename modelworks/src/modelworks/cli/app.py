@@ -57,7 +57,8 @@ def main() -> None:
         if logging.getLogger().isEnabledFor(logging.INFO):
             raise
         where = f"{type(error).__name__}: {error} (--verbose before the command shows where)"
-        sys.exit(f"error: {_explain_disk(str(error)) or where}")
+        may_be_the_disk = isinstance(error, OSError) or "database" in str(error)
+        sys.exit(f"error: {(may_be_the_disk and _explain_disk(str(error))) or where}")
 
 
 def _end_interrupted() -> NoReturn:
@@ -66,8 +67,8 @@ def _end_interrupted() -> NoReturn:
 
 
 def _explain_disk(error: str) -> str:
-    """The folder that an unexpected error comes from, if it cannot be written to; "" outside a project."""
-    with suppress(PipelineError):
+    """The folder that cannot be written to, if there is one; "" outside a project."""
+    with suppress(PipelineError, OSError):
         settings = load_settings()
         return explain_disk([settings.home, settings.home / "data", *written_folders(settings)], error)
     return ""
