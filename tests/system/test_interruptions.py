@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bakes import BakedProject, restored, succeed
+from bakes import BakedProject, in_foreground, restored, succeed
 from live_project import free_ports
 
 pytestmark = pytest.mark.slow
@@ -43,15 +43,7 @@ def interrupt(project: BakedProject, *command: str | Path, at: Happened, **envir
     """Start a command, press Ctrl-C as a terminal does once a moment has come; its exit status and what it printed."""
     log = project.path.parent / "interrupted.log"
     with log.open("w") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=project.path,
-            env=os.environ | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,  # its process group is the one in the foreground of a terminal
-        )
+        process = in_foreground(command, project.path, os.environ | environment, output)
         deadline = time.monotonic() + PATIENCE_S
         while not at(log.read_text()):
             assert process.poll() is None, f"ended before the moment came: {log.read_text()}"

@@ -11,11 +11,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bakes import Bake, BakedProject
+from bakes import Bake, BakedProject, in_foreground
 
 # Notes each call; makes programs that fail without a whole environment; takes a moment, in which others might begin.
 UV = """\
@@ -72,7 +73,7 @@ def move(project: BakedProject) -> BakedProject:
 
 def copy(project: BakedProject) -> BakedProject:
     """A copy beside it."""
-    folder = project.path.with_name("copy")
+    folder = project.path.parent / "copies" / project.path.name
     shutil.copytree(project.path, folder, symlinks=True)
     return BakedProject(folder, project.answers)
 
@@ -102,10 +103,11 @@ def change_lock(project: BakedProject) -> BakedProject:
 
 
 @pytest.mark.parametrize("change", [move, copy, lose_python, upgrade_python, change_lock])
-def test_it_is_made_anew_once_it_fits_no_more(project: BakedProject, change: object) -> None:
+def test_it_is_made_anew_once_it_fits_no_more(
+    project: BakedProject, change: Callable[[BakedProject], BakedProject]
+) -> None:
     make(project, "setup", seconds=0)
-    assert callable(change)
-    changed: BakedProject = change(project)
+    changed = change(project)
     assert make(changed, "status", seconds=0)[0].startswith("venv --quiet --clear")
     assert make(changed, "status", seconds=0) == []
 
@@ -113,7 +115,7 @@ def test_it_is_made_anew_once_it_fits_no_more(project: BakedProject, change: obj
 def test_installation_that_ctrl_c_has_ended_begins_anew(project: BakedProject) -> None:
     calls = project.path.parent / "calls"
     command = ["make", f"UV={write_uv(project, calls, 60)}", "setup"]
-    process = subprocess.Popen(command, cwd=project.path, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = in_foreground(command, project.path, os.environ, subprocess.DEVNULL)
     while not calls.exists() or "pip sync" not in calls.read_text():
         assert process.poll() is None
         time.sleep(0.02)
