@@ -48,7 +48,7 @@ def interrupt(project: BakedProject, *command: str | Path, at: Happened, **envir
         while not at(log.read_text()):
             assert process.poll() is None, f"ended before the moment came: {log.read_text()}"
             assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.02)
+            time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)
         process.wait(PATIENCE_S)
     return process.returncode, log.read_text()
