@@ -127,7 +127,7 @@ def test_locale_time_zone_and_umask_change_no_data_and_no_model(
 ) -> None:
     """Another registry and storage, so that each period is ingested anew."""
     name = environment["TZ"].rpartition("/")[2].lower().replace("_", "-")
-    environment |= {"MODELWORKS_STORAGE__URI": f"var/{name}", "MODELWORKS_TRACKING__MODEL_NAME": name}
+    environment = environment | {"MODELWORKS_STORAGE__URI": f"var/{name}", "MODELWORKS_TRACKING__MODEL_NAME": name}
     subprocess.run(["make", "run", PERIOD], cwd=released.path, env=os.environ | environment, umask=umask, check=True)
     here, there = champion(released), champion(released, **environment)
     assert here["version"] == there["version"] == "1"
