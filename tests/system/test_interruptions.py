@@ -45,12 +45,17 @@ def interrupt(project: BakedProject, *command: str | Path, at: Happened, **envir
     with log.open("w") as output:
         process = in_foreground(command, project.path, os.environ | environment, output)
         deadline = time.monotonic() + PATIENCE_S
-        while not at(log.read_text()):
-            assert process.poll() is None, f"ended before the moment came: {log.read_text()}"
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(PATIENCE_S)
+        try:
+            while not at(log.read_text()):
+                assert process.poll() is None, f"ended before the moment came: {log.read_text()}"
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.1)
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(PATIENCE_S)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
     return process.returncode, log.read_text()
 
 
