@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from cookiecutter.main import cookiecutter
@@ -143,6 +144,23 @@ def succeed(project: BakedProject, *command: str | Path, **environment: str) -> 
     done = project.run(*command, **environment)
     assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def in_foreground(
+    command: Sequence[str | Path], folder: Path, environment: Mapping[str, str], output: int | IO[str]
+) -> subprocess.Popen[bytes]:
+    """Start a command as a terminal does: its process group gets Ctrl-C, `os.killpg(pid, SIGINT)`, and heeds it."""
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        # A shell starts what runs in the background with this signal ignored, which all children inherit.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import pytest
 
 from flights import FLIGHTS, enter_home, fill_home
 from modelworks import stages
+from modelworks.errors import QualityGateError
 from modelworks.registry import ledger
 from modelworks.registry.tracker import Tracker
 from modelworks.settings import ENV_PREFIX, load_settings
@@ -53,7 +54,7 @@ def home(compared_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return copy_home(compared_once, tmp_path, monkeypatch)
 
 
-def test_same_data_code_and_settings_are_nothing_new_whatever_the_commit_and_the_gates(
+def test_same_data_code_and_settings_are_nothing_new_whatever_the_commit_and_whoever_approves(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_COMMIT", "of a page")
@@ -73,14 +74,28 @@ def test_same_data_code_and_settings_are_nothing_new_whatever_the_commit_and_the
         ("MODEL__TYPE", "linear", "[training], [model] or [tuning]"),
         ("TRAINING__SEED", "7", "[training], [model] or [tuning]"),
         ("TUNING__FOLDS", "2", "[training], [model] or [tuning]"),
+        ("GATES__METRICS__ROC_AUC__MIN", "0.51", "[gates]"),
+        ("GATES__MAX_LOSS_OVER_CHAMPION", "0.02", "[gates]"),
+        ("GATES__FAIRNESS__COLUMNS", '["carrier"]', "[gates]"),
     ],
 )
-def test_setting_that_shapes_a_model_is_something_new(
+def test_setting_that_shapes_or_judges_a_model_is_something_new(
     home: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, changed: str
 ) -> None:
     monkeypatch.setenv(ENV_PREFIX + variable, value)
     found = compare("second")
     assert (found.unchanged, found.summary) == (None, f"since version 1 changed: {changed}")
+
+
+def test_changed_gates_judge_anew_and_the_same_again_do_not(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}GATES__METRICS__ROC_AUC__MIN", "0.84")
+    with pytest.raises(QualityGateError, match="the model is refused"):
+        release("stricter")
+    monkeypatch.delenv(f"{ENV_PREFIX}GATES__METRICS__ROC_AUC__MIN")
+    assert compare("as before").unchanged == "1"
+    monkeypatch.setenv(f"{ENV_PREFIX}GATES__METRICS__ROC_AUC__MIN", "0.51")
+    assert release("other") == "2"
+    assert compare("other again").unchanged == "2"
 
 
 def test_other_periods_other_code_and_trials_are_something_new(home: Path) -> None:

@@ -15,6 +15,7 @@
     │   └── NoChampionError    nothing has been released yet
     ├── ExplanationError       a model whose predictions are no sum of contributions of its features
     ├── AdoptionError          a table that cannot be adopted
+    ├── DiskError              a folder on a full disk, or one that may not be written to
     ├── MissingAnswerError     a question, and no terminal to ask it on; names the option that answers it
     └── StackError             a process of `make up` that does not start, or does not answer
 
@@ -83,6 +84,10 @@ class ExplanationError(PipelineError):
 
 class AdoptionError(PipelineError):
     """A table cannot become the project's data."""
+
+
+class DiskError(PipelineError):
+    """A folder cannot be written to."""
 
 
 class MissingAnswerError(PipelineError):

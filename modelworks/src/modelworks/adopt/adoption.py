@@ -29,7 +29,7 @@ from modelworks.adopt.statistics import ColumnStatistics, compute_statistics
 from modelworks.calendar import period_of
 from modelworks.data.periods import name_periods
 from modelworks.errors import AdoptionError, SourceError
-from modelworks.settings import read_name
+from modelworks.settings import check_disk, explaining_disk, read_name
 
 
 def adopt(home: Path, uri: str, choices: Choices, console: Console) -> None:
@@ -42,9 +42,10 @@ def adopt(home: Path, uri: str, choices: Choices, console: Console) -> None:
 
     Raises
     ------
-    AdoptionError, SourceError
-        If the table cannot be adopted, or somebody has to decide first; nothing is written then.
+    AdoptionError, SourceError, DiskError
+        If the table cannot be adopted, somebody has to decide first, or the disk is full; nothing is written then.
     """
+    check_disk([home, home / "data"])
     _check_committed(home, choices, console)
 
     def ask_person(question: str, options: list[str], option: str) -> str:
@@ -58,8 +59,12 @@ def adopt(home: Path, uri: str, choices: Choices, console: Console) -> None:
         settings, warnings = _choose_settings(home, plan, name, estimate_bytes(path, layout))
         plan = plan.warn(*warnings)
         summary.print_plan(console, plan, profile.rows)
-        with temporary_folder(home) as folder:
-            files = PeriodFiles(folder, name, plan.recipe, plan.split.last)
+        with (
+            temporary_folder(home / "data") as of_data,
+            temporary_folder(home) as folder,
+            explaining_disk([home, home / "data"]),
+        ):
+            files = PeriodFiles(of_data, name, plan.recipe, plan.split.last)
             files.write(path)
             # Of a local file the name alone: its folder says nothing to others.
             origin = f"Inferred from {uri if '://' in uri else Path(uri).name} on {date.today():%Y-%m-%d} by `adopt`."
@@ -82,10 +87,10 @@ def name_data(uri: str) -> str:
 
 
 @contextmanager
-def temporary_folder(home: Path) -> Iterator[Path]:
-    """A folder for unfinished files, removed at the end; beside the data, so that files can be moved in one step."""
-    (home / "data").mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".adopt-", dir=home / "data"))
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """A folder for unfinished files, removed at the end; on the same disk, so that files can be moved in one step."""
+    parent.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".adopt-", dir=parent))
     try:
         yield folder
     finally:

@@ -147,6 +147,7 @@ class PeriodFiles:
 
     Attributes
     ----------
+    folder : of the files
     files : by period
     rows : that were written, without those of earlier deliveries
     extended : periods that had a file
@@ -161,7 +162,7 @@ class PeriodFiles:
         present: Mapping[str, Path] | None = None,
         seen: SeenRows | None = None,
     ) -> None:
-        self._folder, self._name, self._recipe, self._period = folder, name, recipe, period
+        self.folder, self._name, self._recipe, self._period = folder, name, recipe, period
         self._present, self._seen = present or {}, seen
         self.rows = 0
         self.extended: set[str] = set()
@@ -204,7 +205,7 @@ class PeriodFiles:
 
     def _writer(self, period: str) -> pq.ParquetWriter:
         if period not in self._writers:
-            self.files[period] = self._folder / f"{self._name}-{period}.parquet"
+            self.files[period] = self.folder / f"{self._name}-{period}.parquet"
             self._writers[period] = pq.ParquetWriter(self.files[period], self._schema, compression="zstd")
             if period in self._present:
                 self.extended.add(period)

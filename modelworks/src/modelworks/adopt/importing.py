@@ -25,6 +25,7 @@ from modelworks.adopt.writing import read_pipeline
 from modelworks.calendar import EXAMPLES, PATTERNS, is_period, period_of, periods_between
 from modelworks.data.files import replace_file
 from modelworks.errors import AdoptionError
+from modelworks.settings import explaining_disk
 from modelworks.wording import count
 
 
@@ -60,13 +61,13 @@ def import_file(home: Path, uri: str, period: str | None, replace_period: bool, 
 
     Raises
     ------
-    AdoptionError
-        If `period` does not fit the data, or a column is missing.
+    AdoptionError, DiskError
+        If `period` does not fit the data, a column is missing, or the disk is full.
     """
     delivery = _read_delivery(home)
     known = delivery.known
     _check_period(known, period)
-    with open_file(uri) as path, temporary_folder(home) as folder:
+    with open_file(uri) as path, temporary_folder(home / "data") as folder, explaining_disk([home / "data"]):
         known = replace(known, layout=find_layout(path))
         wanted = {source for column in known.columns for source in column.sources}
         if missing := sorted(wanted - set(read_names(path, known.layout))):

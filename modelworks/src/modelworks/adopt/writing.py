@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -68,7 +69,8 @@ def make_change(
     }
     write: dict[str, Path] = {}
     for path, text in texts.items():
-        write[path] = folder / path.replace("/", "_")
+        # On the disk that it belongs to: data/ may be on another than the project.
+        write[path] = (files.folder if path.startswith("data/") else folder) / path.replace("/", "_")
         whole = format_source(text, home / path, home) if path.endswith(".py") else text
         write[path].write_text(whole, encoding="utf-8")
     write |= {f"data/{file.name}": file for file in files.files.values()}
@@ -133,7 +135,18 @@ def data_pattern(pipeline: Mapping[str, Any]) -> str:
 
 
 def apply(home: Path, change: Change) -> None:
-    """Put the finished files in their places, and then remove; a file is replaced in one step."""
+    """Put the finished files in their places, and then remove; a file is replaced in one step.
+
+    Ctrl-C waits for the end: half of a change would fit neither the former table nor the new one.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        _apply(home, change)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _apply(home: Path, change: Change) -> None:
     for path in change.remove:
         if (home / path).is_dir():
             shutil.rmtree(home / path)

@@ -15,8 +15,11 @@ from modelworks.calendar import EXAMPLES, PATTERNS
 from modelworks.errors import NoChampionError, NoRowsError, PipelineError
 from modelworks.settings import Settings
 
-# A dropped connection may pass; a `PipelineError` is for a person to resolve.
-RETRIES = ExceptionRetryPolicy([RetryRule(PipelineError, RetryAction.FAIL, reason="a retry changes nothing")])
+# A dropped connection may pass; a `PipelineError` is for a person to resolve, and Ctrl-C was meant.
+RETRIES = ExceptionRetryPolicy([
+    RetryRule(PipelineError, RetryAction.FAIL, reason="a retry changes nothing"),
+    RetryRule(KeyboardInterrupt, RetryAction.FAIL, reason="interrupted by a person"),
+])
 
 
 def dag_defaults(settings: Settings, name: str, doc: str | None) -> dict[str, Any]:

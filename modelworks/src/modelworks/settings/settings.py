@@ -89,7 +89,12 @@ class Settings(BaseSettings):
     def digest(self) -> str:
         """SHA-256 of what shapes a model: the same digest, data and code give the same model."""
         shaping = self.model_dump(include={"training", "model", "tuning"})
-        return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
+        return _sha256(shaping)
+
+    @property
+    def gates_digest(self) -> str:
+        """SHA-256 of the limits that a model has to meet; whether a person is asked as well is none of them."""
+        return _sha256(self.gates.model_dump(exclude={"approval", "approval_timeout_hours"}))
 
     def absolute(self, uri: str) -> str:
         """A URI with a relative local path resolved against the project's folder."""
@@ -169,3 +174,7 @@ class Settings(BaseSettings):
     def mlflow_url(self) -> str:
         """Where people see runs and models: on the server of `make up`, or on the team's."""
         return self.local_mlflow_url if self.is_mlflow_local else self.tracking_uri
+
+
+def _sha256(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
