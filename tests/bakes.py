@@ -21,7 +21,7 @@ from typing import IO, Any
 import pytest
 from cookiecutter.main import cookiecutter
 
-from live_project import fetch, free_ports
+from live_project import PATIENCE_S, fetch, free_ports
 
 REPOSITORY = Path(__file__).parents[1]
 PROJECT_FOLDER = "{{cookiecutter.project_slug}}"
@@ -173,21 +173,21 @@ def serving(command: list[str], folder: Path, path: str = "/", **environment: st
         words = [word.replace("{port}", port) for word in command]
         server = subprocess.Popen(words, cwd=folder, env=os.environ | environment, stdout=output, stderr=output)
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + PATIENCE_S
             while not answers(url + path):
                 assert server.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, f"{url} did not answer within 60 s: {log.read_text()}"
+                assert time.monotonic() < deadline, f"{url} did not answer within {PATIENCE_S} s: {log.read_text()}"
                 time.sleep(0.2)
             yield url
         finally:
             server.terminate()
-            server.wait(timeout=30)
+            server.wait(timeout=PATIENCE_S)
 
 
 def answers(url: str) -> bool:
     """Whether a server answers a request well."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own server
+        with urllib.request.urlopen(url, timeout=60) as response:  # noqa: S310 - our own server
             return bool(response.status == 200)
     except OSError:
         return False

@@ -18,6 +18,8 @@ from fastapi.testclient import TestClient
 
 from modelworks.settings import ENV_PREFIX
 
+PATIENCE_S = 600  # against a hang: what takes a second may take a minute on a busy machine
+
 
 @dataclass
 class Server:
@@ -27,10 +29,22 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Path
 
+    def get(self, path: str) -> httpx.Response:
+        """Its answer to GET, however long that takes."""
+        return httpx.get(self.url + path, timeout=PATIENCE_S)
+
+    def head(self, path: str) -> httpx.Response:
+        """Its answer to HEAD."""
+        return httpx.head(self.url + path, timeout=PATIENCE_S)
+
+    def post(self, path: str, **request: Any) -> httpx.Response:
+        """Its answer to POST."""
+        return httpx.post(self.url + path, timeout=PATIENCE_S, **request)
+
     def stop(self) -> None:
         """Stop the process and its children, and wait for its end."""
         os.killpg(self.process.pid, signal.SIGTERM)  # MLflow's server is a child of the command that we start
-        self.process.wait(timeout=40)
+        self.process.wait(timeout=PATIENCE_S)
 
 
 @contextmanager
@@ -75,22 +89,22 @@ def is_up(server: Server, path: str) -> bool:
     if server.process.poll() is not None:
         raise RuntimeError(f"the server ended: {server.log.read_text()}")
     try:
-        return httpx.get(server.url + path).status_code == 200
+        return server.get(path).status_code == 200
     except httpx.TransportError:
         return False
 
 
-def wait_for(is_so: Callable[[], bool], log: Path, seconds: float = 90) -> None:
-    """Wait until a condition holds; fails with the server's log after some seconds."""
-    until = time.monotonic() + seconds
+def wait_for(is_so: Callable[[], bool], log: Path) -> None:
+    """Wait until a condition holds; fails with the server's log where it never does."""
+    until = time.monotonic() + PATIENCE_S
     while not is_so():
-        assert time.monotonic() < until, f"not within {seconds} s: {log.read_text()}"
+        assert time.monotonic() < until, f"not within {PATIENCE_S} s: {log.read_text()}"
         time.sleep(0.05)
 
 
 def wait_until_ready(client: TestClient) -> None:
     """Wait until an API in this process has loaded its champion."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600  # against a hang
     while client.get("/ready").status_code != 200:
         assert time.monotonic() < deadline, client.get("/ready").text
         time.sleep(0.1)
@@ -98,7 +112,7 @@ def wait_until_ready(client: TestClient) -> None:
 
 def metric(server: Server, name: str) -> float:
     """A metric of the API without labels."""
-    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+    lines = server.get("/metrics").text.splitlines()
     return float(next(line.split()[-1] for line in lines if line.startswith(f"{name} ")))
 
 
@@ -111,7 +125,7 @@ class Load:
         self._threads = [threading.Thread(target=self._ask, args=(server, rows[0])) for _ in range(threads)]
 
     def _ask(self, server: Server, row: dict[str, Any]) -> None:
-        with httpx.Client(timeout=30) as client:
+        with httpx.Client(timeout=PATIENCE_S) as client:
             while not self._stop.is_set():
                 answer = client.post(f"{server.url}/predict", json=row)
                 found = answer.json()

@@ -226,7 +226,7 @@ def test_report_that_cannot_be_written_is_one_message_and_leaves_nothing(project
 def test_page_is_built_once_for_all_who_ask(api: Server) -> None:
     def ask() -> list[httpx.Response]:
         with ThreadPoolExecutor(10) as pool:
-            return list(pool.map(lambda _: httpx.get(f"{api.url}/", timeout=60), range(10)))
+            return list(pool.map(lambda _: api.get("/"), range(10)))
 
     pages = ask()
     while any("is being built" in page.text or serving_page.UNDRAWN in page.text for page in pages):
@@ -237,17 +237,17 @@ def test_page_is_built_once_for_all_who_ask(api: Server) -> None:
 
 
 def test_api_serves_the_page_which_loads_and_runs_nothing(api: Server) -> None:
-    answer = httpx.get(f"{api.url}/", timeout=60)
+    answer = api.get("/")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "<strong>Champion:</strong> version 2" in answer.text
     policy = dict(rule.split(" ", 1) for rule in answer.headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
     assert (policy["style-src"], policy["img-src"]) == ("'unsafe-inline'", "data:")
     assert re.findall(r"<(?:script|link|iframe|form)\b", answer.text) == []
-    head = httpx.head(f"{api.url}/", timeout=60)
+    head = api.head("/")
     assert (head.status_code, head.text) == (200, "")
     assert head.headers["content-length"] == str(len(answer.content))
-    refused = httpx.post(f"{api.url}/", json={})
+    refused = api.post("/", json={})
     assert (refused.status_code, sorted(refused.headers["allow"].split(", "))) == (405, ["GET", "HEAD"])
 
 
@@ -262,10 +262,10 @@ def test_predictions_are_answered_while_the_page_waits_for_mlflow_in_vain(releas
             Load(server, [FLIGHTS.contract.example], threads=2) as load,
         ):
             before = len(load.answers)
-            answer = httpx.get(f"{server.url}/", timeout=60)
+            answer = server.get("/")
             meanwhile = len(load.answers) - before
             while "it is being built" in answer.text:  # on a busy machine, what draws is not imported in time
-                answer = httpx.get(f"{server.url}/", timeout=60)
+                answer = server.get("/")
     assert answer.status_code == 503
     [error] = answer.json()["errors"]
     assert error["field"] == "page"

@@ -658,7 +658,7 @@ def test_answers_may_be_typed(project: Path) -> None:
     terminal, keyboard = pty.openpty()
     os.write(terminal, b"wrong\n\nno\n")
     command = [sys.executable, "-m", "modelworks", "adopt", str(file), "--target", "label"]
-    done = subprocess.run(command, stdin=keyboard, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, stdin=keyboard, capture_output=True, text=True, timeout=1800, check=False)
     assert done.stdout.count("no date shows whether the day or the month comes first") == 2
     assert "Write all this?" in done.stdout
     assert done.returncode == 1
