@@ -155,15 +155,15 @@ def serving(command: list[str], folder: Path, path: str = "/", **environment: st
         words = [word.replace("{port}", port) for word in command]
         server = subprocess.Popen(words, cwd=folder, env=os.environ | environment, stdout=output, stderr=output)
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 300
             while not answers(url + path):
                 assert server.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, f"{url} did not answer within 60 s: {log.read_text()}"
+                assert time.monotonic() < deadline, f"{url} did not answer within 300 s: {log.read_text()}"
                 time.sleep(0.2)
             yield url
         finally:
             server.terminate()
-            server.wait(timeout=30)
+            server.wait(timeout=120)
 
 
 def answers(url: str) -> bool:

@@ -79,7 +79,7 @@ def assert_served(projects: dict[str, tuple[Project, Settings]]) -> None:
 
 
 def wait_until_ready(client: TestClient) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while client.get("/ready").status_code != 200:
         assert time.monotonic() < deadline, client.get("/ready").text
         time.sleep(0.1)
