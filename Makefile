@@ -56,10 +56,11 @@ test-fast: setup engine ## Lint, and test all that needs no Airflow, server or e
 	$(TEMPLATE_TESTS) -n auto -m "not slow" tests/template
 
 test-engine: engine ## Test the engine, without a bake [ARGS="-k monitoring"]
-	$(ENGINE)/pytest $(PARALLEL) --dist loadfile tests/unit tests/integration $(ARGS)
+	@# In the order that tests/conftest.py gives them, the longest first.
+	$(ENGINE)/pytest $(PARALLEL) --dist loadfile --no-loadscope-reorder tests/unit tests/integration $(ARGS)
 
 test-template: setup engine ## Test bakes, and generated projects with real stacks, databases and browsers [ARGS="-k stack"]
-	@# In the order that tests/bakes.py gives them, the longest first.
+	@# In the order that tests/system/conftest.py gives them, the longest first.
 	$(TEMPLATE_TESTS) $(PARALLEL) --dist loadfile --no-loadscope-reorder -m "not heavy" \
 	  $(addprefix --ignore=,$(LONG_TESTS)) $(addprefix --deselect=,$(LONG_CASES)) tests/template tests/system $(ARGS)
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ from modelworks.settings import ENV_PREFIX
 
 PATIENCE_S = 600  # against a hang: what takes a second may take a minute on a busy machine
 
+# httpx's own five seconds are sometimes too few.
+get, post = partial(httpx.get, timeout=PATIENCE_S), partial(httpx.post, timeout=PATIENCE_S)
+
 
 @dataclass
 class Server:
@@ -28,18 +33,6 @@ class Server:
     url: str
     process: subprocess.Popen[bytes]
     log: Path
-
-    def get(self, path: str) -> httpx.Response:
-        """Its answer to GET, however long that takes."""
-        return httpx.get(self.url + path, timeout=PATIENCE_S)
-
-    def head(self, path: str) -> httpx.Response:
-        """Its answer to HEAD."""
-        return httpx.head(self.url + path, timeout=PATIENCE_S)
-
-    def post(self, path: str, **request: Any) -> httpx.Response:
-        """Its answer to POST."""
-        return httpx.post(self.url + path, timeout=PATIENCE_S, **request)
 
     def stop(self) -> None:
         """Stop the process and its children, and wait for its end."""
@@ -89,7 +82,7 @@ def is_up(server: Server, path: str) -> bool:
     if server.process.poll() is not None:
         raise RuntimeError(f"the server ended: {server.log.read_text()}")
     try:
-        return server.get(path).status_code == 200
+        return get(server.url + path).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -112,8 +105,28 @@ def wait_until_ready(client: TestClient) -> None:
 
 def metric(server: Server, name: str) -> float:
     """A metric of the API without labels."""
-    lines = server.get("/metrics").text.splitlines()
+    lines = get(f"{server.url}/metrics").text.splitlines()
     return float(next(line.split()[-1] for line in lines if line.startswith(f"{name} ")))
+
+
+class SilentServer(socketserver.ThreadingTCPServer):
+    """Takes connections, never answers, and hangs up as soon as `lets_go` is set, as it is at first."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Silent)
+        self.port: int = self.server_address[1]
+        self.lets_go = threading.Event()
+        self.lets_go.set()
+
+
+class _Silent(socketserver.BaseRequestHandler):
+    server: SilentServer
+
+    def handle(self) -> None:
+        """Hang up when that is wanted."""
+        self.server.lets_go.wait()
 
 
 class Load:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from commands import call
 from flights import FLIGHTS
 from modelworks.cli.app import app
 from modelworks.data import partitions
@@ -92,7 +93,7 @@ def test_period_that_is_not_there_is_one_message(project: Path) -> None:
 def test_source_without_its_files_is_one_message(project: Path) -> None:
     for file in (project / "data").iterdir():
         file.unlink()
-    shown = subprocess.run([sys.executable, "-m", "modelworks", "explore"], capture_output=True, text=True, check=False)
+    shown = call("explore")
     assert shown.returncode == 1
     assert "flights-2013-05.csv.gz: no such file" in shown.stdout + shown.stderr
     assert "Traceback" not in shown.stdout + shown.stderr

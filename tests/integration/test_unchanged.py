@@ -1,12 +1,11 @@
 """A run on the same data, code and settings as a released version: it says so, and releases nothing."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from commands import call
 from flights import FLIGHTS, enter_home, fill_home
 from modelworks import stages
 from modelworks.errors import QualityGateError
@@ -132,19 +131,18 @@ def test_train_by_hand_says_that_there_is_nothing_new(home: Path) -> None:
     uri = compare("second").dataset_uri
 
     def train(*options: str) -> dict[str, str]:
-        command = [sys.executable, "-m", "modelworks", "train", "--dataset", uri, *options]
-        return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        return json.loads(call("train", "--dataset", uri, *options).stdout)
 
     assert train("--run-name", "third")["unchanged"] == "1"
     assert train("--run-name", "fourth", "--force").keys() == {"run_id", "summary"}
 
 
 def test_run_ends_with_one_message_and_success(home: Path) -> None:
-    run = [sys.executable, "-m", "modelworks", "run", "--without-airflow"]
-    shown = subprocess.run(run, capture_output=True, text=True, check=True)
+    shown = call("run", "--without-airflow")
+    assert shown.returncode == 0, shown.stderr
     assert f"{SAME}: nothing new to release" in shown.stdout
     assert "--force trains and releases another all the same" in shown.stdout
     assert "train " not in shown.stdout
-    found = json.loads(subprocess.run([*run, "--json"], capture_output=True, text=True, check=True).stdout)
+    found = json.loads(call("run", "--without-airflow", "--json").stdout)
     assert found == {"succeeded": True, "error": "", "unchanged": "1", "run": None}
     assert len(ledger.read_ledger(load_settings())) == 1

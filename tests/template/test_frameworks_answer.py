@@ -47,7 +47,7 @@ def chosen(request: pytest.FixtureRequest) -> tuple[str, ...]:
 @pytest.fixture(scope="module")
 def baked(chosen: tuple[str, ...], bake: Bake) -> BakedProject:
     """A project with these frameworks."""
-    return bake(frameworks=", ".join(("scikit-learn", *chosen)))
+    return bake(frameworks=", ".join(("scikit-learn", *chosen)), git_init=False)
 
 
 @pytest.fixture(scope="module")
