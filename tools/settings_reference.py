@@ -25,12 +25,13 @@ HEAD = """\
 # Settings
 
 `pipeline.toml` holds the settings that a team changes; each of the others may be added there. A setting is also an
-environment variable, in the shell or in `.env`, and that takes precedence: `[training] seed` is
-`MODELWORKS_TRAINING__SEED`. Lists and tables are written as JSON in a variable:
-`MODELWORKS_TRAINING__FEATURES='["distance", "carrier"]'`. What is unknown is refused, with what is allowed.
+environment variable, in the shell or in `.env`, which takes precedence: `[training] seed` is
+`MODELWORKS_TRAINING__SEED`. Lists and tables are JSON in a variable: `MODELWORKS_TRAINING__FEATURES='["distance"]'`. An
+unknown section, key or value is refused before anything runs, and the error names what is allowed.
 
-An entry of a table has a variable as well: `MODELWORKS_GATES__METRICS__ROC_AUC__MAX`. Parameters of models are on
-[a page of their own](model-types.md). `tools/settings_reference.py` writes this page from the settings' own classes.
+An entry of a table has a variable as well: `MODELWORKS_GATES__METRICS__ROC_AUC__MAX`,
+`MODELWORKS_MODEL__PARAMETERS__MAX_ITER`. The parameters are on [a page of their own](model-types.md).
+`tools/settings_reference.py` writes this page from the settings' own classes.
 """
 
 MODEL_TYPES_HEAD = """\

@@ -10,6 +10,7 @@ from typing import Any
 from airflow.sdk import Connection, ExceptionRetryPolicy, Param, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 
+from modelworks.airflow.cluster import check_cluster
 from modelworks.airflow.notifications import run_failed, task_failed
 from modelworks.calendar import EXAMPLES, PATTERNS
 from modelworks.errors import NoChampionError, NoRowsError, PipelineError
@@ -29,7 +30,13 @@ def dag_defaults(settings: Settings, name: str, doc: str | None) -> dict[str, An
     ----------
     name : follows the project's name in the id
     doc : Markdown; its first line is the description in the list of DAGs
+
+    Raises
+    ------
+    ConfigError
+        If tasks run on other machines, and a setting is good for this one only.
     """
+    check_cluster(settings, tuning_timeout(settings))
     return {
         "dag_id": f"{settings.prefix}_{name}",
         "description": (doc or "").partition("\n")[0],
@@ -55,12 +62,14 @@ def task_timeout(settings: Settings) -> timedelta:
     return timedelta(minutes=settings.schedule.task_timeout_minutes)
 
 
+def tuning_timeout(settings: Settings) -> timedelta:
+    """How long the task that tunes a model type may take, which has the most time of all."""
+    return task_timeout(settings) + timedelta(seconds=settings.tuning.seconds)
+
+
 def tuning_options(settings: Settings) -> dict[str, Any]:
     """Arguments of the task that tunes a model type: named by it in Airflow's pages, with time for all its trials."""
-    return {
-        "map_index_template": "{{ model_type }}",
-        "execution_timeout": task_timeout(settings) + timedelta(seconds=settings.tuning.seconds),
-    }
+    return {"map_index_template": "{{ model_type }}", "execution_timeout": tuning_timeout(settings)}
 
 
 def period_param(settings: Settings, description: str, title: str = "Period") -> Param:

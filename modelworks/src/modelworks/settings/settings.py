@@ -141,9 +141,12 @@ class Settings(BaseSettings):
 
     @property
     def registry(self) -> str:
-        """A name for the registry that is released to, since each has a ledger of its own."""
+        """A name for the registry that is released to, since each has a ledger of its own.
+
+        By default two addresses of one server are two registries; `[tracking] registry` makes them one.
+        """
         server = "local" if self.is_mlflow_local else hashlib.sha256(self.tracking.uri.encode()).hexdigest()[:8]
-        return f"{self.registered_model}@{server}"
+        return f"{self.registered_model}@{self.tracking.registry or server}"
 
     @property
     def local_store_uri(self) -> str:
