@@ -1,0 +1,139 @@
+"""Rows from JSON to predictions: the fitted pipeline's own steps, without a frame and by treelite where that agrees."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from modelworks.contract import Contract
+from modelworks.data import frames
+from modelworks.models import pipeline
+from modelworks.models.columns import ColumnEncoder
+from modelworks.models.fast.trees import Predict, import_estimator
+from modelworks.project import Project
+
+Rows = list[dict[str, Any]]
+
+FEW_ROWS = 100
+"""Up to which treelite is faster than the estimator."""
+TOLERANCE = 1e-12
+"""By how much a prediction by treelite may differ from the estimator's; of one above 1, by this fraction of it."""
+UNKNOWN = "\x00 no category of any model"
+VARIED_ROWS = 8
+"""So many rows of the sample are tried with each gap."""
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A model as the API predicts with it.
+
+    Attributes
+    ----------
+    few : predicts at most `FEW_ROWS` rows in place of the estimator; None where the estimator does
+    reason : why the estimator does; "" where it need not
+    encoder : the step that encodes rows without a frame; None where a step before it needs a frame
+    """
+
+    project: Project
+    model: Pipeline
+    few: Predict | None
+    reason: str
+    encoder: ColumnEncoder | None
+
+    def predict(self, rows: Rows) -> np.ndarray:
+        """Predictions of rows as JSON has them, equal to `pipeline.predict` of their frame."""
+        return self.predict_matrix(self.to_matrix(rows), len(rows))
+
+    def to_matrix(self, rows: Rows) -> Any:
+        """What the estimator is given."""
+        contract, steps = self.project.contract, self.model.steps[:-1]
+        if self.encoder:
+            dtypes = contract.dtypes
+            matrix: Any = self.encoder.encode(len(rows), lambda name, dtype: _read(rows, name, dtypes[name], dtype))
+            steps = steps[1:]
+        else:
+            matrix = frames.to_frame(contract, rows, list(self.model.feature_names_in_))
+        for _, step in steps:
+            matrix = step.transform(matrix)
+        return matrix
+
+    def predict_matrix(self, matrix: Any, n_rows: int) -> np.ndarray:
+        """Predictions of a matrix, by the way that so many rows go."""
+        target, estimator = self.project.contract.target, self.model.steps[-1][1]
+        if self.few and n_rows <= FEW_ROWS:
+            predicted = self.few(matrix)
+        else:
+            predicted = estimator.predict(matrix) if target.is_regression else estimator.predict_proba(matrix)
+        return pipeline.to_prediction(target, np.asarray(predicted), getattr(estimator, "classes_", np.array([])))
+
+
+def _read(rows: Rows, name: str, declared: str, dtype: str) -> Any:
+    values = [row[name] for row in rows]
+    if dtype == "str":
+        return values
+    # In the contract's dtype first, as a frame would have them.
+    return frames.to_array(values, declared).astype(dtype, copy=False)
+
+
+def make_predictor(project: Project, model: Pipeline, sample: Rows) -> Predictor:
+    """A predictor that does without a frame and by treelite where that agrees with the pipeline on its sample.
+
+    It is tried on the rows of the sample, and on these with each gap and each unknown category that a request may have.
+
+    Parameters
+    ----------
+    sample : rows as `frames.to_records` makes them, with all columns that the model needs
+    """
+    slow = Predictor(project, model, None, "", None)
+    if len(model.steps) < 2 or not sample:
+        return replace(slow, reason="the model has no sample, or no step that encodes columns")
+    tried = _try_rows(slow, sample)
+    matrix = slow.to_matrix(tried)
+    first, estimator = model.steps[0][1], model.steps[-1][1]
+    # A subclass has documents as well, whose encoders are given the columns of a frame.
+    without_frame = replace(slow, encoder=first if type(first) is ColumnEncoder else None)
+    if not np.array_equal(without_frame.to_matrix(tried), matrix, equal_nan=True):
+        without_frame = slow
+    try:
+        few = import_estimator(estimator)
+        expected = slow.predict_matrix(matrix, len(tried))
+        difference = _difference(replace(slow, few=few).predict_matrix(matrix, 1), expected)
+    except Exception as error:  # treelite may fail in any way, and the estimator serves
+        return replace(without_frame, reason=f"{type(error).__name__}: {error}")
+    if not difference <= TOLERANCE:
+        return replace(without_frame, reason=f"treelite predicts otherwise, by up to {difference:.2g}")
+    return replace(without_frame, few=few)
+
+
+def _difference(predicted: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.max(np.abs(predicted - expected) / np.maximum(1, np.abs(expected))))
+
+
+def _try_rows(slow: Predictor, sample: Rows) -> Rows:
+    """The sample and its variations; without those that the model's own steps cannot take."""
+    variations = list(_vary(slow.project.contract, slow.model, sample[:VARIED_ROWS]))
+    together = [row for rows in (sample, *variations) for row in rows]
+    if _can_take(slow, together):
+        return together
+    return [row for rows in (sample, *variations) if rows is sample or _can_take(slow, rows) for row in rows]
+
+
+def _can_take(slow: Predictor, rows: Rows) -> bool:
+    try:
+        slow.predict(rows)
+    except Exception:  # a project's function of derived features may raise anything
+        return False
+    return True
+
+
+def _vary(contract: Contract, model: Pipeline, rows: Rows) -> Iterator[Rows]:
+    """The rows with a gap in each column that may have one, with unknown categories, and with all of these."""
+    names = [str(name) for name in model.feature_names_in_]
+    gaps = {name: None for name in names if contract.columns[name].nullable}
+    unknown = {name: UNKNOWN for name in names if contract.is_category(name)}
+    for changes in (gaps, unknown):
+        yield from ([{**row, name: value} for row in rows] for name, value in changes.items())
+    yield [{**row, **unknown, **gaps} for row in rows]
+    yield [{**row, **gaps, **unknown} for row in rows]
