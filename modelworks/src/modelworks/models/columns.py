@@ -52,6 +52,11 @@ def _split_time(times: np.ndarray, wanted: Sequence[str] = TIME_PARTS) -> dict[s
     return parts
 
 
+def read_column(values: pd.Series, dtype: str) -> Any:
+    """A column of a frame as `ColumnEncoder.encode` reads it."""
+    return values.tolist() if dtype == "str" else values.to_numpy(dtype)
+
+
 class ColumnEncoder(TransformerMixin, BaseEstimator):
     """Features as one matrix: categories as codes, the time as parts, other times as days, numbers as they are.
 
@@ -92,9 +97,7 @@ class ColumnEncoder(TransformerMixin, BaseEstimator):
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
         """Numbers only; shape (n_rows, n_texts + n_time_parts n_times + n_dates + n_numbers)."""
-        return self.encode(
-            len(X), lambda name, dtype: X[name].tolist() if dtype == "str" else X[name].to_numpy(dtype)
-        )
+        return self.encode(len(X), lambda name, dtype: read_column(X[name], dtype))
 
     def encode(self, n_rows: int, read: Callable[[str, str], Any]) -> np.ndarray:
         """The same matrix from columns that need not be in a frame, which costs more than all the rest for one row.

@@ -162,10 +162,10 @@ class ChampionFollower:
         self.served = served
         self._metrics.model.clear()
         self._metrics.model.labels(served.version, served.source).set(1)
-        predictor = served.predictor
-        self._metrics.by_treelite.set(predictor.few is not None)
-        by = f"by its estimator ({predictor.reason})" if predictor.reason else "by treelite"
-        logger.info("version %s serves, from the %s; few rows %s", served.version, served.source, by)
+        self._metrics.by_treelite.set(served.predictor.few is not None)
+        logger.info("version %s serves, from the %s", served.version, served.source)
+        if reason := served.predictor.reason:
+            logger.warning("version %s: its estimator predicts few rows, not treelite: %s", served.version, reason)
 
     def _record_registry_error(self, error: Exception | None) -> None:
         message = str(error) if error else ""

@@ -1,16 +1,17 @@
 """Rows from JSON to predictions: the fitted pipeline's own steps, without a frame and by treelite where that agrees."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from modelworks.contract import Contract
 from modelworks.data import frames
-from modelworks.models import pipeline
-from modelworks.models.columns import ColumnEncoder
+from modelworks.models import derived, pipeline
+from modelworks.models.columns import ColumnEncoder, read_column
 from modelworks.models.fast.trees import Predict, import_estimator
 from modelworks.project import Project
 
@@ -33,7 +34,7 @@ class Predictor:
     ----------
     few : predicts at most `FEW_ROWS` rows in place of the estimator; None where the estimator does
     reason : why the estimator does; "" where it need not
-    encoder : the step that encodes rows without a frame; None where a step before it needs a frame
+    encoder : the step that encodes rows without a frame; None where it needs one. Derived columns are computed in one
     """
 
     project: Project
@@ -48,16 +49,33 @@ class Predictor:
 
     def to_matrix(self, rows: Rows) -> Any:
         """What the estimator is given."""
-        contract, steps = self.project.contract, self.model.steps[:-1]
+        steps = [step for _, step in self.model.steps[:-1]]
         if self.encoder:
-            dtypes = contract.dtypes
-            matrix: Any = self.encoder.encode(len(rows), lambda name, dtype: _read(rows, name, dtypes[name], dtype))
-            steps = steps[1:]
+            matrix: Any = self.encoder.encode(len(rows), self._make_reader(rows))
+            steps = steps[steps.index(self.encoder) + 1 :]
         else:
-            matrix = frames.to_frame(contract, rows, list(self.model.feature_names_in_))
-        for _, step in steps:
+            matrix = self._to_frame(rows)
+        for step in steps:
             matrix = step.transform(matrix)
         return matrix
+
+    def _to_frame(self, rows: Rows) -> pd.DataFrame:
+        return frames.to_frame(self.project.contract, rows, list(self.model.feature_names_in_))
+
+    def _make_reader(self, rows: Rows) -> Callable[[str, str], Any]:
+        """Reads a column of the contract from the rows, and a derived one from the function's frame."""
+        dtypes, step = self.project.contract.dtypes, derived.find_step(self.model)
+        made = step.derive(self._to_frame(rows)) if step else None
+        names = step.kinds_ if step else ()
+
+        def read(name: str, dtype: str) -> Any:
+            if made is not None and name in names:
+                return read_column(made[name], dtype)
+            values = [row[name] for row in rows]
+            # In the contract's dtype first, as a frame would have them.
+            return values if dtype == "str" else frames.to_array(values, dtypes[name]).astype(dtype, copy=False)
+
+        return read
 
     def predict_matrix(self, matrix: Any, n_rows: int) -> np.ndarray:
         """Predictions of a matrix, by the way that so many rows go."""
@@ -67,14 +85,6 @@ class Predictor:
         else:
             predicted = estimator.predict(matrix) if target.is_regression else estimator.predict_proba(matrix)
         return pipeline.to_prediction(target, np.asarray(predicted), getattr(estimator, "classes_", np.array([])))
-
-
-def _read(rows: Rows, name: str, declared: str, dtype: str) -> Any:
-    values = [row[name] for row in rows]
-    if dtype == "str":
-        return values
-    # In the contract's dtype first, as a frame would have them.
-    return frames.to_array(values, declared).astype(dtype, copy=False)
 
 
 def make_predictor(project: Project, model: Pipeline, sample: Rows) -> Predictor:
@@ -91,9 +101,9 @@ def make_predictor(project: Project, model: Pipeline, sample: Rows) -> Predictor
         return replace(slow, reason="the model has no sample, or no step that encodes columns")
     tried = _try_rows(slow, sample)
     matrix = slow.to_matrix(tried)
-    first, estimator = model.steps[0][1], model.steps[-1][1]
+    estimator, encoder = model.steps[-1][1], pipeline.find_column_encoder(model)
     # A subclass has documents as well, whose encoders are given the columns of a frame.
-    without_frame = replace(slow, encoder=first if type(first) is ColumnEncoder else None)
+    without_frame = replace(slow, encoder=encoder if type(encoder) is ColumnEncoder else None)
     if not np.array_equal(without_frame.to_matrix(tried), matrix, equal_nan=True):
         without_frame = slow
     try:
