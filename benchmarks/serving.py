@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any
 
 import psutil
+
 from processes import clean_environment, run
 from projects import RUN, WORK
 from report import print_table
@@ -51,7 +52,7 @@ class Server:
     def cpu_s(self) -> float:
         """Seconds of it and of the processes that it has started, which go on."""
         times = [each.cpu_times() for each in (self.process, *self.process.children(recursive=True))]
-        return sum(each.user + each.system for each in times)
+        return float(sum(each.user + each.system for each in times))
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ def compare(project: Path, connections: Sequence[int], rounds: int, seconds: int
         bodies = write_bodies(champion, WORK)
         with start_servers(folder, champion, WORK) as servers:
             for rows in ROWS:
-                _print_rates(title, servers, {who: bodies[who, rows] for who in servers}, rows, connections, rounds, seconds)
+                _print_rates(
+                    title, servers, {who: bodies[who, rows] for who in servers}, rows, connections, rounds, seconds
+                )
 
 
 def _without_features(project: Path) -> Path:

@@ -11,7 +11,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 
 from examples import skip_without
-from flights import FLIGHTS
 from model_rows import ALL_MODEL_TYPES, LIBRARIES, TABLES, Table
 from modelworks.contract import Contract, column, identifier, multiclass, regression
 from modelworks.data import frames

@@ -88,7 +88,8 @@ def to_frame(contract: Contract, records: list[dict[str, Any]], names: list[str]
 
 
 def to_array(values: list[Any], dtype: str) -> Any:
+    """The values of a column in the contract's dtype, integers with gaps as floats."""
     # A Series of each column would take five times as long, which is half of what one prediction takes.
     if dtype == "int64" and None in values:
-        dtype = "float64"  # as `parse` makes of integers with gaps
+        dtype = "float64"  # as `parse` does
     return pd.array(values, dtype=dtype) if dtype == "str" else np.array(values, dtype=dtype)
