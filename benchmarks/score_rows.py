@@ -46,7 +46,9 @@ def measure_rate(period: str, rounds: int) -> dict[str, list[float]]:
     [partition] = partitions.find_partitions(settings.storage_uri, "clean", period)
     features = partitions.read_partition(partition, list(model.feature_names_in_))
     chunks = [features.iloc[start : start + CHUNK_ROWS] for start in range(0, len(features), CHUNK_ROWS)]
-    seconds: dict[str, list[float]] = {f"{what}{of}": [] for what in ("whole", "chunks", "stage") for of in ("", "_cpu")}
+    seconds: dict[str, list[float]] = {
+        f"{what}{of}": [] for what in ("whole", "chunks", "stage") for of in ("", "_cpu")
+    }
     with pipeline.limit_threads(settings.training):
         model.predict_proba(features.head(CHUNK_ROWS))
         for _ in range(rounds):
