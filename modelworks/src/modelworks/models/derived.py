@@ -74,16 +74,10 @@ class DerivedFeatures(BaseEstimator):
         ContractError
             If the function raises, or returns anything but the same rows with the derived columns of training.
         """
-        derived = self._take(self._call(X))
-        has_others = len(derived.columns) > len(self.dtypes) + len(self.kinds_)
-        return derived[[*self.dtypes, *self.kinds_]] if has_others else derived
+        return self._take(self._call(X))
 
     def derive(self, X: pd.DataFrame) -> pd.DataFrame:
-        """A frame that has the derived columns of `transform`, for who has the rows themselves already.
-
-        Of a single row the function's other columns are not compared with the given ones: they are not used, and there
-        is no order that could change. To compare them takes as long as everything else here.
-        """
+        """The same for who reads only the derived columns; of one row, the others are not compared, which takes long."""
         return self._take(self._call(X, is_compared=len(X) > 1))
 
     def _take(self, derived: pd.DataFrame) -> pd.DataFrame:
@@ -93,6 +87,8 @@ class DerivedFeatures(BaseEstimator):
                 f"does not add column {missing[0]!r}, which the model was trained with; let the function add it as "
                 "long as a model uses it: [training] features leaves it out of the next one"
             )
+        if len(derived.columns) > len(self.dtypes) + len(self.kinds_):
+            derived = derived[[*self.dtypes, *self.kinds_]]
         for name, kind in self.kinds_.items():
             values = derived[name]
             if _kind_of(values) != kind:
