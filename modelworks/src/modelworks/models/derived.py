@@ -77,7 +77,7 @@ class DerivedFeatures(BaseEstimator):
         return self._take(self._call(X))
 
     def derive(self, X: pd.DataFrame) -> pd.DataFrame:
-        """The same for who reads only the derived columns; of one row, the others are not compared, which takes long."""
+        """The same for who reads only the derived columns; of one row, others are not compared: that takes long."""
         return self._take(self._call(X, is_compared=len(X) > 1))
 
     def _take(self, derived: pd.DataFrame) -> pd.DataFrame:
