@@ -1,4 +1,4 @@
-"""Requests of one moment, predicted together: one row costs almost as much as sixty-four."""
+"""Requests of one moment, predicted together: what a prediction costs beside its rows is paid once."""
 
 import asyncio
 from collections import deque

@@ -66,10 +66,11 @@ class Predictor:
         """Reads a column of the contract from the rows, and a derived one from the function's frame."""
         dtypes, step = self.project.contract.dtypes, derived.find_step(self.model)
         made = step.derive(self._to_frame(rows)) if step else None
-        names = step.kinds_ if step else ()
+        # Where a frame is there, many rows are read faster from it.
+        from_frame = {*step.kinds_, *(dtypes if len(rows) > FEW_ROWS else ())} if step else set()
 
         def read(name: str, dtype: str) -> Any:
-            if made is not None and name in names:
+            if made is not None and name in from_frame:
                 return read_column(made[name], dtype)
             values = [row[name] for row in rows]
             # In the contract's dtype first, as a frame would have them.
