@@ -98,24 +98,32 @@ def make_predictor(project: Project, model: Pipeline, sample: Rows) -> Predictor
     sample : rows as `frames.to_records` makes them, with all columns that the model needs
     """
     slow = Predictor(project, model, None, "", None)
-    if len(model.steps) < 2 or not sample:
-        return replace(slow, reason="the model has no sample, or no step that encodes columns")
-    tried = _try_rows(slow, sample)
-    matrix = slow.to_matrix(tried)
-    estimator, encoder = model.steps[-1][1], pipeline.find_column_encoder(model)
-    # A subclass has documents as well, whose encoders are given the columns of a frame.
-    without_frame = replace(slow, encoder=encoder if type(encoder) is ColumnEncoder else None)
-    if not np.array_equal(without_frame.to_matrix(tried), matrix, equal_nan=True):
-        without_frame = slow
+    if not sample:
+        return replace(slow, reason="the model has no sample to compare treelite with it")
+    quick, encoder = slow, pipeline.find_column_encoder(model)
+    if type(encoder) is ColumnEncoder:  # a subclass has documents as well, whose encoders are given a frame's columns
+        quick = replace(slow, encoder=encoder)
     try:
-        few = import_estimator(estimator)
-        expected = slow.predict_matrix(matrix, len(tried))
-        difference = _difference(replace(slow, few=few).predict_matrix(matrix, 1), expected)
+        quick = replace(quick, few=import_estimator(model.steps[-1][1]))
     except Exception as error:  # treelite may fail in any way, and the estimator serves
-        return replace(without_frame, reason=f"{type(error).__name__}: {error}")
-    if not difference <= TOLERANCE:
-        return replace(without_frame, reason=f"treelite predicts otherwise, by up to {difference:.2g}")
-    return replace(without_frame, few=few)
+        quick = replace(quick, reason=f"{type(error).__name__}: {error}")
+    return _check(quick, slow, _try_rows(slow, sample)) if quick.encoder or quick.few else quick
+
+
+def _check(quick: Predictor, slow: Predictor, rows: Rows) -> Predictor:
+    """What of a quick predictor agrees with a slow one."""
+    matrix = slow.to_matrix(rows)
+    if quick.encoder and not np.array_equal(quick.to_matrix(rows), matrix, equal_nan=True):
+        quick = replace(quick, encoder=None)
+    if quick.few is None:
+        return quick
+    try:
+        difference = _difference(quick.predict_matrix(matrix, 1), slow.predict_matrix(matrix, len(rows)))
+    except Exception as error:
+        return replace(quick, few=None, reason=f"{type(error).__name__}: {error}")
+    if difference <= TOLERANCE:
+        return quick
+    return replace(quick, few=None, reason=f"treelite predicts otherwise, by up to {difference:.2g}")
 
 
 def _difference(predicted: np.ndarray, expected: np.ndarray) -> float:
