@@ -14,6 +14,7 @@ from examples import skip_without
 from model_rows import ALL_MODEL_TYPES, LIBRARIES, TABLES, Table
 from modelworks.contract import Contract, column, identifier, multiclass, regression
 from modelworks.data import frames
+from modelworks.errors import ContractError
 from modelworks.models import pipeline
 from modelworks.models.fast import FEW_ROWS, Predictor, make_predictor, predictor
 from modelworks.models.model_type import ModelType
@@ -43,6 +44,12 @@ def table_of(target: Target) -> Table:
 def add_wind_of_seats(rows: pd.DataFrame) -> pd.DataFrame:
     """A derived number and a derived category."""
     return rows.assign(per_seat=rows["wind"] / (1 + rows["seats"]), initial=rows["carrier"].str[:1])
+
+
+def change_a_single_row(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same, and a change of the contract's column that is seen in no training."""
+    made = add_wind_of_seats(rows)
+    return made.assign(wind=-1000.0) if len(rows) == 1 else made
 
 
 PLAIN = {
@@ -126,6 +133,17 @@ def test_derived_columns_are_computed_and_then_predicted_by_treelite() -> None:
     check_parity(DERIVED, model, made)
     assert made.encoder  # reads the contract's columns from the rows
     assert made.few
+
+
+def test_column_that_the_function_changes_in_a_single_row_is_read_from_the_request() -> None:
+    project = replace(DERIVED.project, features=change_a_single_row)
+    model = pipeline.fit(project, DERIVED.rows, Training(threads=1), DERIVED.model_of("boosting"))
+    made = make_predictor(project, model, to_json(model, DERIVED.rows.tail(20)))
+    two = DERIVED.rows.dropna().head(2)
+    expected = pipeline.predict(project, model, two)
+    np.testing.assert_allclose(made.predict(to_json(model, two.head(1))), expected[:1], rtol=1e-12)
+    with pytest.raises(ContractError, match="changes column 'wind'"):
+        pipeline.predict(project, model, two.head(1))
 
 
 def test_classes_without_rows_in_training_keep_their_share() -> None:
