@@ -100,9 +100,9 @@ DEPENDENCIES = frozenset(
     six sklearn skops skrub slack slack_sdk slugify smart_open smmap sniffio sortedcontainers spacy spacy_legacy
     spacy_loggers sqlalchemy sqlparse srsly starlette structlog supervisor svcs sympy tabulate tenacity tensorflow
     tensorflow_cpu termcolor text_unidecode thinc threadpoolctl tokenizers tomlkit tools torch torchgen tqdm
-    transformers trove_classifiers truststore typeguard typer typing_extensions typing_inspect typing_inspection tzdata
-    universal_pathlib upath urllib3 uuid6 uvicorn uvloop waitress wasabi watchfiles wcwidth weasel websockets werkzeug
-    wheel wirerope wrapt xdist xgboost xgboost_cpu yaml yarl zipp
+    transformers treelite trove_classifiers truststore typeguard typer typing_extensions typing_inspect
+    typing_inspection tzdata universal_pathlib upath urllib3 uuid6 uvicorn uvloop waitress wasabi watchfiles wcwidth
+    weasel websockets werkzeug wheel wirerope wrapt xdist xgboost xgboost_cpu yaml yarl zipp
     """.split()
 )
 

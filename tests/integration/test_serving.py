@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 from flights import FLIGHTS, enter_home, make_home
 from modelworks.data import frames
 from modelworks.models import pipeline
+from modelworks.models.fast import predictor
 from modelworks.registry import ledger
 from modelworks.registry.tracker import Tracker
 from modelworks.registry.versions import CHAMPION
@@ -79,6 +80,9 @@ def test_probes_and_the_model_are_answered(api: Server) -> None:
     assert (model["holdout_period"], model["held_out"]) == ("2013-07", "2013-07")
     assert 0.6 <= model["metrics"]["roc_auc"] <= 0.8
     assert model["refused"] is None
+    assert (model["few_rows_by"], model["few_rows_reason"]) == ("treelite", "")
+    assert metric(api, "api_model_by_treelite") == 1
+    assert "not treelite" not in api.log.read_text()
     assert get(f"{api.url}/docs").status_code == 200
 
 
@@ -241,6 +245,22 @@ def test_model_of_a_changed_file_is_refused_and_the_old_one_stays(released: Path
     assert follower.refused
     assert "SHA-256 differs" in follower.refused[1]
     assert metrics.registry.get_sample_value("api_model_reload_failures_total") == 1
+
+
+def test_estimator_that_treelite_does_not_import_serves_and_the_log_says_why(
+    released: Path, monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    def refuse(estimator: object) -> None:
+        raise TypeError("another release of its trees")
+
+    monkeypatch.setattr(predictor, "import_estimator", refuse)
+    metrics = ApiMetrics()
+    follower = ChampionFollower(FLIGHTS, load_settings(), metrics)
+    follower.poll()
+    assert follower.served
+    assert follower.served.predictor.few is None
+    assert "version 2: its estimator predicts few rows, not treelite: TypeError: another release" in caplog.text
+    assert metrics.registry.get_sample_value("api_model_by_treelite") == 0
 
 
 def test_without_a_model_the_api_says_so(project: Path) -> None:

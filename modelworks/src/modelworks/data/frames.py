@@ -83,10 +83,13 @@ def to_frame(contract: Contract, records: list[dict[str, Any]], names: list[str]
     names : columns to take; all that the first row has if not given
     """
     wanted = [name for name in contract.dtypes if name in records[0]] if names is None else names
-    columns = {name: _to_array([record[name] for record in records], contract.dtypes[name]) for name in wanted}
+    columns = {name: to_array([record[name] for record in records], contract.dtypes[name]) for name in wanted}
     return pd.DataFrame(columns, copy=False)
 
 
-def _to_array(values: list[Any], dtype: str) -> Any:
+def to_array(values: list[Any], dtype: str) -> Any:
+    """The values of a column in the contract's dtype, integers with gaps as floats."""
     # A Series of each column would take five times as long, which is half of what one prediction takes.
+    if dtype == "int64" and None in values:
+        dtype = "float64"  # as `parse` does
     return pd.array(values, dtype=dtype) if dtype == "str" else np.array(values, dtype=dtype)

@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from modelworks.data import partitions
 from modelworks.data.partitions import Partition
 from modelworks.errors import NoChampionError
-from modelworks.models import scoring
+from modelworks.models import pipeline, scoring
 from modelworks.progress import track
 from modelworks.project import Project
 from modelworks.registry import ledger
@@ -42,7 +42,8 @@ def score(project: Project, settings: Settings, period: str | None = None) -> Sc
     clean = newest_clean(settings, period)
     scores, done = find_scores(settings, clean, champion), "found"
     if scores is None:
-        model = ledger.load_version(project, tracker, champion)
+        # Encoding codes a second time would take a tenth of the time of a score.
+        model = pipeline.skip_needless_encoding(ledger.load_version(project, tracker, champion))
         scores, done = _write_scores(project, settings, clean, champion, model), "scored"
     counted = f"{clean.period}: {count(scores.rows, 'row')} {done}, by version {champion.version}"
     expected = f"{project.contract.target.expected_name} {scores.facts['expected']:.4g}"
