@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
+from modelworks.data.quiet_pandera import pa
 
 from modelworks.contract import Column, Contract, Rule
 

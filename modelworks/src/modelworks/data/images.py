@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import Literal
 
 import pandas as pd
-import pandera.pandas as pa
+from modelworks.data.quiet_pandera import pa
 from PIL import Image, ImageOps
 
 from modelworks.errors import ContractError

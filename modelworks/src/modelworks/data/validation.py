@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
+from modelworks.data.quiet_pandera import pa
 
 from modelworks.checks import Check
 from modelworks.contract import Contract

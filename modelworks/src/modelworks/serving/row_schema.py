@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any
 
-import pandera.pandas as pa
+from modelworks.data.quiet_pandera import pa
 from pydantic import (
     AfterValidator,
     BeforeValidator,

@@ -1,0 +1,158 @@
+"""The data layer on real Spark: a standalone master with two workers and a Connect server, on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakes import REPOSITORY, Bake, BakedProject, succeed
+from live_project import wait_until
+from spark_cluster import Cluster, spark_cluster
+
+pytestmark = pytest.mark.slow
+
+JOB = "from {package}.jobs import main; main()"
+CONNECTION = "airflow://spark_connect_default"
+VARIABLE = "AIRFLOW_CONN_SPARK_CONNECT_DEFAULT"
+
+
+@pytest.fixture(scope="module")
+def cluster(template: Path, uv: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Spark, for all tests of this file."""
+    with spark_cluster(tmp_path_factory.mktemp("spark"), template, uv) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def on_spark(bake: Bake) -> BakedProject:
+    """A project with Spark's thin client, whose raw periods are in its storage, and with a module of jobs."""
+    project = bake(frameworks="spark, xgboost")
+    succeed(project, "make", "setup")
+    succeed(project, project.command, "ingest")
+    shutil.copy(REPOSITORY / "tests" / "spark_jobs.py", project.package_dir / "jobs.py")
+    return project
+
+
+def command(project: BakedProject, cluster: Cluster, way: str, *words: str) -> tuple[list[str], dict[str, str]]:
+    """The command line and the environment of a driver: by Connect, as a classic driver, or without Spark."""
+    job = ["-c", JOB.format(package=project.package_dir.name), *words]
+    if way == "classic":
+        sources = [project.path / "src", project.path / "vendor" / "modelworks" / "src"]
+        paths = {"PYTHONPATH": os.pathsep.join(map(str, sources))}
+        return [str(cluster.python), *job, cluster.master], os.environ | cluster.environment | paths
+    python = str(project.path / ".venv" / "bin" / "python")
+    if way == "local":
+        return [python, *job], dict(os.environ)
+    return [python, *job, CONNECTION], os.environ | {VARIABLE: cluster.connect_with_token}
+
+
+def run(project: BakedProject, cluster: Cluster, way: str, *words: str, status: int = 0) -> list[Any]:
+    """What a job comes to."""
+    line, environment = command(project, cluster, way, *words)
+    done = subprocess.run(line, cwd=project.path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert cluster.token not in done.stdout + done.stderr
+    results: list[Any] = json.loads(done.stdout.splitlines()[-1])
+    return results
+
+
+def files_of(storage: Path) -> dict[str, bytes]:
+    """Every file of a storage; of a manifest, what does not tell when it was made."""
+    found = {str(path.relative_to(storage)): path.read_bytes() for path in storage.rglob("*") if path.is_file()}
+    assert found
+    return {
+        name: b"\n".join(line for line in content.splitlines() if b'"created_at"' not in line)
+        if name.endswith("manifest.json")
+        else content
+        for name, content in found.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def local_results(on_spark: BakedProject, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The year, validated by a loop: the results and the storage."""
+    storage = tmp_path_factory.mktemp("local")
+    results = run(on_spark, cluster, "local", "validate", str(storage))
+    assert len(results) == 12
+    assert all(facts["quarantined"] >= 4 for *_, facts in results)
+    return results, files_of(storage)
+
+
+@pytest.mark.parametrize("way", ["connect", "classic"])
+def test_a_year_validated_on_spark_is_that_of_a_loop_byte_for_byte(
+    way: str, on_spark: BakedProject, cluster: Cluster, local_results: Any, tmp_path: Path
+) -> None:
+    assert run(on_spark, cluster, way, "validate", str(tmp_path)) == local_results[0]
+    assert files_of(tmp_path) == local_results[1]
+
+
+def test_results_are_in_the_order_of_items_and_not_of_their_ends(
+    on_spark: BakedProject, cluster: Cluster, tmp_path: Path
+) -> None:
+    results = run(on_spark, cluster, "connect", "sleep", str(tmp_path))
+    assert [number for number, _ in results] == list(range(12))
+    assert len({process for _, process in results}) > 1
+
+
+@pytest.mark.parametrize("way", ["connect", "classic"])
+def test_worker_that_is_killed_is_replaced(way: str, on_spark: BakedProject, cluster: Cluster, tmp_path: Path) -> None:
+    [survivor] = run(on_spark, cluster, way, "die", str(tmp_path))
+    assert survivor != int((tmp_path / "killed").read_text())
+
+
+@pytest.mark.parametrize("way", ["connect", "classic"])
+def test_first_error_in_order_arrives_as_itself_with_the_worker_s_traceback(
+    way: str, on_spark: BakedProject, cluster: Cluster, tmp_path: Path
+) -> None:
+    module, name, text, note = run(on_spark, cluster, way, "refuse", str(tmp_path), status=1)
+    assert (module, name) == ("modelworks.errors", "ContractError")
+    assert text == "part 2: column 'carrier': 12 nulls, 0 allowed"
+    assert note.startswith("On worker ")
+    assert "jobs.py" in note
+
+
+def test_driver_that_is_killed_leaves_nothing_wrong_and_its_retry_finishes(
+    on_spark: BakedProject, cluster: Cluster, local_results: Any, tmp_path: Path
+) -> None:
+    line, environment = command(on_spark, cluster, "connect", "validate", str(tmp_path))
+    driver = subprocess.Popen(line, cwd=on_spark.path, env=environment, stdout=subprocess.DEVNULL)
+    wait_until("the first part", lambda: list(tmp_path.glob("clean/*/v1/manifest.json")), timeout_s=180)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait(timeout=30)
+    # The server goes on beside the retry: both write the same files under the same names.
+    assert run(on_spark, cluster, "connect", "validate", str(tmp_path)) == local_results[0]
+    assert files_of(tmp_path) == local_results[1]
+
+
+def test_a_run_beside_another_has_its_own_code(
+    on_spark: BakedProject, cluster: Cluster, tmp_path: Path
+) -> None:
+    """And both have it from the job: the workers' own `modelworks` cannot be imported."""
+    other = tmp_path / "other" / on_spark.path.name
+    shutil.copytree(on_spark.path, other, symlinks=True, ignore=shutil.ignore_patterns(".venv", "var"))
+    jobs = other / "src" / on_spark.package_dir.name / "jobs.py"
+    jobs.write_text(jobs.read_text(encoding="utf-8").replace('"one"', '"two"'), encoding="utf-8")
+    line, environment = command(on_spark, cluster, "connect", "version", str(tmp_path))
+    sources = os.pathsep.join(str(other / each) for each in ("src", "vendor/modelworks/src"))
+    with (
+        subprocess.Popen(line, cwd=on_spark.path, env=environment, stdout=subprocess.PIPE, text=True) as one,
+        subprocess.Popen(
+            line, cwd=other, env=environment | {"PYTHONPATH": sources}, stdout=subprocess.PIPE, text=True
+        ) as two,
+    ):
+        results = [json.loads(process.communicate()[0].splitlines()[-1]) for process in (one, two)]
+    versions = [[version for version, *_ in each] for each in results]
+    assert versions == [["one", "one"], ["two", "two"]]
+    archives = [{path.rsplit("/", 3)[1] for _, path, _ in each} for each in results]
+    assert archives[0] == archives[1], "the engine is the same in both"
+    [archive] = archives[0]
+    assert archive.startswith("modelworks-")
+    assert archive.endswith(".zip")
