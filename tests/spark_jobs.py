@@ -63,6 +63,11 @@ def die_once(folder: str) -> int:
     return os.getpid()
 
 
+def square(number: int) -> int:
+    """The square of a number."""
+    return number * number
+
+
 def tell_version(_: int) -> list[str]:
     """What this module and the engine are, here."""
     import modelworks

@@ -22,6 +22,7 @@ LONGEST_FIRST = [
     "test_stack.py",
     "test_frameworks.py",
     "test_how_to.py",
+    "test_spark.py",
     "test_story.py",
     "test_sources.py",
     "test_site.py",

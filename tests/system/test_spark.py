@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bakes import REPOSITORY, Bake, BakedProject, succeed
+from documents import Reader, steps_of
 from live_project import wait_until
 from spark_cluster import Cluster, spark_cluster
 
@@ -132,9 +133,7 @@ def test_driver_that_is_killed_leaves_nothing_wrong_and_its_retry_finishes(
     assert files_of(tmp_path) == local_results[1]
 
 
-def test_a_run_beside_another_has_its_own_code(
-    on_spark: BakedProject, cluster: Cluster, tmp_path: Path
-) -> None:
+def test_a_run_beside_another_has_its_own_code(on_spark: BakedProject, cluster: Cluster, tmp_path: Path) -> None:
     """And both have it from the job: the workers' own `modelworks` cannot be imported."""
     other = tmp_path / "other" / on_spark.path.name
     shutil.copytree(on_spark.path, other, symlinks=True, ignore=shutil.ignore_patterns(".venv", "var"))
@@ -156,3 +155,82 @@ def test_a_run_beside_another_has_its_own_code(
     [archive] = archives[0]
     assert archive.startswith("modelworks-")
     assert archive.endswith(".zip")
+
+
+DAG = '''
+"""A task that opens a session itself, by a connection that only Airflow has."""
+
+from pathlib import Path
+
+from airflow.sdk import dag, task
+from modelworks import load_settings
+from modelworks.airflow.defaults import dag_defaults, export_spark_connection
+
+HOME = Path(__file__).absolute().parents[1]
+
+
+@dag(schedule=None, **dag_defaults(load_settings(HOME), "on_spark", __doc__))
+def on_spark() -> None:
+    @task
+    def square() -> None:
+        from modelworks.data.spark import map_on_spark
+        from {package}.jobs import square
+
+        export_spark_connection("{connection}")
+        print("squares:", map_on_spark(square, [1, 2, 3], "{connection}"))
+
+    square()
+
+
+on_spark()
+'''
+
+
+@pytest.fixture
+def in_airflow(on_spark: BakedProject, cluster: Cluster) -> Iterator[BakedProject]:
+    """The project with such a DAG, and with the connection in Airflow's own database."""
+    dag = on_spark.path / "dags" / "on_spark.py"
+    dag.write_text(DAG.format(package=on_spark.package_dir.name, connection=CONNECTION), encoding="utf-8")
+    succeed(on_spark, on_spark.command, "airflow", "db", "migrate")
+    add_connection(on_spark, cluster, cluster.token)
+    yield on_spark
+    dag.unlink()
+
+
+def add_connection(project: BakedProject, cluster: Cluster, token: str) -> None:
+    """Put the server and a token into Airflow's database, as a person does in its pages."""
+    project.run(project.command, "airflow", "connections", "delete", "spark_connect_default")
+    host, _, port = cluster.connect.rpartition(":")
+    words = f"--conn-type spark_connect --conn-host {host} --conn-port {port} --conn-password {token}".split()
+    succeed(project, project.command, "airflow", "connections", "add", "spark_connect_default", *words)
+
+
+def run_dag(project: BakedProject) -> tuple[int, str]:
+    """Status and output of a run of the DAG, with the log of its task."""
+    dag = f"{project.package_dir.name}_on_spark"
+    done = project.run(project.command, "airflow", "dags", "test", dag)
+    logs = [path.read_text(encoding="utf-8") for path in project.path.glob("var/**/logs/**/*.log")]
+    return done.returncode, "\n".join([done.stdout, done.stderr, *logs])
+
+
+def test_task_of_airflow_gets_address_and_token_from_its_connection_and_logs_neither_token(
+    in_airflow: BakedProject, cluster: Cluster
+) -> None:
+    status, output = run_dag(in_airflow)
+    assert (status, "squares: [1, 4, 9]" in output) == (0, True), output
+    assert cluster.token not in output
+    wrong = "0123456789abcdef-wrong"
+    add_connection(in_airflow, cluster, wrong)
+    status, output = run_dag(in_airflow)
+    assert status == 1
+    assert f"ConfigError: Spark at {cluster.connect}: refuses the token" in output, output
+    assert wrong not in output
+
+
+def test_page_about_spark_leads_to_counts_from_the_workers(on_spark: BakedProject, cluster: Cluster) -> None:
+    address = {"sc://spark.example.com:15002/;use_ssl=true;token=my-token": cluster.connect_with_token}
+    try:
+        page = REPOSITORY / "docs" / "how-to" / "when-one-machine-is-too-small.md"
+        Reader(on_spark.path, {}, replaced=address).follow(steps_of(page))
+    finally:
+        (on_spark.path / ".env").unlink()

@@ -63,9 +63,7 @@ def test_connection_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch
         ({"conn_type": "spark", "host": "yarn"}, "yarn"),
     ],
 )
-def test_airflow_s_json_of_a_connection_becomes_the_url(
-    about: dict, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_airflow_s_json_of_a_connection_becomes_the_url(about: dict, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, json.dumps(about))
     assert read_address("airflow://lake").url == url
 

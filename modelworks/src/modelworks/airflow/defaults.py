@@ -11,6 +11,7 @@ from airflow.sdk import Connection, ExceptionRetryPolicy, Param, RetryAction, Re
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 
 from modelworks.airflow.notifications import run_failed, task_failed
+from modelworks.data.spark_address import connection_name, connection_variable
 from modelworks.errors import NoChampionError, PipelineError
 from modelworks.settings import Settings
 
@@ -101,10 +102,20 @@ def export_connection(settings: Settings) -> None:
 
     The stages know nothing of Airflow: they read it from the environment, as they do on the command line.
     """
-    source = settings.source
-    if source.sql_connection and source.connection_variable not in os.environ:
+    if settings.source.sql_connection:
+        _export(settings.source.sql_connection, settings.source.connection_variable)
+
+
+def export_spark_connection(spark_url: str, _context: Any = None) -> None:
+    """The same for the connection that `[compute] spark_url` names, before a task that may run on Spark."""
+    if variable := connection_variable(spark_url):
+        _export(connection_name(spark_url), variable)
+
+
+def _export(connection: str, variable: str) -> None:
+    if variable not in os.environ:
         with suppress(AirflowNotFoundException):  # the stage names what is missing
-            os.environ[source.connection_variable] = Connection.get(source.sql_connection).as_json()
+            os.environ[variable] = Connection.get(connection).as_json()
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from modelworks.data.quiet_pandera import pa
 
 from modelworks.contract import Column, Contract, Rule
+from modelworks.data.quiet_pandera import pa
 
 
 @cache

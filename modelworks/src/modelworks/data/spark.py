@@ -168,7 +168,7 @@ def _is_installed(package: str) -> bool:
 
 def _check_answers(address: SparkAddress) -> None:
     """Ask for an answer first: Spark itself tries for minutes."""
-    if address.is_connect or address.url.startswith("spark://") and "," not in address.url:
+    if address.is_connect or (address.url.startswith("spark://") and "," not in address.url):
         place = urlsplit(address.shown)
         try:
             socket.create_connection((place.hostname or "", place.port or 7077), timeout=ANSWER_S).close()

@@ -11,7 +11,9 @@ from modelworks.errors import ConfigError
 
 CONNECTION = "airflow://"
 CLASSIC = re.compile(r"spark://|k8s://|yarn$|local(\[|$)")
-EXAMPLES = "sc://host:15002, spark://host:7077, yarn, k8s://https://host:443, local[2] or airflow://spark_connect_default"
+EXAMPLES = (
+    "sc://host:15002, spark://host:7077, yarn, k8s://https://host:443, local[2] or airflow://spark_connect_default"
+)
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,15 @@ class SparkAddress:
         return message
 
 
+def connection_name(spark_url: str) -> str:
+    """The Airflow connection that a setting names; "" if it is an address itself."""
+    return spark_url.removeprefix(CONNECTION) if spark_url.startswith(CONNECTION) else ""
+
+
 def connection_variable(spark_url: str) -> str:
-    """The environment variable of an Airflow connection that a setting names; "" if it is an address itself."""
-    return f"AIRFLOW_CONN_{spark_url.removeprefix(CONNECTION).upper()}" if spark_url.startswith(CONNECTION) else ""
+    """The environment variable of that connection; "" if there is none."""
+    name = connection_name(spark_url)
+    return name and f"AIRFLOW_CONN_{name.upper()}"
 
 
 def read_address(spark_url: str) -> SparkAddress:
@@ -57,15 +65,15 @@ def read_address(spark_url: str) -> SparkAddress:
     if not variable:
         if ";token=" in spark_url or "@" in spark_url:
             raise ConfigError(
-                "[compute] spark_url: holds a secret; put the whole URL into AIRFLOW_CONN_SPARK_CONNECT_DEFAULT, in .env or "
-                'as an Airflow connection, and set spark_url = "airflow://spark_connect_default"'
+                "[compute] spark_url: holds a secret; put the whole URL into AIRFLOW_CONN_SPARK_CONNECT_DEFAULT, in "
+                '.env or as an Airflow connection, and set spark_url = "airflow://spark_connect_default"'
             )
         return _to_address(spark_url, "[compute] spark_url")
     given = os.environ.get(variable, "").strip()
     if not given:
         raise ConfigError(
-            f"environment variable {variable}: not set; [compute] spark_url = {spark_url!r} wants Spark's address there "
-            "(or in .env), such as sc://host:15002/;token=..., or, in Airflow, a connection of that name"
+            f"environment variable {variable}: not set; [compute] spark_url = {spark_url!r} wants Spark's address "
+            "there (or in .env), such as sc://host:15002/;token=..., or, in Airflow, a connection of that name"
         )
     try:
         url = _from_airflow(json.loads(given)) if given.startswith("{") else given
@@ -93,6 +101,7 @@ def _from_airflow(about: dict[str, Any]) -> str:
         return f"{host}{port}"
     extra = about.get("extra") or {}
     extra = dict(json.loads(extra) if isinstance(extra, str) else extra)
-    options = {"user_id": about.get("login"), "token": about.get("password"), "use_ssl": extra.get("use_ssl")}
-    words = [f";{name}={quote(str(value).lower() if name == 'use_ssl' else value, safe='')}" for name, value in options.items() if value]
+    use_ssl = str(extra.get("use_ssl") or "").lower()  # true, or a text that says so
+    options = {"user_id": about.get("login"), "token": about.get("password"), "use_ssl": use_ssl}
+    words = [f";{name}={quote(value, safe='')}" for name, value in options.items() if value]
     return f"sc://{host.removeprefix('sc://')}{port}/{''.join(words)}"

@@ -23,9 +23,7 @@ Archives = Mapping[str, tuple[str, str]]
 """By package: the name of its archive, and the archive's SHA-256."""
 
 
-def run_tasks(
-    batches: Iterable[Any], payload: bytes, archives: Archives, versions: Mapping[str, str]
-) -> Iterator[Any]:
+def run_tasks(batches: Iterable[Any], payload: bytes, archives: Archives, versions: Mapping[str, str]) -> Iterator[Any]:
     """Run the tasks whose numbers a worker was given; yields batches of `SCHEMA`.
 
     Parameters
@@ -95,5 +93,7 @@ def find_other_versions(versions: Mapping[str, str]) -> str:
         except importlib.metadata.PackageNotFoundError:
             found = "missing"
         if found != wanted:
-            return f"{package} is {found} there and {wanted} here; install the project's requirements.lock on the workers"
+            return (
+                f"{package} is {found} there and {wanted} here; install the project's requirements.lock on the workers"
+            )
     return ""

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from modelworks.data.quiet_pandera import pa
 
 from modelworks.checks import Check
 from modelworks.contract import Contract
 from modelworks.data import frames
+from modelworks.data.quiet_pandera import pa
 from modelworks.errors import ContractError
 from modelworks.project import DataCheck
 from modelworks.settings import Validation
