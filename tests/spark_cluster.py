@@ -97,7 +97,8 @@ def spark_cluster(folder: Path, template: Path, uv: str) -> Iterator[Cluster]:
     worker = f"spark-class {deploy}.worker.Worker --host 127.0.0.1 --cores 2 --memory 2g --work-dir {folder}/work"
     server = (
         f"spark-submit --master {cluster.master} --class org.apache.spark.sql.connect.service.SparkConnectServer "
-        f"--conf spark.connect.grpc.binding.address=127.0.0.1 --conf spark.connect.grpc.binding.port={connect} spark-internal"
+        f"--conf spark.connect.grpc.binding.address=127.0.0.1 --conf spark.connect.grpc.binding.port={connect} "
+        "spark-internal"
     )
     processes: list[subprocess.Popen[bytes]] = []
     try:

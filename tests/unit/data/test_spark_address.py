@@ -71,7 +71,7 @@ def test_airflow_s_json_of_a_connection_becomes_the_url(about: dict, url: str, m
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("", f"environment variable {VARIABLE}: not set; .* wants Spark's address there"),
+        ("", f"environment variable {VARIABLE}: not set; .* wants Spark's address"),
         ('{"conn_type": "spark_connect", "password": "s3cret"}', "neither a URL nor an Airflow connection as JSON"),
         ("{s3cret", "neither a URL nor an Airflow connection as JSON"),
         ("postgresql://ada:s3cret@host/lake", f"environment variable {VARIABLE}: no address of Spark"),

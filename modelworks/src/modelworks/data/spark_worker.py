@@ -93,7 +93,5 @@ def find_other_versions(versions: Mapping[str, str]) -> str:
         except importlib.metadata.PackageNotFoundError:
             found = "missing"
         if found != wanted:
-            return (
-                f"{package} is {found} there and {wanted} here; install the project's requirements.lock on the workers"
-            )
+            return f"{package} is {found} there and {wanted} here; install the project's requirements.lock there"
     return ""
