@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ from modelworks.data import code_archives, spark_worker
 from modelworks.data.code_archives import CodeArchive
 from modelworks.data.spark_address import SparkAddress, read_address
 from modelworks.data.spark_worker import ERROR, REFUSAL, SCHEMA, run_tasks
-from modelworks.errors import ConfigError, PipelineError
+from modelworks.errors import ConfigError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -56,13 +57,14 @@ def map_on_spark(function: Callable[[Item], Result], items: Sequence[Item], spar
     if not items:
         return []
     address = read_address(spark_url)
+    _check_packages(address)
+    _check_answers(address)
+    payload, archives = _pack(function, items)
+    code = {each.package: (each.path.name, each.sha256) for each in archives}
+    versions = {name: importlib.metadata.version(name) for name in SAME_VERSIONS}
     with _explained(address):
         session = _session(address)
-        payload, archives = _pack(function, items)
-        for archive in archives:
-            session.send(archive)
-        code = {each.package: (each.path.name, each.sha256) for each in archives}
-        versions = {name: importlib.metadata.version(name) for name in SAME_VERSIONS}
+        session.send(archives)
         numbers = session.spark.range(0, len(items), 1, len(items))  # one in each task
         rows = numbers.mapInArrow(lambda batches: run_tasks(batches, payload, code, versions), SCHEMA).collect()
     outcomes = {row["id"]: bytes(row["outcome"]) for row in rows}
@@ -88,18 +90,18 @@ def _unpack(outcome: bytes) -> Any:
 
 @dataclass
 class _Session:
+    address: SparkAddress
     spark: Any
-    sent: set[str] = field(default_factory=set)
+    sent: set[Path] = field(default_factory=set)
 
-    def send(self, archive: CodeArchive) -> None:
-        """Send code, unless the session has it."""
-        if archive.path.name in self.sent:
-            return
-        if hasattr(self.spark, "sparkContext"):
-            self.spark.sparkContext.addPyFile(str(archive.path))
-        else:
-            self.spark.addArtifacts(str(archive.path), pyfile=True)
-        self.sent.add(archive.path.name)
+    def send(self, archives: list[CodeArchive]) -> None:
+        """Send code that the session does not have yet."""
+        for path in [each.path for each in archives if each.path not in self.sent]:
+            if self.address.is_connect:
+                self.spark.addArtifacts(str(path), pyfile=True)
+            else:
+                self.spark.sparkContext.addPyFile(str(path))
+            self.sent.add(path)
 
 
 # A process keeps its session, since each has Python workers of its own, which import everything anew.
@@ -108,9 +110,7 @@ _sessions: dict[SparkAddress, _Session] = {}
 
 def _session(address: SparkAddress) -> _Session:
     if address not in _sessions:
-        _check_packages(address)
-        _check_answers(address)
-        _sessions[address] = _Session(_connect(address) if address.is_connect else _start_driver(address))
+        _sessions[address] = _Session(address, _connect(address) if address.is_connect else _start_driver(address))
     return _sessions[address]
 
 
@@ -168,6 +168,8 @@ def _is_installed(package: str) -> bool:
 
 def _check_answers(address: SparkAddress) -> None:
     """Ask for an answer first: Spark itself tries for minutes."""
+    if address in _sessions:
+        return
     if address.is_connect or (address.url.startswith("spark://") and "," not in address.url):
         place = urlsplit(address.shown)
         try:
@@ -181,7 +183,7 @@ def _explained(address: SparkAddress) -> Iterator[None]:
     """Errors of Spark in some lines and without secrets; the next call has a new session."""
     try:
         yield
-    except (PipelineError, ConnectionError):
+    except ConfigError:
         raise
     except Exception as error:  # of py4j, gRPC or Spark
         _close(address)
