@@ -42,6 +42,12 @@ def validate_period(item: tuple[Project, Partition, str]) -> list[object]:
     return [each.sha256 for each in published] + [asdict(accumulator.facts())]
 
 
+def validate_slowly(item: tuple[Project, Partition, str]) -> list[object]:
+    """The same, after time enough to kill the driver."""
+    time.sleep(1)
+    return validate_period(item)
+
+
 def sleep(item: tuple[int, float]) -> list[object]:
     """The number of an item, after some time; and of which process."""
     time.sleep(item[1])
@@ -84,10 +90,13 @@ def jobs(folder: Path) -> dict[str, tuple[Callable[..., object], list[object]]]:
         for period in partitions.list_periods(settings.storage_uri, "raw")
         for partition in partitions.find_partitions(settings.storage_uri, "raw", period)
     ]
+    periods: list[object] = [(project, partition, str(folder)) for partition in raw]
     return {
-        "validate": (validate_period, [(project, partition, str(folder)) for partition in raw]),
+        "validate": (validate_period, periods),
+        "validate-slowly": (validate_slowly, periods),
         "sleep": (sleep, [(number, (number * 7 % 4) / 2) for number in range(12)]),
         "refuse": (refuse, list(range(4))),
+        "square": (square, [1, 2, 3]),
         "die": (die_once, [str(folder)]),
         "version": (tell_version, [0, 1]),
     }

@@ -123,11 +123,12 @@ def test_first_error_in_order_arrives_as_itself_with_the_worker_s_traceback(
 def test_driver_that_is_killed_leaves_nothing_wrong_and_its_retry_finishes(
     on_spark: BakedProject, cluster: Cluster, local_results: Any, tmp_path: Path
 ) -> None:
-    line, environment = command(on_spark, cluster, "connect", "validate", str(tmp_path))
+    line, environment = command(on_spark, cluster, "connect", "validate-slowly", str(tmp_path))
     driver = subprocess.Popen(line, cwd=on_spark.path, env=environment, stdout=subprocess.DEVNULL)
     wait_until("the first part", lambda: list(tmp_path.glob("clean/*/v1/manifest.json")), timeout_s=180)
     driver.send_signal(signal.SIGKILL)
     driver.wait(timeout=30)
+    assert len(list(tmp_path.glob("clean/*/v1/manifest.json"))) < 12
     # The server goes on beside the retry: both write the same files under the same names.
     assert run(on_spark, cluster, "connect", "validate", str(tmp_path)) == local_results[0]
     assert files_of(tmp_path) == local_results[1]
@@ -160,6 +161,7 @@ def test_a_run_beside_another_has_its_own_code(on_spark: BakedProject, cluster: 
 DAG = '''
 """A task that opens a session itself, by a connection that only Airflow has."""
 
+import logging
 from pathlib import Path
 
 from airflow.sdk import dag, task
@@ -177,7 +179,7 @@ def on_spark() -> None:
         from {package}.jobs import square
 
         export_spark_connection("{connection}")
-        print("squares:", map_on_spark(square, [1, 2, 3], "{connection}"))
+        logging.getLogger("on_spark").info("squares: %s", map_on_spark(square, [1, 2, 3], "{connection}"))
 
     square()
 
