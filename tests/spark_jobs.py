@@ -49,7 +49,7 @@ def validate_slowly(item: tuple[Project, Partition, str]) -> list[object]:
 
 
 def sleep(item: tuple[int, float]) -> list[object]:
-    """The number of an item, after some time; and of which process."""
+    """The number of an item and the id of its process, after some time."""
     time.sleep(item[1])
     return [item[0], os.getpid()]
 
@@ -74,7 +74,7 @@ def square(number: int) -> int:
     return number * number
 
 
-def tell_version(_: int) -> list[str]:
+def report_version(_: int) -> list[str]:
     """What this module and the engine are, here."""
     import modelworks
 
@@ -98,7 +98,7 @@ def jobs(folder: Path) -> dict[str, tuple[Callable[..., object], list[object]]]:
         "refuse": (refuse, list(range(4))),
         "square": (square, [1, 2, 3]),
         "die": (die_once, [str(folder)]),
-        "version": (tell_version, [0, 1]),
+        "version": (report_version, [0, 1]),
     }
 
 

@@ -66,7 +66,7 @@ def run(project: BakedProject, cluster: Cluster, way: str, *words: str, status: 
 
 
 def files_of(storage: Path) -> dict[str, bytes]:
-    """Every file of a storage; of a manifest, what does not tell when it was made."""
+    """Every file of a storage; of a manifest, all but the time at which it was made."""
     found = {str(path.relative_to(storage)): path.read_bytes() for path in storage.rglob("*") if path.is_file()}
     assert found
     return {

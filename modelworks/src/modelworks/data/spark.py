@@ -50,7 +50,7 @@ def map_on_spark(function: Callable[[Item], Result], items: Sequence[Item], spar
     ConnectionError
         If Spark cannot be reached; a retry may help.
     RuntimeError
-        If Spark gives up, as when a worker was killed again and again; a retry may help.
+        If the job fails, as when a worker was killed again and again; a retry may help.
     Exception
         The first error in the order of the items, as the function raised it.
     """
