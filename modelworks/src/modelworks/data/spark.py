@@ -96,12 +96,14 @@ class _Session:
 
     def send(self, archives: list[CodeArchive]) -> None:
         """Send code that the session does not have yet."""
+        before = sys.path[:]
         for path in [each.path for each in archives if each.path not in self.sent]:
             if self.address.is_connect:
                 self.spark.addArtifacts(str(path), pyfile=True)
             else:
                 self.spark.sparkContext.addPyFile(str(path))
             self.sent.add(path)
+        sys.path[:] = before  # Spark adds the archives, and this process has the code already
 
 
 # A process keeps its session, since each has Python workers of its own, which import everything anew.
