@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from modelworks.data import code_archives, spark_worker
 from modelworks.data.code_archives import CodeArchive
+from modelworks.data.quiet_pandera import ignoring_pandas_3
 from modelworks.data.spark_address import SparkAddress, read_address
 from modelworks.data.spark_worker import ERROR, REFUSAL, SCHEMA, run_tasks
 from modelworks.errors import ConfigError
@@ -184,7 +185,8 @@ def _check_answers(address: SparkAddress) -> None:
 def _explained(address: SparkAddress) -> Iterator[None]:
     """Errors of Spark in some lines and without secrets; the next call has a new session."""
     try:
-        yield
+        with ignoring_pandas_3():
+            yield
     except ConfigError:
         raise
     except Exception as error:  # of py4j, gRPC or Spark
