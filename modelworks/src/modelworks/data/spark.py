@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 
 from modelworks.data import code_archives, spark_worker
 from modelworks.data.code_archives import CodeArchive
-from modelworks.data.quiet_pandera import ignoring_pandas_3
 from modelworks.data.spark_address import SparkAddress, read_address
+from modelworks.data.spark_warnings import ignoring_pandas_3
 from modelworks.data.spark_worker import ERROR, REFUSAL, SCHEMA, run_tasks
 from modelworks.errors import ConfigError
 
