@@ -166,19 +166,18 @@ from pathlib import Path
 
 from airflow.sdk import dag, task
 from modelworks import load_settings
-from modelworks.airflow.defaults import dag_defaults, export_spark_connection
+from modelworks.airflow.defaults import dag_defaults, spark_arguments
 
 HOME = Path(__file__).absolute().parents[1]
 
 
 @dag(schedule=None, **dag_defaults(load_settings(HOME), "on_spark", __doc__))
 def on_spark() -> None:
-    @task
+    @task(**spark_arguments("{connection}"))
     def square() -> None:
         from modelworks.data.spark import map_on_spark
         from {package}.jobs import square
 
-        export_spark_connection("{connection}")
         logging.getLogger("on_spark").info("squares: %s", map_on_spark(square, [1, 2, 3], "{connection}"))
 
     square()

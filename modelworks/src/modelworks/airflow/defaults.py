@@ -106,10 +106,13 @@ def export_connection(settings: Settings) -> None:
         _export(settings.source.sql_connection, settings.source.connection_variable)
 
 
-def export_spark_connection(spark_url: str, _context: Any = None) -> None:
-    """The same for the connection that `[compute] spark_url` names, before a task that may run on Spark."""
-    if variable := connection_variable(spark_url):
-        _export(connection_name(spark_url), variable)
+def spark_arguments(spark_url: str) -> dict[str, Any]:
+    """Arguments of tasks that may work on Spark: the connection that `[compute] spark_url` names, put there first."""
+    return {"pre_execute": partial(_export_spark_connection, spark_url)} if connection_name(spark_url) else {}
+
+
+def _export_spark_connection(spark_url: str, _context: Any) -> None:
+    _export(connection_name(spark_url), connection_variable(spark_url))
 
 
 def _export(connection: str, variable: str) -> None:
