@@ -31,6 +31,7 @@ spark.driver.memory      768m
 spark.driver.host        127.0.0.1
 spark.driver.bindAddress 127.0.0.1
 spark.ui.enabled         false
+spark.network.timeout    600s
 """
 
 
@@ -103,15 +104,15 @@ def spark_cluster(folder: Path, template: Path, uv: str) -> Iterator[Cluster]:
     processes: list[subprocess.Popen[bytes]] = []
     try:
         processes.append(start(cluster, folder, "master", master))
-        wait_until("Spark's master", lambda: answers(f"http://127.0.0.1:{page}/json/"), timeout_s=240)
+        wait_until("Spark's master", lambda: answers(f"http://127.0.0.1:{page}/json/"), timeout_s=600)
         for number, port in enumerate(pages, 1):
             command = f"{worker} --webui-port {port} {cluster.master}"
             processes.append(start(cluster, folder, f"worker-{number}", command))
         wait_until(
-            "Spark's workers", lambda: fetch(f"http://127.0.0.1:{page}/json/")["aliveworkers"] == 2, timeout_s=240
+            "Spark's workers", lambda: fetch(f"http://127.0.0.1:{page}/json/")["aliveworkers"] == 2, timeout_s=600
         )
         processes.append(start(cluster, folder, "connect", server))
-        wait_until("Spark Connect", lambda: listens(connect), timeout_s=240)
+        wait_until("Spark Connect", lambda: listens(connect), timeout_s=600)
         yield cluster
     finally:
         for process in reversed(processes):
