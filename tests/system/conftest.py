@@ -23,6 +23,7 @@ LONGEST_FIRST = [
     "test_supply_chain.py",  # on the worker whose environment the stack has had
     "test_frameworks.py",
     "test_how_to.py",
+    "test_spark.py",
     "test_story.py",
     "test_sources.py",
     "test_site.py",

@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipExceptio
 from modelworks.airflow.cluster import check_cluster
 from modelworks.airflow.notifications import run_failed, task_failed
 from modelworks.calendar import EXAMPLES, PATTERNS
+from modelworks.data.spark_address import connection_name, connection_variable
 from modelworks.errors import NoChampionError, NoRowsError, PipelineError
 from modelworks.settings import Settings
 
@@ -115,10 +116,23 @@ def export_connection(settings: Settings) -> None:
 
     The stages know nothing of Airflow: they read it from the environment, as they do on the command line.
     """
-    source = settings.source
-    if source.sql_connection and source.connection_variable not in os.environ:
+    if settings.source.sql_connection:
+        _export(settings.source.sql_connection, settings.source.connection_variable)
+
+
+def spark_arguments(spark_url: str) -> dict[str, Any]:
+    """Arguments of tasks that may work on Spark: the connection that `[compute] spark_url` names, put there first."""
+    return {"pre_execute": partial(_export_spark_connection, spark_url)} if connection_name(spark_url) else {}
+
+
+def _export_spark_connection(spark_url: str, _context: Any) -> None:
+    _export(connection_name(spark_url), connection_variable(spark_url))
+
+
+def _export(connection: str, variable: str) -> None:
+    if variable not in os.environ:
         with suppress(AirflowNotFoundException):  # the stage names what is missing
-            os.environ[source.connection_variable] = Connection.get(source.sql_connection).as_json()
+            os.environ[variable] = Connection.get(connection).as_json()
 
 
 @contextmanager

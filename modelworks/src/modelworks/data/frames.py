@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
 
 from modelworks.contract import Column, Contract, Rule
+from modelworks.data.quiet_pandera import pa
 
 
 @cache

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
 
 from modelworks.calendar import first_day, shift_period
 from modelworks.checks import Check
 from modelworks.contract import Contract
 from modelworks.data import frames
+from modelworks.data.quiet_pandera import pa
 from modelworks.errors import ContractError
 from modelworks.project import DataCheck
 from modelworks.settings import Validation
