@@ -26,7 +26,7 @@ from modelworks.adopt.reading import Layout, estimate_bytes, find_layout, open_f
 from modelworks.adopt.recipe import Recipe
 from modelworks.adopt.splitting import Split, choose_frequency, choose_split
 from modelworks.adopt.statistics import ColumnStatistics, compute_statistics
-from modelworks.calendar import period_of
+from modelworks.calendar import Frequency, period_of
 from modelworks.data.periods import name_periods
 from modelworks.errors import AdoptionError, SourceError
 from modelworks.settings import check_disk, explaining_disk, read_name
@@ -136,7 +136,8 @@ def _choose_period(
     profile: Profile, parsed: columns.ParsedColumns, choices: Choices
 ) -> tuple[columns.ParsedColumns, str]:
     """The columns with what a period is, and why."""
-    period, why = choices.period or "month", "as --period says"
+    period: Frequency = choices.period or "month"
+    why = "as --period says"
     if parsed.recipe.time and not choices.period:
         period, reason = choose_frequency(convert(profile.sample, parsed.recipe)[0][parsed.recipe.time])
         why = f"since {reason}; another one by --period"

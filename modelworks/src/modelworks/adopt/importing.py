@@ -45,6 +45,7 @@ class Delivery:
 
     @property
     def present(self) -> dict[str, Path]:
+        """The files, by period."""
         pattern = rf"{re.escape(self.name)}-({PATTERNS[self.known.period]})\.parquet"
         found = [(re.fullmatch(pattern, file.name), file) for file in sorted(self.data.glob(f"{self.name}-*.parquet"))]
         return {match[1]: file for match, file in found if match}

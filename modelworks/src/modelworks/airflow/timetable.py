@@ -32,10 +32,10 @@ def period_timetable(settings: Settings) -> CronPartitionTimetable:
 
 def period_of_run(settings: Settings, params: dict[str, Any], dag_run: Any) -> str | None:
     """The period that the form names, else the run's partition; None if the run has neither."""
-    key = dag_run.partition_key
-    if params["period"] or not key or find_frequency(key) == settings.source.period:
-        return params["period"] or key
-    return period_of(first_day(key), settings.source.period)
+    period: str | None = params["period"] or dag_run.partition_key
+    if not period or find_frequency(period) in {None, settings.source.period}:
+        return period  # of another form: `ingest` refuses it
+    return period if params["period"] else period_of(first_day(period), settings.source.period)
 
 
 def source_dates(settings: Settings) -> dict[str, Any]:
