@@ -24,14 +24,11 @@ PAGE, MODEL_TYPES_PAGE = REFERENCE / "settings.md", REFERENCE / "model-types.md"
 HEAD = """\
 # Settings
 
-`pipeline.toml` holds the settings that a team changes; each of the others may be added there. A setting is also an
-environment variable, in the shell or in `.env`, which takes precedence: `[training] seed` is
-`MODELWORKS_TRAINING__SEED`. Lists and tables are JSON in a variable: `MODELWORKS_TRAINING__FEATURES='["distance"]'`. An
-unknown section, key or value is refused before anything runs, and the error names what is allowed.
-
-An entry of a table has a variable as well: `MODELWORKS_GATES__METRICS__ROC_AUC__MAX`,
-`MODELWORKS_MODEL__PARAMETERS__MAX_ITER`. The parameters are on [a page of their own](model-types.md).
-`tools/settings_reference.py` writes this page from the settings' own classes.
+`pipeline.toml` holds the settings that a team changes; each of the others may be added there. An environment variable,
+in the shell or in `.env`, takes precedence: `MODELWORKS_TRAINING__SEED` is `[training] seed`, and an entry of a table is
+`MODELWORKS_GATES__METRICS__ROC_AUC__MAX`. Lists and tables are JSON in a variable:
+`MODELWORKS_TRAINING__FEATURES='["distance", "carrier"]'`. What is unknown is refused, with what is allowed. Parameters of
+models are on [a page of their own](model-types.md). `tools/settings_reference.py` writes this page from the classes.
 """
 
 MODEL_TYPES_HEAD = """\

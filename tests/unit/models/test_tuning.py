@@ -52,7 +52,7 @@ def tuned(
 
 @pytest.fixture(scope="module")
 def fifteen(learnable: pd.DataFrame) -> list[Trial]:
-    """Trials of which some are pruned."""
+    """Trials, some of them pruned."""
     return tuned(learnable, tuning=FIFTEEN)
 
 
