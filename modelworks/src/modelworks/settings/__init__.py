@@ -5,7 +5,7 @@ The environment variable of a setting has its section and key in capitals: `[tra
 """
 
 from modelworks.settings.base import Period, Section
-from modelworks.settings.data import Labels, Schedule, Source, Storage, Validation
+from modelworks.settings.data import Compute, Labels, Schedule, Source, Storage, Validation
 from modelworks.settings.home import name_safely
 from modelworks.settings.loading import HOME_VARIABLE, check_working_folder, find_home, load_settings, read_name
 from modelworks.settings.models import ApprovalMode, Evaluation, Fairness, Gates, Limits, Model, Training, Tuning
@@ -16,6 +16,7 @@ __all__ = [
     "ENV_PREFIX",
     "HOME_VARIABLE",
     "ApprovalMode",
+    "Compute",
     "Evaluation",
     "Event",
     "Fairness",
