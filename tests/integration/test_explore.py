@@ -31,7 +31,7 @@ def clean_of(period: str) -> Partition:
 
 
 def flip_a_byte(partition: Partition) -> None:
-    file = Path(partition.uri) / partition.file
+    file = Path(partition.files[0])
     blob = bytearray(file.read_bytes())
     blob[len(blob) // 2] ^= 1
     file.write_bytes(blob)

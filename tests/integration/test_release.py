@@ -316,6 +316,6 @@ def test_version_whose_data_are_gone_names_the_period(released: Path) -> None:
         settings.absolute(Tracker(FLIGHTS, settings).versions.get("1").tags["dataset_uri"])
     )
     june = dataset.partitions[1]
-    gone = tampered(Path(june.uri, june.file), None)
+    gone = tampered(Path(june.files[0]), None)
     with gone, pytest.raises(PartitionError, match=r"clean/2013-06/v1/.*missing"):
         stages.reproduce(FLIGHTS, settings, "1")

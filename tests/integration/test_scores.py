@@ -60,7 +60,7 @@ def test_scores_are_what_the_champion_predicts(home: Path) -> None:
     settings = load_settings()
     facts = stages.score(FLIGHTS, settings, "2013-06")
     [scores] = scores_of(settings, "2013-06")
-    assert facts.scores_uri == f"{scores.uri}/{scores.file}"
+    assert facts.scores_uri == scores.files[0]
     assert (scores.facts["model_version"], scores.source) == ("1", f"{settings.storage_uri}/clean/2013-06/v1")
     clean = partitions.read_partition(clean_of(settings, "2013-06"))
     frame = partitions.read_partition(scores)
@@ -158,7 +158,7 @@ def test_champion_of_other_columns_is_named(home: Path) -> None:
 def test_flipped_byte_in_the_clean_period_is_refused_and_named(home: Path) -> None:
     settings = load_settings()
     clean = clean_of(settings)
-    file = Path(clean.uri) / clean.file
+    file = Path(clean.files[0])
     blob = bytearray(file.read_bytes())
     blob[len(blob) // 2] ^= 1
     file.write_bytes(blob)
@@ -186,15 +186,15 @@ def test_killed_half_way_it_leaves_nothing_and_the_next_run_finishes(home: Path)
     settings = load_settings()
     program = f"""{SCORE}
 import os, signal
-from modelworks.data.partitions import PartitionWriter
+from modelworks.data.parts import PartWriter
 from modelworks.models import scoring
 scoring.CHUNK_ROWS = 1000
-write = PartitionWriter.write
+write = PartWriter.write
 def killed_in_the_second_batch(writer, rows):
     if writer.rows:
         os.kill(os.getpid(), signal.SIGKILL)
     write(writer, rows)
-PartitionWriter.write = killed_in_the_second_batch
+PartWriter.write = killed_in_the_second_batch
 stages.score(project, settings)
 """
     killed = subprocess.run([sys.executable, "-c", program], env=os.environ, check=False)

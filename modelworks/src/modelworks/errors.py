@@ -10,6 +10,7 @@
     │   ├── NoRowsError        it has no file or no rows for a period
     │   └── SourceChangedError it has changed since the period was ingested
     ├── PartitionError         a stored partition that is missing or damaged
+    ├── ComputeError           workers of `[compute]` that are killed again and again
     ├── QualityGateError       a model that may not be released
     ├── ReleaseError           a release that could not be carried out
     │   └── NoChampionError    nothing has been released yet
@@ -54,6 +55,10 @@ class SourceChangedError(SourceError):
 
 class PartitionError(PipelineError):
     """A stored partition is missing or is not what its manifest says."""
+
+
+class ComputeError(PipelineError):
+    """Workers of `[compute]` are killed again and again."""
 
 
 class QualityGateError(PipelineError):

@@ -68,7 +68,7 @@ def test_period_that_cannot_be_written_is_tried_again_and_leaves_no_rest(stack: 
 def test_flipped_byte_is_refused_by_the_hash_and_the_file_is_named(stack: LiveStack) -> None:
     before = stack.ledger()
     partition = stack.partition("clean", stack.champion_period())
-    file = Path(partition.uri) / partition.file
+    file = Path(partition.files[0])
     sound = file.read_bytes()
     middle = len(sound) // 2
     file.write_bytes(sound[:middle] + bytes([sound[middle] ^ 1]) + sound[middle + 1 :])

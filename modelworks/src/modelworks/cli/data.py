@@ -20,6 +20,7 @@ from modelworks.cli.options import (
 )
 from modelworks.errors import AdoptionError, PipelineError
 from modelworks.settings import find_home, name_safely
+from modelworks.wording import count
 
 app = typer.Typer()
 stage_command = partial(app.command, rich_help_panel="Stages by hand")
@@ -40,6 +41,23 @@ def validate(dataset: DatasetUri, run_name: RunName = None, reason: Reason = "")
     from modelworks import stages
 
     print_json(stages.validate(*load(), dataset, run_name or new_run_name(), reason=reason).to_json())
+
+
+@stage_command()
+def prune(
+    older_than_hours: Annotated[
+        float, typer.Option(min=0, help="Younger files may belong to a run that is still writing them.")
+    ] = 24,
+) -> None:
+    """Remove the files that killed runs left in the storage, which no period lists."""
+    from datetime import timedelta
+
+    from modelworks.data.leftovers import find_leftovers, remove_leftovers
+
+    _, settings = load()
+    found = find_leftovers(settings.storage_uri, timedelta(hours=older_than_hours))
+    remove_leftovers(settings.storage_uri, found)
+    print(f"{count(len(found), 'file')} removed, {sum(each.bytes for each in found) / 2**20:,.1f} MiB")
 
 
 @command()

@@ -1,6 +1,7 @@
 """The contract's rows as frames: dtypes, pandera's schema, and conversion from and to JSON."""
 
 import unicodedata
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,19 @@ from modelworks.data.quiet_pandera import pa
 def schema_of(contract: Contract) -> pa.DataFrameSchema:
     """The contract as pandera checks it."""
     return pa.DataFrameSchema({name: _to_pandera(each) for name, each in contract.columns.items()}, strict=True)
+
+
+def find_broken(contract: Contract, name: str, values: pd.Series) -> Iterator[tuple[str, pd.Series]]:
+    """The values of a column that break a rule, under their index, for each rule that any breaks; nulls break none.
+
+    Parameters
+    ----------
+    values : in the contract's dtype
+    """
+    for check in schema_of(contract).columns[name].checks:
+        result = check(values)
+        if not result.check_passed:
+            yield str(check.error or check.name), result.failure_cases
 
 
 def _to_pandera(column: Column) -> pa.Column:

@@ -1,4 +1,4 @@
-"""The tables of pipeline.toml about data: source, labels, storage, schedule and validation."""
+"""The tables of pipeline.toml about data: source, labels, storage, compute, schedule and validation."""
 
 import re
 from datetime import datetime, time
@@ -95,6 +95,25 @@ class Storage(Section):
 
     uri: str = Field("var/data", min_length=1)
     """URI of partitions, datasets and journals: a path, s3://, ..."""
+
+
+class Compute(Section):
+    """Where the rows of a period are worked on, part by part; the results are the same for every executor."""
+
+    executor: Literal["local", "processes", "spark"] = "local"
+    """"local": part after part; "processes": in `workers` processes of this machine; "spark": on a cluster."""
+    workers: int = Field(0, ge=0)
+    """Processes of "processes"; 0: as many as there are cores."""
+    spark_url: str = ""
+    """Where Spark is: `sc://host:15002` of a Connect server, or `spark://host:7077` of a standalone master."""
+    rows_per_part: int = Field(1_000_000, ge=1)
+    """Rows of a file of a period; a period with more has several files, which are worked on at the same time."""
+
+    @model_validator(mode="after")
+    def _spark_has_an_address(self) -> "Compute":
+        if self.executor == "spark" and not self.spark_url:
+            raise ValueError('executor "spark" wants spark_url, such as sc://host:15002')
+        return self
 
 
 class Schedule(Section):

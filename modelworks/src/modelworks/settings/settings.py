@@ -17,7 +17,7 @@ from pydantic_settings import (
 )
 
 from modelworks.calendar import CRONS
-from modelworks.settings.data import Labels, Schedule, Source, Storage, Validation
+from modelworks.settings.data import Compute, Labels, Schedule, Source, Storage, Validation
 from modelworks.settings.models import Evaluation, Gates, Model, Training, Tuning
 from modelworks.settings.operations import Monitoring, Notifications, Retraining, Serving, Stack, Tracking
 
@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     source: Source
     labels: Labels = Labels()
     storage: Storage = Storage()
+    compute: Compute = Compute()
     schedule: Schedule = Schedule()
     validation: Validation = Validation()
     training: Training = Training()

@@ -11,10 +11,12 @@ from typing import Any
 import pandas as pd
 
 from modelworks.data import files, frames, labels, partitions, splits
+from modelworks.data.execution import map_parts
 from modelworks.data.partitions import Partition, PartitionWriter
 from modelworks.data.periods import check_enough, choose_periods, count_wanted
-from modelworks.data.sources.files import ValueNotParsedError, read_labels, read_source
+from modelworks.data.sources.files import ValueNotParsedError, cut_row_groups, read_labels, read_source
 from modelworks.data.sources.opening import SourceFile, open_source, source_columns
+from modelworks.data.sources.parts import SourcePart, ingest_part
 from modelworks.errors import NoRowsError, SourceChangedError
 from modelworks.progress import track
 from modelworks.project import Project
@@ -177,9 +179,10 @@ def _write_raw(
         origin |= {"labels": label_file.uri, "labels_sha256": label_file.sha256}
     given = _read_labels(project, settings, label_file) if label_file else None
     for as_text in (False, True):
-        with partitions.new_partition(settings.storage_uri, "raw", period) as writer:
+        rows_per_part = settings.compute.rows_per_part
+        with partitions.new_partition(settings.storage_uri, "raw", period, rows_per_part) as writer:
             try:
-                counts = _write_rows(project, settings, writer, source.path, given, as_text=as_text)
+                counts = _write_rows(project, settings, writer, source, given, as_text=as_text)
             except ValueNotParsedError:
                 continue  # once more, as text: validation names the rows
             return writer.publish(**origin, **counts)
@@ -196,15 +199,36 @@ def _write_rows(
     project: Project,
     settings: Settings,
     writer: PartitionWriter,
-    path: Path,
+    source: SourceFile,
     given: pd.DataFrame | None,
     *,
     as_text: bool,
 ) -> dict[str, Any]:
     """Write all rows of a source, joined with the given labels; returns the counts of the labels, if any."""
     columns = source_columns(project.contract, settings)
-    batches = read_source(project.contract, path, settings.source, columns, as_text=as_text)
+    if given is None and _write_parts(project, settings, writer, source, as_text=as_text):
+        return {}
+    batches = read_source(project.contract, source.path, settings.source, columns, as_text=as_text)
     period_labels = None if given is None else labels.PeriodLabels(project.contract, given)
     for batch in track(batches, f"ingesting {writer.period}", "rows", size=len):
         writer.write(period_labels.join(batch) if period_labels else batch)
     return period_labels.counts() if period_labels else {}
+
+
+def _write_parts(
+    project: Project, settings: Settings, writer: PartitionWriter, source: SourceFile, *, as_text: bool
+) -> bool:
+    """Write a Parquet file by its row groups, if it makes more than one part."""
+    columns, compute = source_columns(project.contract, settings), settings.compute
+    # Other machines see no temporary file of this one.
+    uri = source.uri if source.is_at_uri else str(source.path)
+    here = (
+        compute if source.is_at_uri or compute.executor != "spark" else compute.model_copy(update={"executor": "local"})
+    )
+    tasks = [
+        SourcePart(project.contract, writer.period, uri, each, tuple(columns), as_text, writer.attempt)
+        for each in cut_row_groups(project.contract, source.path, columns, compute.rows_per_part)
+    ]
+    for part in map_parts(ingest_part, tasks, here, f"ingesting {writer.period}"):
+        writer.add(part)
+    return bool(tasks)

@@ -24,11 +24,13 @@ class SourceFile:
     ----------
     uri : where it is from
     sha256 : of the file's bytes; of the rows, whatever their order, if it is from a database
+    is_at_uri : whether the file itself is at `uri`, where other machines find it as well
     """
 
     uri: str
     path: Path
     sha256: str
+    is_at_uri: bool = False
 
 
 @contextmanager
@@ -81,7 +83,7 @@ def _open_file(uri: str, period: str) -> Iterator[SourceFile]:
             raise NoRowsError(
                 f"{uri}: no such file, wanted for period {period}; see [source] uri, first and last in pipeline.toml"
             ) from None
-        yield SourceFile(uri, path, files.file_sha256(path))
+        yield SourceFile(uri, path, files.file_sha256(path), is_at_uri=True)
 
 
 @contextmanager
