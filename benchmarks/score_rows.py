@@ -19,7 +19,7 @@ from pathlib import Path
 from modelworks import load_project, load_settings, stages
 from modelworks.data import partitions
 from modelworks.models import pipeline
-from modelworks.models.scoring import CHUNK_ROWS
+from modelworks.models.part_scores import CHUNK_ROWS
 from modelworks.registry import ledger
 from modelworks.registry.tracker import Tracker
 

@@ -19,7 +19,7 @@ from modelworks.cli.app import app
 from modelworks.data import partitions
 from modelworks.data.partitions import Partition
 from modelworks.errors import ContractError, NoChampionError, PartitionError, PipelineError
-from modelworks.models import pipeline, scoring
+from modelworks.models import part_scores, pipeline, scoring
 from modelworks.registry.tracker import Tracker
 from modelworks.settings import ENV_PREFIX, Settings, load_settings
 from releases import copy_home, evaluate_flights, flights_without, folder_of, release_flights, tampered
@@ -78,7 +78,7 @@ def test_scores_are_what_the_champion_predicts(home: Path) -> None:
 def test_several_batches_are_the_same_scores(home: Path, monkeypatch) -> None:
     whole = partitions.read_partition(newest_scores_after_a_run())
     monkeypatch.setenv(f"{ENV_PREFIX}EVALUATION__DECISION_THRESHOLD", "0.25")
-    monkeypatch.setattr(scoring, "CHUNK_ROWS", 1000)
+    monkeypatch.setattr(part_scores, "CHUNK_ROWS", 1000)
     batches = partitions.read_partition(newest_scores_after_a_run())
     pd.testing.assert_frame_equal(batches.drop(columns="decision"), whole.drop(columns="decision"))
     assert batches["decision"].sum() > whole["decision"].sum()
@@ -187,8 +187,8 @@ def test_killed_half_way_it_leaves_nothing_and_the_next_run_finishes(home: Path)
     program = f"""{SCORE}
 import os, signal
 from modelworks.data.parts import PartWriter
-from modelworks.models import scoring
-scoring.CHUNK_ROWS = 1000
+from modelworks.models import part_scores
+part_scores.CHUNK_ROWS = 1000
 write = PartWriter.write
 def killed_in_the_second_batch(writer, rows):
     if writer.rows:

@@ -16,7 +16,7 @@ from modelworks.data.execution import map_parts
 from modelworks.data.partitions import Partition
 from modelworks.data.shipping import Shipped, receive, ship
 from modelworks.errors import PartitionError
-from modelworks.models.scoring import PartToScore, score_part
+from modelworks.models.part_scores import PartToScore, score_part
 from modelworks.monitoring.binning import Binning
 from modelworks.monitoring.counting import PartToCount, count_part
 from modelworks.monitoring.drift import BinCounts

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as arrow
 
 from modelworks.contract import Column, Contract, Rule
 from modelworks.data.quiet_pandera import pa
@@ -107,3 +108,12 @@ def to_array(values: list[Any], dtype: str) -> Any:
     if dtype == "int64" and None in values:
         dtype = "float64"  # as `parse` does
     return pd.array(values, dtype=dtype) if dtype == "str" else np.array(values, dtype=dtype)
+
+
+def to_table(rows: arrow.Table | arrow.RecordBatch | pd.DataFrame) -> arrow.Table:
+    """Rows as Arrow has them, without what pandas writes beside them."""
+    if isinstance(rows, pd.DataFrame):
+        rows = arrow.Table.from_pandas(rows, preserve_index=False)
+    elif isinstance(rows, arrow.RecordBatch):
+        rows = arrow.Table.from_batches([rows])
+    return rows.replace_schema_metadata(None)

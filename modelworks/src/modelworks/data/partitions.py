@@ -28,9 +28,10 @@ import pyarrow.parquet as pq
 
 from modelworks.data.files import exists, upload
 from modelworks.data.filesystems import open_filesystem
+from modelworks.data.frames import to_table
 from modelworks.data.journal import create
 from modelworks.data.manifests import Dataset, Layer, Part, Partition, digest_partitions, digest_parts
-from modelworks.data.parts import BATCH_ROWS, PartWriter, place, read_part, read_part_batches, to_table
+from modelworks.data.parts import BATCH_ROWS, PartWriter, place, read_part, read_part_batches
 from modelworks.errors import PartitionError
 from modelworks.settings import Compute
 

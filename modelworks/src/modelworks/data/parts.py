@@ -12,6 +12,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from modelworks.data.files import file_sha256, local_copy, upload
 from modelworks.data.filesystems import open_filesystem
+from modelworks.data.frames import to_table
 from modelworks.data.manifests import Part
 from modelworks.errors import PartitionError
 
@@ -63,15 +64,6 @@ def new_part() -> Iterator[PartWriter]:
         yield writer
     finally:
         writer.discard()
-
-
-def to_table(rows: pa.Table | pa.RecordBatch | pd.DataFrame) -> pa.Table:
-    """Rows as Arrow has them, without what pandas writes beside them."""
-    if isinstance(rows, pd.DataFrame):
-        rows = pa.Table.from_pandas(rows, preserve_index=False)
-    elif isinstance(rows, pa.RecordBatch):
-        rows = pa.Table.from_batches([rows])
-    return rows.replace_schema_metadata(None)
 
 
 def read_part(folder: str, part: Part, columns: list[str] | None = None, encoded: Sequence[str] = ()) -> pa.Table:

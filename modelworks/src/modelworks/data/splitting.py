@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from modelworks.contract import Column, Contract
 from modelworks.data import frames, validation
+from modelworks.data.frames import to_table
 from modelworks.data.manifests import Part
-from modelworks.data.parts import PartWriter, new_part, read_part_batches, to_table
+from modelworks.data.parts import PartWriter, new_part, read_part_batches
 from modelworks.data.validation import PeriodAccumulator
 from modelworks.progress import track
 

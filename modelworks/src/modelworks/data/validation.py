@@ -14,7 +14,7 @@ from modelworks.calendar import first_day, shift_period
 from modelworks.checks import Check
 from modelworks.contract import Contract
 from modelworks.data import frames
-from modelworks.data.parts import to_table
+from modelworks.data.frames import to_table
 from modelworks.errors import ContractError
 from modelworks.project import DataCheck
 from modelworks.settings import Validation

@@ -11,8 +11,8 @@ from modelworks.contract import Contract
 from modelworks.data.manifests import Part
 from modelworks.data.parts import read_part_batches
 from modelworks.data.shipping import Shipped, receive
-from modelworks.models import pipeline, scoring
-from modelworks.models.scoring import PartToScore
+from modelworks.models import part_scores, pipeline
+from modelworks.models.part_scores import PartToScore
 from modelworks.monitoring.binning import Binning
 from modelworks.monitoring.drift import PREDICTION, BinCounts
 from modelworks.progress import track
@@ -51,7 +51,7 @@ def count_part(rows: PartToCount) -> BinCounts:
 
 def _read(rows: PartToCount, contract: Contract) -> Iterator[pd.DataFrame]:
     if rows.to_score:
-        scores = scoring.score_rows(rows.to_score)
+        scores = part_scores.score_rows(rows.to_score)
     elif rows.is_scores:
         batches = read_part_batches(rows.folder, rows.part)
         scores = (pa.Table.from_batches([batch]).to_pandas() for batch in batches)

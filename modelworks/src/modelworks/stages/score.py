@@ -11,8 +11,8 @@ from modelworks.data.execution import is_shared, map_parts
 from modelworks.data.partitions import Partition
 from modelworks.data.shipping import Shipped, ship
 from modelworks.errors import NoChampionError
-from modelworks.models import pipeline, scoring
-from modelworks.models.scoring import PartToScore
+from modelworks.models import part_scores, pipeline
+from modelworks.models.part_scores import PartToScore
 from modelworks.project import Project
 from modelworks.registry import ledger
 from modelworks.registry.tracker import Tracker
@@ -77,7 +77,7 @@ def find_scores(settings: Settings, clean: Partition, champion: Version) -> Part
 def parts_to_score(
     settings: Settings, clean: Partition, champion: Version, shipped: Shipped, scores: str = ""
 ) -> list[PartToScore]:
-    """The parts of a period, as `scoring.score_part` takes them.
+    """The parts of a period, as `part_scores.score_part` takes them.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def _write_scores(
     with partitions.new_partition(settings.storage_uri, "scores", clean.period, rows_per_part) as writer:
         shipped = ship((project, model), writer.attempt, settings.compute, len(clean.parts))
         tasks = parts_to_score(settings, clean, champion, shipped, writer.attempt)
-        for made in map_parts(scoring.score_part, tasks, settings.compute, f"scoring {clean.period}"):
+        for made in map_parts(part_scores.score_part, tasks, settings.compute, f"scoring {clean.period}"):
             writer.add(made.part)
             decisions.update(made.decisions)
             expected.append(made.expected)
