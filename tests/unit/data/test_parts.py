@@ -119,12 +119,12 @@ def test_cut_depends_on_the_rows_and_not_on_how_they_came(tmp_path: Path) -> Non
 
 def test_manifest_lists_each_part_and_the_digest_is_over_the_list(tmp_path: Path) -> None:
     frame = dirty_rows()
-    several, one = store(tmp_path / "a", frame, 600), store(tmp_path / "b", frame, 10_000)
+    several, one = store(tmp_path / "a", frame, 600, 600), store(tmp_path / "b", frame, 10_000)
     manifest = json.loads((Path(several.uri) / "manifest.json").read_text())
     assert [set(each) for each in manifest["parts"]] == [{"file", "rows", "bytes", "sha256"}] * 4
     assert one.sha256 == one.parts[0].sha256
     assert several.sha256 not in {part.sha256 for part in several.parts}
-    swapped = store(tmp_path / "c", pd.concat([frame.iloc[600:1200], frame.iloc[:600], frame.iloc[1200:]]), 600)
+    swapped = store(tmp_path / "c", pd.concat([frame.iloc[600:1200], frame.iloc[:600], frame.iloc[1200:]]), 600, 600)
     assert {part.sha256 for part in swapped.parts} == {part.sha256 for part in several.parts}
     assert swapped.sha256 != several.sha256
 

@@ -186,7 +186,7 @@ def _submit(task: Task, workers: int) -> "Future[Outcome]":
         # A forked process would inherit the locks of this one's threads, such as Arrow's.
         _pools[workers] = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare_worker)
         # A process that multiprocessing has started waits for its children before it ends, and these for a pool's word.
-        Finalize(None, _pools[workers].shutdown, exitpriority=10)
+        Finalize(None, _pools[workers].shutdown, exitpriority=100)  # before the queues of the pool are closed
     # The workers of some queues are daemons, which may have no children, as these would stay when a daemon is ended;
     # but ours end with their parent, however that ends.
     configuration = multiprocessing.current_process()._config  # type: ignore[attr-defined]
