@@ -19,7 +19,7 @@ from modelworks.cli.app import app
 from modelworks.data import partitions
 from modelworks.data.partitions import Partition
 from modelworks.errors import ContractError, NoChampionError, PartitionError, PipelineError
-from modelworks.models import part_scores, pipeline, scoring
+from modelworks.models import part_scores, pipeline
 from modelworks.registry.tracker import Tracker
 from modelworks.settings import ENV_PREFIX, Settings, load_settings
 from releases import copy_home, evaluate_flights, flights_without, folder_of, release_flights, tampered
