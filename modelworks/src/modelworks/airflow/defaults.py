@@ -54,6 +54,7 @@ def dag_defaults(settings: Settings, name: str, doc: str | None) -> dict[str, An
             "retry_policy": RETRIES,
             "execution_timeout": task_timeout(settings),
             "on_failure_callback": partial(task_failed, settings.home),
+            **(spark_arguments(settings.compute.spark_url) if settings.compute.executor == "spark" else {}),
         },
     }
 

@@ -8,9 +8,8 @@
     <storage>/datasets/<first digits of its digest>.json
     <storage>/predictions/date=<YYYY-MM-DD>/<name>.parquet
 
-A partition is a list of parts, of at most `[compute] rows_per_part` rows each. It exists when its manifest does. The
-manifest is written last, atomically, and never over another: a writer that is killed, or is second, leaves nothing that
-a reader sees. This holds on a local disk and on an object store.
+A partition is a list of parts, of at most `[compute] rows_per_part` rows each. It exists when its manifest does, which
+is written last, atomically, and never over another: a writer that is killed or second leaves nothing that readers see.
 """
 
 import json

@@ -105,7 +105,8 @@ class Compute(Section):
     workers: int = Field(0, ge=0)
     """Processes of "processes"; 0: as many as there are cores."""
     spark_url: str = ""
-    """Where Spark is: `sc://host:15002` of a Connect server, or `spark://host:7077` of a standalone master."""
+    """Where Spark is: `airflow://NAME` of a connection, `sc://host:15002` of a Connect server, `spark://host:7077` of a
+    master, `yarn`, `k8s://...` or `local[2]`."""
     rows_per_part: int = Field(1_000_000, ge=1)
     """Rows of a file of a period; a period with more has several files, which are worked on at the same time."""
 
