@@ -7,7 +7,6 @@ with its arguments, environment, standard streams and exit status.
 import multiprocessing
 import os
 import runpy
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -28,16 +27,7 @@ SERVER.set_forkserver_preload([
 
 def call(*words: str) -> CompletedProcess[str]:
     """Run the command line, with nothing on its standard input."""
-    if words[0] == "run" and "--without-airflow" not in words:
-        return run_new("-m", "modelworks", *words)  # Airflow's logging has to be set up before ours is imported
     return run_python("-m", "modelworks", *words)
-
-
-def run_new(*words: str) -> CompletedProcess[str]:
-    """Run Python's command line in a new interpreter."""
-    return subprocess.run(
-        [sys.executable, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
 
 
 def run_python(*words: str) -> CompletedProcess[str]:

@@ -126,7 +126,7 @@ def test_failed_stage_is_named_with_its_error_and_the_log(project: Path, monkeyp
     assert "ingest" in shown.stdout
     assert "flights-2013-06.csv.gz: no such file" in shown.stdout
     [log] = [word for word in shown.stdout.split() if word.endswith(".log")]
-    assert "SourceError" in Path(log).read_text()
+    assert "NoRowsError" in Path(log).read_text()
 
 
 @either_run
