@@ -52,8 +52,8 @@ def statistics_of(rows: dict[str, int], ends: dict[str, str] | None = None) -> C
         (pd.date_range("2024-01-08", periods=8, freq="7D").repeat(9), "week", "8 weeks, and too few months"),
         (pd.date_range("2024-01-08", periods=500, freq="2h"), "week", "6 weeks, and too few months"),
         (pd.date_range("2024-01-08", periods=400, freq="1h"), "day", "3 weeks only"),
-        (pd.date_range("1990-01-01", periods=150, freq="70D"), "quarter", "with few rows in each"),
-        (pd.date_range("1900-01-01", periods=400, freq="100D"), "year", "with few rows in each"),
+        (pd.date_range("1990-01-01", periods=600, freq="17D"), "quarter", "with few rows in each"),
+        (pd.date_range("1990-01-01", periods=150, freq="70D"), "year", "with few rows in each"),
     ],
 )
 def test_period_is_chosen_by_the_times(times: pd.DatetimeIndex, frequency: Frequency, why: str) -> None:

@@ -14,7 +14,7 @@ from modelworks.wording import count
 MIN_ROWS, MIN_SHARE, MAX_SHARE = 100, 0.15, 0.6
 """Of the held-out periods: rows where possible, and shares of all."""
 MAX_PERIODS = 600
-ENOUGH_PERIODS, ENOUGH_ROWS = 3, 5
+ENOUGH_PERIODS, ENOUGH_ROWS = 3, 4
 """With fewer months a period is shorter, and with fewer rows in each it is longer."""
 ENOUGH_DATES = 4
 """To say that all dates have the same place in their year, quarter, month or week."""
@@ -55,7 +55,7 @@ def choose_frequency(times: pd.Series) -> tuple[Frequency, str]:
     series = _find_series(times)
     if series in {"year", "quarter"}:
         return series, f"there is one date in each {series}"
-    if counts["month"] > MAX_PERIODS or (series == "day" and len(at) < ENOUGH_ROWS * counts["month"]):
+    if counts["month"] > MAX_PERIODS or (series != "month" and len(at) < ENOUGH_ROWS * counts["month"]):
         for longer in kinds[2:]:
             if ENOUGH_PERIODS <= counts[longer] <= MAX_PERIODS and len(at) >= ENOUGH_ROWS * counts[longer]:
                 return longer, f"there are {counts['month']:,} months, with few rows in each"
