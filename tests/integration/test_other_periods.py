@@ -194,7 +194,7 @@ def test_query_gets_the_first_day_of_a_period_and_of_the_next(
     monkeypatch.setenv("AIRFLOW_CONN_PARCELS", "sqlite:///parcels.db")
     query = "select * from parcels where at >= :start and at < :end"
     source = {"query": query, "sql_connection": "parcels", "period": case.period, "first": case.first, "gaps": True}
-    settings = load_settings(tmp_path, {"source": {**source, "last": case.last}})
+    settings = load_settings(tmp_path, {"source": {**source, "last": case.last}, "model": {"type": "linear"}})
     raw = stages.ingest(PROJECT, settings)
     found = partitions.load_dataset(raw.dataset_uri)
     assert found.periods == case.present

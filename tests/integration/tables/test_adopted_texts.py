@@ -7,8 +7,9 @@ import pandas as pd
 from fastapi.testclient import TestClient
 
 from adopting import adopt
+from flights import PACKAGE
 from modelworks import stages
-from modelworks.models.types import boosting, tfidf
+from modelworks.models.types import tfidf
 from modelworks.project import Project
 from modelworks.serving.api import build_app
 from modelworks.settings import load_settings
@@ -34,7 +35,8 @@ def test_comments_are_adopted_released_served_and_monitored(project: Path) -> No
     adopted = adopt(project, make_comments(), "opinion")
     assert adopted.contract.documents == ["text"]
     assert "[model] type = 'tfidf'" in adopted.said
-    ours = Project(contract=adopted.contract, model_types={"tfidf": tfidf.MODEL_TYPE, "boosting": boosting.MODEL_TYPE})
+    assert '"tfidf": tfidf.MODEL_TYPE' in (project / "src" / PACKAGE / "models.py").read_text()
+    ours = Project(contract=adopted.contract, model_types={"tfidf": tfidf.MODEL_TYPE})
     settings = load_settings(project)
     clean = stages.validate(ours, settings, stages.ingest(ours, settings).dataset_uri, "run")
     trained = stages.train(ours, settings, clean.dataset_uri, "run")

@@ -380,7 +380,7 @@ def test_what_is_no_feature_is_not_used(project: Path) -> None:
     table = make_table(1200).assign(
         constant=1,
         nothing="",
-        remark=[f"about {random.integers(1e9)} words" for _ in range(1200)],
+        remark=[f"ref {random.integers(1e9)}" for _ in range(1200)],
         order_id=[f"O{at}" for at in range(1200)],
         invoice_id=random.permutation(1200),
     )

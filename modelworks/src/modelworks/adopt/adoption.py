@@ -171,9 +171,6 @@ def _choose_settings(home: Path, plan: Plan, name: str, table_bytes: int) -> tup
     settings, warnings = pipeline_settings.choose_settings(plan, name, table_bytes)
     pipeline = writing.read_pipeline(home)
     settings |= pipeline_settings.choose_leaves(plan, pipeline.get("model", {}).get("parameters", {}))
-    model_type, models = plan.trial.model_type, find_package(home) / "models.py"
-    if models.is_file() and f'"{model_type}"' not in models.read_text(encoding="utf-8"):
-        warnings.append(f"models.py has no model type {model_type!r}, which the trial was best with: add it")
     return settings | pipeline_settings.choose_new_places(home, pipeline, read_name(home), name), warnings
 
 

@@ -19,6 +19,7 @@ from modelworks.adopt.contract_source import contract_source, format_source
 from modelworks.adopt.conversion import PeriodFiles
 from modelworks.adopt.plan import Plan
 from modelworks.calendar import ANY_PATTERN
+from modelworks.models.types import tfidf
 
 SAMPLE_PERIODS, SAMPLE_ROWS = 3, 2000
 MAX_CLASSES, ROWS_OF_CLASS = 100, 10
@@ -59,10 +60,12 @@ def make_change(
     origin : of the data, in a sentence
     name : of the data
     """
-    contract = str((project_files.find_package(home) / "contract.py").relative_to(home))
+    package = project_files.find_package(home).relative_to(home)
+    of_texts = {str(package / "models.py"): project_files.plain_form("models_of_texts.py")}
     texts = {
-        contract: contract_source(plan.contract, origin),
+        str(package / "contract.py"): contract_source(plan.contract, origin),
         **project_files.reset_files(home, plan.contract),
+        **(of_texts if plan.trial.model_type == tfidf.NAME else {}),
         "pipeline.toml": pipeline,
         "data/README.md": _readme(plan, origin, name, files.rejected_rows),
         "data/import.toml": recipe.dump(plan.recipe),

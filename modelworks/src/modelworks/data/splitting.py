@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modelworks.calendar import first_day, shift_period
 from modelworks.contract import Column, Contract
 from modelworks.data import frames, validation
 from modelworks.data.frames import to_table
@@ -134,8 +135,7 @@ def find_suspects(contract: Contract, batch: pa.RecordBatch, period: str) -> np.
 
 def _find_outside(when: pa.Array, period: str) -> np.ndarray:
     """Times outside the period, shape (n_rows,), bool."""
-    month = np.datetime64(period, "M")
-    start, end = (each.astype("datetime64[us]") for each in (month, month + 1))
+    start, end = (np.datetime64(first_day(each), "us") for each in (period, shift_period(period, 1)))
     if (extremes := _find_extremes(when, "datetime64[us]")) is not None and extremes.between(start, end, "left").all():
         return np.zeros(len(when), bool)
     moments = when.to_pandas().to_numpy()

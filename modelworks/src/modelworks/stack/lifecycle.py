@@ -245,7 +245,8 @@ def _migrate(commands: dict[str, list[str]], environment: dict[str, str], home: 
         raise
     finally:
         for process in running.values():
-            process.communicate()
+            if process.returncode is None:
+                process.communicate()
 
 
 def _print_addresses(settings: Settings, console: Console, new_passwords: dict[str, str]) -> None:
