@@ -18,8 +18,8 @@ import pyarrow as pa
 import pytest
 from modelworks import Project, load_project, load_settings
 from modelworks.airflow.run import configure_airflow
-from modelworks.data.frames import empty_frame
 from modelworks.calendar import ANY_PATTERN, periods_between
+from modelworks.data.frames import empty_frame
 from modelworks.data.sources.files import read_source
 from modelworks.evaluation.limits import ALL_METRICS
 from modelworks.settings import ENV_PREFIX, HOME_VARIABLE, Settings, Source
