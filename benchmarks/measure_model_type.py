@@ -27,8 +27,8 @@ from modelworks.data import frames, partitions
 from modelworks.data.blocks import number_blocks
 from modelworks.evaluation.bootstrap import BlockBootstrap
 from modelworks.models import pipeline
+from modelworks.models.fast import Predictor, make_predictor
 from modelworks.registry.models import read_model
-from modelworks.serving.api import predict_rows
 from modelworks.settings import Model
 from modelworks.stages.rows import read_rows, read_training_rows
 
@@ -72,7 +72,8 @@ def measure(name: str, rounds: int, packages: list[str]) -> dict[str, object]:
             served = pipeline.skip_needless_encoding(read_model(project, file))
         prediction = pipeline.predict(project, served, test)
         records = frames.to_records(test.head(max(BATCHES)))
-        seconds = {count: _seconds(served, records[:count], times) for count, times in BATCHES.items()}
+        predictor = make_predictor(project, served, records[-50:])
+        seconds = {count: _seconds(predictor, records[:count], times) for count, times in BATCHES.items()}
     truth, known = target.encode(test[target.column]), target.encode(train[target.column])
     by_baseline = target.row_losses(truth, target.fit_baseline(known).predict(len(truth)))
     draws = BlockBootstrap(
@@ -92,9 +93,9 @@ def measure(name: str, rounds: int, packages: list[str]) -> dict[str, object]:
     }
 
 
-def _seconds(model: object, records: list[dict[str, object]], times: int) -> float:
+def _seconds(predictor: Predictor, records: list[dict[str, object]], times: int) -> float:
     """CPU seconds of what the prediction API does once it has read the rows, the median of so many times."""
-    predict = partial(predict_rows, project, model, records)
+    predict = partial(predictor.predict, records)
     for _ in range(10):
         predict()
     found = []

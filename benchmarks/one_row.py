@@ -16,11 +16,12 @@ from time import perf_counter
 
 from modelworks.data import frames
 from modelworks.models import pipeline
+from modelworks.models.fast import make_predictor
 from modelworks.project import load_project
 from modelworks.registry import ledger
+from modelworks.registry.files import SAMPLE_FILE
 from modelworks.registry.tracker import Tracker
 from modelworks.registry.versions import CHAMPION
-from modelworks.serving.api import predict_rows
 from modelworks.serving.payload import AnswerWriter, RequestReader
 from modelworks.settings import load_settings
 
@@ -34,9 +35,10 @@ def main() -> None:
     champion = tracker.versions.find_alias(CHAMPION)
     assert champion, "release a model first"
     model = pipeline.skip_needless_encoding(ledger.load_version(project, tracker, champion))
+    predictor = make_predictor(project, model, tracker.runs.load_json(champion.run_id, SAMPLE_FILE)["rows"])
     features = list(model.feature_names_in_)
     reader = RequestReader(contract, 100_000)
-    writer = AnswerWriter(contract.target, settings.serving.decision_threshold)
+    writer = AnswerWriter(contract.target, settings.evaluation.decision_threshold)
     found = {}
     with pipeline.limit_threads(settings.training):
         for count in map(int, sys.argv[1:]):
@@ -44,13 +46,15 @@ def main() -> None:
             rows, _ = reader.read(body)
             frame = frames.to_frame(contract, rows, features)
             matrix = model[:-1].transform(frame)
-            prediction = predict_rows(project, model, rows)
+            prediction = predictor.predict(rows)
             parts: dict[str, Callable[[], object]] = {
                 "read and check the JSON": partial(reader.read, body),
-                "make the frame": partial(frames.to_frame, contract, rows, features),
-                "features": partial(model[:-1].transform, frame),
+                "pandas: make the frame": partial(frames.to_frame, contract, rows, features),
+                "pandas: features": partial(model[:-1].transform, frame),
                 "estimator": partial(model[-1].predict_proba, matrix),
-                "frame to probability, all in all": partial(predict_rows, project, model, rows),
+                "rows to matrix": partial(predictor.to_matrix, rows),
+                "trees": partial(predictor.predict_matrix, matrix, count),
+                "rows to probability, all in all": partial(predictor.predict, rows),
                 "decide and write the JSON": partial(_answer, writer, prediction),
             }
             found[count] = {name: _milliseconds(part) for name, part in parts.items()}

@@ -12,6 +12,7 @@
     python benchmarks/run.py adopt        adopting a CSV file against only reading it, and its memory
     python benchmarks/run.py evaluate     a model measured on millions of rows against weighing each row in each draw
     python benchmarks/run.py backtest     a year through a live Airflow against the same without it
+    python benchmarks/run.py large        one period of 1 and 10 million rows by each executor, and its memory
     python benchmarks/run.py model-types  the model types: quality, seconds, sizes (needs PyTorch)
     python benchmarks/run.py images       digits by a pre-trained network and by their pixels (needs PyTorch)
     python benchmarks/run.py tuning       the project's tuning against other searches, FLAML and AutoGluon
@@ -30,6 +31,7 @@ import backtest
 import cold_start
 import evaluating
 import images
+import large
 import model_types
 import monitoring
 import scoring
@@ -40,8 +42,8 @@ from projects import locked_versions, prepare_project
 from report import describe_machine
 
 PARTS = ["run", "cold", "ingest", "serving", "score", "monitor", "adopt", "evaluate", "backtest"]
-# These install gigabytes, and run when they are asked for by name.
-LARGE_PARTS = ["model-types", "images", "tuning"]
+# These install gigabytes or take long, and run when they are asked for by name.
+LARGE_PARTS = ["large", "model-types", "images", "tuning"]
 
 
 def main() -> None:
@@ -76,6 +78,8 @@ def _measure_project(part: str, arguments: argparse.Namespace) -> None:
         for file_format in arguments.format:
             for rows in arguments.rows:
                 throughput.compare(project, rows, file_format, arguments.rounds)
+    elif part == "large":
+        large.compare(project, arguments.large_rows)
     elif part == "serving":
         serving.compare(project, arguments.connections, arguments.serving_rounds, arguments.seconds)
     elif part == "score":
@@ -100,6 +104,10 @@ def _parser() -> argparse.ArgumentParser:
     ingest.add_argument("--rows", type=int, nargs="+", default=[10**6, 10**7], help="default: 1 and 10 million")
     ingest.add_argument("--format", nargs="+", choices=["parquet", "csv.gz"], default=["parquet"], help="of the source")
     ingest.add_argument("--rounds", type=int, default=1, help="of all commands, in turn; default: %(default)s")
+    period = parser.add_argument_group("large")
+    period.add_argument(
+        "--large-rows", type=int, nargs="+", default=[10**6, 10**7], help="of the period; at most 80 million"
+    )
     calls = parser.add_argument_group("serving")
     calls.add_argument("--connections", type=int, nargs="+", default=[1, 8, 64], help="default: 1, 8 and 64")
     calls.add_argument("--serving-rounds", type=int, default=3, help="of all servers, in turn; default: %(default)s")

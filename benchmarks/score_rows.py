@@ -19,7 +19,7 @@ from pathlib import Path
 from modelworks import load_project, load_settings, stages
 from modelworks.data import partitions
 from modelworks.models import pipeline
-from modelworks.models.scoring import CHUNK_ROWS
+from modelworks.models.part_scores import CHUNK_ROWS
 from modelworks.registry import ledger
 from modelworks.registry.tracker import Tracker
 
@@ -39,28 +39,31 @@ def make_period(period: str, n_rows: int) -> None:
 
 
 def measure_rate(period: str, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each round, by what was done; the rows of the bare predictions lie in memory as one frame."""
+    """Seconds of each round by what was done, and those of the CPU; rows of bare predictions lie in memory."""
     tracker = Tracker(project, settings)
     champion = ledger.find_champion(tracker, ledger.read_ledger(settings))
     model = ledger.load_version(project, tracker, champion)
     [partition] = partitions.find_partitions(settings.storage_uri, "clean", period)
     features = partitions.read_partition(partition, list(model.feature_names_in_))
     chunks = [features.iloc[start : start + CHUNK_ROWS] for start in range(0, len(features), CHUNK_ROWS)]
-    seconds: dict[str, list[float]] = {"whole": [], "chunks": [], "stage": []}
+    seconds: dict[str, list[float]] = {
+        f"{what}{of}": [] for what in ("whole", "chunks", "stage") for of in ("", "_cpu")
+    }
     with pipeline.limit_threads(settings.training):
         model.predict_proba(features.head(CHUNK_ROWS))
         for _ in range(rounds):
-            seconds["whole"].append(_seconds(lambda: model.predict_proba(features)))
-            seconds["chunks"].append(_seconds(lambda: [model.predict_proba(chunk) for chunk in chunks]))
+            _measure(seconds, "whole", lambda: model.predict_proba(features))
+            _measure(seconds, "chunks", lambda: [model.predict_proba(chunk) for chunk in chunks])
             _forget_scores(period)
-            seconds["stage"].append(_seconds(lambda: stages.score(project, settings, period)))
+            _measure(seconds, "stage", lambda: stages.score(project, settings, period))
     return seconds
 
 
-def _seconds(function: Callable[[], object]) -> float:
-    started = time.perf_counter()
+def _measure(seconds: dict[str, list[float]], what: str, function: Callable[[], object]) -> None:
+    started, started_cpu = time.perf_counter(), time.process_time()
     function()
-    return time.perf_counter() - started
+    seconds[what].append(time.perf_counter() - started)
+    seconds[f"{what}_cpu"].append(time.process_time() - started_cpu)
 
 
 def _forget_scores(period: str) -> None:

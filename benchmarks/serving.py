@@ -19,6 +19,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import psutil
+
 from processes import clean_environment, run
 from projects import RUN, WORK
 from report import print_table
@@ -37,6 +39,20 @@ class Figures:
     per_second: float
     p50_ms: float
     p99_ms: float
+    cpu_ms: float  # of the server's processes, for each answer
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process and where it is asked."""
+
+    url: str
+    process: psutil.Process
+
+    def cpu_s(self) -> float:
+        """Seconds of it and of the processes that it has started, which go on."""
+        times = [each.cpu_times() for each in (self.process, *self.process.children(recursive=True))]
+        return float(sum(each.user + each.system for each in times))
 
 
 @dataclass(frozen=True)
@@ -49,24 +65,55 @@ class Champion:
 
 
 def compare(project: Path, connections: Sequence[int], rounds: int, seconds: int) -> None:
-    """Drive the three servers in turn with the same rows; print rates, latencies and ratios."""
+    """Drive the three servers in turn with the same rows; print rates, latencies and ratios.
+
+    Once with the project's derived features, which a frame of pandas is made for, and once without.
+    """
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install wrk, or brew install wrk")
-    print(f"\nserving: one process each, {rounds} rounds of {seconds} s with wrk, in turn; medians", flush=True)
-    run(RUN, project)
-    _print_parts(project)
-    champion = describe_champion(project)
-    bodies = write_bodies(champion, WORK)
-    with start_servers(project, champion, WORK) as urls:
-        for rows in ROWS:
-            lines = []
-            for count in connections:
-                measured = [
-                    {who: _drive(urls[who], bodies[who, rows], count, seconds) for who in urls} for _ in range(rounds)
-                ]
-                lines += _lines(count, measured)
-            header = ["", "connections", "requests/s", "p50 ms", "p99 ms", "the API is times as fast"]
-            print_table(f"{rows} row{'s' if rows > 1 else ''} a request", header, lines)
+    for title, folder in (("no derived features", _without_features(project)), ("derived features", project)):
+        print(f"\nserving, {title}: one process each, {rounds} rounds of {seconds} s with wrk, in turn; medians")
+        run(RUN, folder)
+        _print_parts(folder)
+        champion = describe_champion(folder)
+        bodies = write_bodies(champion, WORK)
+        with start_servers(folder, champion, WORK) as servers:
+            for rows in ROWS:
+                _print_rates(
+                    title, servers, {who: bodies[who, rows] for who in servers}, rows, connections, rounds, seconds
+                )
+
+
+def _without_features(project: Path) -> Path:
+    """A copy of the project whose function of derived features is taken out."""
+    folder = project.parent / "without-features" / project.name
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(project, folder, symlinks=True, ignore=shutil.ignore_patterns("var"))
+    [file] = folder.glob("src/*/project.py")
+    text = file.read_text(encoding="utf-8")
+    kept = [line for line in text.splitlines(keepends=True) if "add_features" not in line]
+    assert len(kept) == len(text.splitlines()) - 2
+    file.write_text("".join(kept), encoding="utf-8")
+    return folder
+
+
+def _print_rates(
+    title: str,
+    servers: dict[str, Server],
+    bodies: dict[str, Path],
+    rows: int,
+    connections: Sequence[int],
+    rounds: int,
+    seconds: int,
+) -> None:
+    lines = []
+    for count in connections:
+        measured = [
+            {who: _drive(server, bodies[who], count, seconds) for who, server in servers.items()} for _ in range(rounds)
+        ]
+        lines += _lines(count, measured)
+    header = ["", "connections", "requests/s", "p50 ms", "p99 ms", "CPU ms", "the API is times as fast", "by CPU"]
+    print_table(f"{rows} row{'s' if rows > 1 else ''} a request, {title}", header, lines)
 
 
 def describe_champion(project: Path) -> Champion:
@@ -89,8 +136,8 @@ def write_bodies(champion: Champion, folder: Path) -> dict[tuple[str, int], Path
 
 
 @contextmanager
-def start_servers(project: Path, champion: Champion, folder: Path) -> Iterator[dict[str, str]]:
-    """Start the three servers; gives the URL that each is asked at. Logs go to `folder`."""
+def start_servers(project: Path, champion: Champion, folder: Path) -> Iterator[dict[str, Server]]:
+    """Start the three servers, each with the URL that it is asked at. Logs go to `folder`."""
     serve = ["-m", "mlflow", "models", "serve", "--model-uri", champion.model_uri, "--env-manager", "local"]
     servers = {
         API: (_uvicorn("modelworks.serving:create_app"), "/ready", "/predict"),
@@ -98,10 +145,11 @@ def start_servers(project: Path, champion: Champion, folder: Path) -> Iterator[d
         ECHO: (_uvicorn("echo_app:create_app"), "/openapi.json", "/predict"),
     }
     with ExitStack() as stack:
-        yield {
-            who: stack.enter_context(_server(project, command, probe, folder)) + path
+        started = {
+            who: (stack.enter_context(_server(project, command, probe, folder)), path)
             for who, (command, probe, path) in servers.items()
         }
+        yield {who: Server(server.url + path, server.process) for who, (server, path) in started.items()}
 
 
 def _lines(connections: int, rounds: list[dict[str, Figures]]) -> list[list[str]]:
@@ -109,8 +157,10 @@ def _lines(connections: int, rounds: list[dict[str, Figures]]) -> list[list[str]
     for who in rounds[0]:
         rate = median(each[who].per_second for each in rounds)
         ratio = median(each[API].per_second / each[who].per_second for each in rounds)
-        p50, p99 = (median(getattr(each[who], name) for each in rounds) for name in ("p50_ms", "p99_ms"))
-        lines.append([who, str(connections), f"{rate:,.0f}", f"{p50:.1f}", f"{p99:.1f}", f"{ratio:.2f}"])
+        by_cpu = median(each[who].cpu_ms / each[API].cpu_ms for each in rounds)
+        p50, p99, cpu = (median(getattr(each[who], name) for each in rounds) for name in ("p50_ms", "p99_ms", "cpu_ms"))
+        figures = [f"{rate:,.0f}", f"{p50:.1f}", f"{p99:.1f}", f"{cpu:.2f}", f"{ratio:.2f}", f"{by_cpu:.2f}"]
+        lines.append([who, str(connections), *figures])
     return lines
 
 
@@ -126,8 +176,8 @@ def _uvicorn(factory: str) -> list[str]:
 
 
 @contextmanager
-def _server(project: Path, command: list[str], path: str, folder: Path) -> Iterator[str]:
-    """Start a server on a free port and stop it in the end; gives its URL once `path` answers.
+def _server(project: Path, command: list[str], path: str, folder: Path) -> Iterator[Server]:
+    """Start a server on a free port and stop it in the end; gives it once `path` answers.
 
     Raises
     ------
@@ -156,7 +206,7 @@ def _server(project: Path, command: list[str], path: str, folder: Path) -> Itera
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_for(url + path, process, log)
-        yield url
+        yield Server(url, psutil.Process(process.pid))
     finally:
         with suppress(ProcessLookupError):  # it ended by itself, and `_wait_for` says why
             os.killpg(process.pid, signal.SIGTERM)
@@ -174,13 +224,17 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise SystemExit(f"{url} does not answer:\n{log.read_text(encoding='utf-8')}")
 
 
-def _drive(url: str, body: Path, connections: int, seconds: int) -> Figures:
+def _drive(server: Server, body: Path, connections: int, seconds: int) -> Figures:
     options = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--timeout", "30s"]
-    said = run(["wrk", *options, "--latency", "--script", HERE / "post.lua", url], WORK, BODY=str(body)).output
+    before = server.cpu_s()
+    said = run(["wrk", *options, "--latency", "--script", HERE / "post.lua", server.url], WORK, BODY=str(body)).output
+    cpu_s = server.cpu_s() - before
     if "Non-2xx" in said:
-        raise SystemExit(f"{url} with {body.name}: not all answers are 2xx\n{said}")
+        raise SystemExit(f"{server.url} with {body.name}: not all answers are 2xx\n{said}")
     fields = {words[0]: words[1] for words in (line.split() for line in said.splitlines()) if len(words) > 1}
-    return Figures(float(fields["Requests/sec:"]), _milliseconds(fields["50%"]), _milliseconds(fields["99%"]))
+    [answers] = re.findall(r"(\d+) requests in", said)
+    per_second, p50_ms, p99_ms = float(fields["Requests/sec:"]), *map(_milliseconds, (fields["50%"], fields["99%"]))
+    return Figures(per_second, p50_ms, p99_ms, 1000 * cpu_s / max(int(answers), 1))
 
 
 def _milliseconds(text: str) -> float:

@@ -61,7 +61,7 @@ def fit_tuned(frame: Any, seed: int, seconds: float) -> tuple[Any, str]:
     """What the project's tuning chooses: its model types have equal parts of what is left, the simplest first."""
     wanted = model_types_to_tune(project, settings, MAX_TRIALS)
     names = sorted(wanted, key=lambda name: project.find_model_type(name).complexity)
-    rows = folds.arrange(project, frame, settings.tuning, settings.training)
+    rows = folds.arrange(project, frame, settings.tuning, settings.training, settings.source.period)
     done, started = [], process_time()
     for at, name in enumerate(names):
         left = (seconds - (process_time() - started)) / (len(names) - at)
@@ -77,7 +77,7 @@ def fit_halving(frame: Any, seed: int, seconds: float) -> tuple[Any, str]:
 
     So many candidates are drawn that they would fill the seconds, if each took as long as the default.
     """
-    rows = folds.arrange(project, frame, settings.tuning, settings.training)
+    rows = folds.arrange(project, frame, settings.tuning, settings.training, settings.source.period)
     found = derived.derive(project, frame, settings.training)
     started = process_time()
     # What one candidate takes on average; fewer and fewer of them come to a rung with more rows.

@@ -24,6 +24,7 @@ BROWSERS = [
     "google-chrome-stable",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ]
+PATIENCE_S = 1800  # against a hang: what takes seconds may take many minutes on a busy machine
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,12 @@ def fetch(url: str, body: object = None, token: str = "", method: str | None = N
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - http, and on this computer
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310
         text = answer.read().decode()
     return json.loads(text) if text.startswith(("{", "[")) else text
 
 
-def wait_until(what: str, check: Callable[[], Any], timeout_s: float = 300) -> Any:
+def wait_until(what: str, check: Callable[[], Any], timeout_s: float = PATIENCE_S) -> Any:
     """Ask again and again until the answer is true, and return it; a service may be down until it is up."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

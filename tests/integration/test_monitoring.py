@@ -145,6 +145,15 @@ def test_period_has_been_monitored_once_it_or_a_later_one_is_on_record(past: Set
     assert found == [True, True, False]
 
 
+def test_clean_period_before_another_may_lie_far_back(past: Settings) -> None:
+    """Clean are May to July."""
+    assert [journal.find_clean_before(past, each) for each in ("2013-05", "2013-06", "2014-03")] == [
+        None,
+        "2013-05",
+        JULY,
+    ]
+
+
 def test_two_that_record_the_same_period_at_once_leave_one_record(past: Settings) -> None:
     last = read_records(past)[-1]
     assert records.append_record(past, replace(last, pipeline_run="other")) == last

@@ -1,7 +1,6 @@
 """No global state: several contracts, homes, settings and MLflow stores work side by side in one process."""
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from modelworks.registry.tracker import Tracker
 from modelworks.registry.versions import CHAMPION
 from modelworks.serving.api import build_app
 from modelworks.settings import Settings
+from servers import wait_until_ready
 from tables import CLASSES_WITHOUT_TIME, NUMBER_WITH_TIME, TWO_TEXTS_BY_GROUP, make_rows, project_of, write_periods
 
 CONTRACTS = {"binary": TWO_TEXTS_BY_GROUP, "classes": CLASSES_WITHOUT_TIME, "numbers": NUMBER_WITH_TIME}
@@ -76,13 +76,6 @@ def assert_served(projects: dict[str, tuple[Project, Settings]]) -> None:
                 assert answer.status_code == 200, answer.text
                 found = [value_of(project.contract, each) for each in answer.json()["predictions"]]
                 np.testing.assert_allclose(found, predicted(project, settings, rows), rtol=1e-12)
-
-
-def wait_until_ready(client: TestClient) -> None:
-    deadline = time.monotonic() + 60
-    while client.get("/ready").status_code != 200:
-        assert time.monotonic() < deadline, client.get("/ready").text
-        time.sleep(0.1)
 
 
 def requested(contract: Contract, rows: pd.DataFrame) -> list[dict[str, Any]]:

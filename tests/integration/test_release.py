@@ -10,9 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from airflow.utils.db import initdb
 
-from flights import FLIGHTS, enter_home, fill_home, load_dag
+from flights import FLIGHTS, enter_home, fill_home
 from modelworks import stages
 from modelworks.checks import Check, failures
 from modelworks.data import partitions
@@ -45,12 +44,6 @@ def champion_of(settings: Settings) -> str | None:
     """The version in force, by the ledger."""
     found = status.read_status(FLIGHTS, settings).champion
     return found.version if found else None
-
-
-@pytest.fixture
-def always(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A project in which a person has to agree to each release."""
-    monkeypatch.setenv(f"{ENV_PREFIX}GATES__APPROVAL", "always")
 
 
 @pytest.fixture(scope="module")
@@ -171,17 +164,6 @@ def test_release_gate_that_is_not_fatal_is_a_warning_to_the_person_who_is_asked(
     evaluated = stages.evaluate(judged_by(careful), load_settings(), pending)
     assert evaluated.asks_for_approval
     assert "- few storms: only 3 days" in evaluated.about
-
-
-@pytest.mark.parametrize(("answer", "state", "version"), [("approve", "success", "1"), ("reject", "failed", None)])
-def test_run_in_one_process_follows_the_answer_of_its_command(
-    always: None, project: Path, settings: Settings, monkeypatch, answer: str, state: str, version: str | None
-) -> None:
-    initdb()
-    monkeypatch.setenv(ANSWER_VARIABLE, answer)
-    run = load_dag(project, "training").test(logical_date=None)
-    assert run.state == state
-    assert find_champion(settings) == version
 
 
 @pytest.mark.parametrize(("typed", "expected"), [("y\nlooks right\n", (True, "looks right")), ("\n\n", (False, ""))])
@@ -334,6 +316,6 @@ def test_version_whose_data_are_gone_names_the_period(released: Path) -> None:
         settings.absolute(Tracker(FLIGHTS, settings).versions.get("1").tags["dataset_uri"])
     )
     june = dataset.partitions[1]
-    gone = tampered(Path(june.uri, june.file), None)
+    gone = tampered(Path(june.files[0]), None)
     with gone, pytest.raises(PartitionError, match=r"clean/2013-06/v1/.*missing"):
         stages.reproduce(FLIGHTS, settings, "1")

@@ -1,8 +1,6 @@
 """Models of every type as MLflow keeps them: loaded in another process, they predict the same."""
 
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +9,9 @@ import pandas as pd
 import pytest
 from sklearn.pipeline import Pipeline
 
+from commands import run_python
 from examples import IMAGE
-from flights import FLIGHTS, REPOSITORY, make_home
+from flights import FLIGHTS, make_home
 from model_rows import CASES, Table, find_table
 from modelworks.models import pipeline
 from modelworks.project import Project
@@ -80,9 +79,7 @@ def save(project: Project, settings: Settings, fitted: Pipeline, example: pd.Dat
 
 
 def run(script: str, *arguments: object) -> None:
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "tests")}
-    command = [sys.executable, "-c", script, *map(str, arguments)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    ended = run_python("-c", script, *map(str, arguments))
     assert ended.returncode == 0, ended.stderr
 
 

@@ -19,7 +19,7 @@ from modelworks.cli.app import app
 from modelworks.data import partitions
 from modelworks.data.partitions import Partition
 from modelworks.errors import ContractError, NoChampionError, PartitionError, PipelineError
-from modelworks.models import pipeline, scoring
+from modelworks.models import part_scores, pipeline
 from modelworks.registry.tracker import Tracker
 from modelworks.settings import ENV_PREFIX, Settings, load_settings
 from releases import copy_home, evaluate_flights, flights_without, folder_of, release_flights, tampered
@@ -60,7 +60,7 @@ def test_scores_are_what_the_champion_predicts(home: Path) -> None:
     settings = load_settings()
     facts = stages.score(FLIGHTS, settings, "2013-06")
     [scores] = scores_of(settings, "2013-06")
-    assert facts.scores_uri == f"{scores.uri}/{scores.file}"
+    assert facts.scores_uri == scores.files[0]
     assert (scores.facts["model_version"], scores.source) == ("1", f"{settings.storage_uri}/clean/2013-06/v1")
     clean = partitions.read_partition(clean_of(settings, "2013-06"))
     frame = partitions.read_partition(scores)
@@ -78,7 +78,7 @@ def test_scores_are_what_the_champion_predicts(home: Path) -> None:
 def test_several_batches_are_the_same_scores(home: Path, monkeypatch) -> None:
     whole = partitions.read_partition(newest_scores_after_a_run())
     monkeypatch.setenv(f"{ENV_PREFIX}EVALUATION__DECISION_THRESHOLD", "0.25")
-    monkeypatch.setattr(scoring, "CHUNK_ROWS", 1000)
+    monkeypatch.setattr(part_scores, "CHUNK_ROWS", 1000)
     batches = partitions.read_partition(newest_scores_after_a_run())
     pd.testing.assert_frame_equal(batches.drop(columns="decision"), whole.drop(columns="decision"))
     assert batches["decision"].sum() > whole["decision"].sum()
@@ -158,7 +158,7 @@ def test_champion_of_other_columns_is_named(home: Path) -> None:
 def test_flipped_byte_in_the_clean_period_is_refused_and_named(home: Path) -> None:
     settings = load_settings()
     clean = clean_of(settings)
-    file = Path(clean.uri) / clean.file
+    file = Path(clean.files[0])
     blob = bytearray(file.read_bytes())
     blob[len(blob) // 2] ^= 1
     file.write_bytes(blob)
@@ -186,15 +186,15 @@ def test_killed_half_way_it_leaves_nothing_and_the_next_run_finishes(home: Path)
     settings = load_settings()
     program = f"""{SCORE}
 import os, signal
-from modelworks.data.partitions import PartitionWriter
-from modelworks.models import scoring
-scoring.CHUNK_ROWS = 1000
-write = PartitionWriter.write
+from modelworks.data.parts import PartWriter
+from modelworks.models import part_scores
+part_scores.CHUNK_ROWS = 1000
+write = PartWriter.write
 def killed_in_the_second_batch(writer, rows):
     if writer.rows:
         os.kill(os.getpid(), signal.SIGKILL)
     write(writer, rows)
-PartitionWriter.write = killed_in_the_second_batch
+PartWriter.write = killed_in_the_second_batch
 stages.score(project, settings)
 """
     killed = subprocess.run([sys.executable, "-c", program], env=os.environ, check=False)

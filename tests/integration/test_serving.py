@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 from flights import FLIGHTS, enter_home, make_home
 from modelworks.data import frames
 from modelworks.models import pipeline
+from modelworks.models.fast import predictor
 from modelworks.registry import ledger
 from modelworks.registry.tracker import Tracker
 from modelworks.registry.versions import CHAMPION
@@ -26,7 +27,7 @@ from modelworks.serving import create_app
 from modelworks.serving.champion import ChampionFollower
 from modelworks.serving.metrics import ApiMetrics
 from modelworks.settings import ENV_PREFIX, load_settings
-from servers import Load, Server, free_port, is_up, metric, running, serving, wait_for
+from servers import Load, Server, free_port, get, is_up, metric, post, running, serving, wait_for
 
 JSON = {"Content-Type": "application/json"}
 
@@ -51,10 +52,10 @@ def sample(released: Path) -> pd.DataFrame:
 
 
 def test_example_of_the_docs_works(api: Server) -> None:
-    spec = httpx.get(f"{api.url}/openapi.json").json()
+    spec = get(f"{api.url}/openapi.json").json()
     body = spec["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
     for example in body["examples"].values():
-        answer = httpx.post(f"{api.url}/predict", json=example["value"], headers={"X-Request-ID": "mine-1"})
+        answer = post(f"{api.url}/predict", json=example["value"], headers={"X-Request-ID": "mine-1"})
         assert answer.status_code == 200, answer.text
         found = answer.json()
         assert found["request_id"] == answer.headers["X-Request-ID"] == "mine-1"
@@ -66,20 +67,23 @@ def test_example_of_the_docs_works(api: Server) -> None:
 
 
 def test_request_id_that_is_not_sane_is_replaced(api: Server) -> None:
-    answer = httpx.post(f"{api.url}/predict", json=FLIGHTS.contract.example, headers={"X-Request-ID": "a b;c"})
+    answer = post(f"{api.url}/predict", json=FLIGHTS.contract.example, headers={"X-Request-ID": "a b;c"})
     assert answer.status_code == 200
     assert answer.headers["X-Request-ID"] == answer.json()["request_id"] != "a b;c"
 
 
 def test_probes_and_the_model_are_answered(api: Server) -> None:
-    assert httpx.get(f"{api.url}/health").json() == {"status": "alive"}
-    assert httpx.get(f"{api.url}/ready").json() == {"status": "ready"}
-    model = httpx.get(f"{api.url}/model").json()
+    assert get(f"{api.url}/health").json() == {"status": "alive"}
+    assert get(f"{api.url}/ready").json() == {"status": "ready"}
+    model = get(f"{api.url}/model").json()
     assert (model["version"], model["source"]) == ("2", "registry")
     assert (model["holdout_period"], model["held_out"]) == ("2013-07", "2013-07")
     assert 0.6 <= model["metrics"]["roc_auc"] <= 0.8
     assert model["refused"] is None
-    assert httpx.get(f"{api.url}/docs").status_code == 200
+    assert (model["few_rows_by"], model["few_rows_reason"]) == ("treelite", "")
+    assert metric(api, "api_model_by_treelite") == 1
+    assert "not treelite" not in api.log.read_text()
+    assert get(f"{api.url}/docs").status_code == 200
 
 
 def big_body() -> bytes:
@@ -104,17 +108,17 @@ def big_body() -> bytes:
 )
 def test_bad_input_is_a_4xx_that_names_the_field(api: Server, content, headers, status: int, field: str) -> None:
     sent = content() if callable(content) else content
-    answer = httpx.post(f"{api.url}/predict", content=sent, headers=headers, timeout=60)
+    answer = post(f"{api.url}/predict", content=sent, headers=headers)
     assert answer.status_code == status, answer.text
     problem = answer.json()
     assert problem.keys() == {"request_id", "errors"}
     assert problem["errors"][0]["field"] == field
-    spec = httpx.get(f"{api.url}/openapi.json").json()
+    spec = get(f"{api.url}/openapi.json").json()
     assert str(status) in spec["paths"]["/predict"]["post"]["responses"]
 
 
 def test_unknown_paths_and_methods_have_the_same_shape(api: Server) -> None:
-    for answer, status in ((httpx.get(f"{api.url}/x"), 404), (httpx.get(f"{api.url}/predict"), 405)):
+    for answer, status in ((get(f"{api.url}/x"), 404), (get(f"{api.url}/predict"), 405)):
         assert (answer.status_code, answer.json().keys()) == (status, {"request_id", "errors"})
 
 
@@ -123,7 +127,7 @@ def test_client_that_goes_away_leaves_no_trace(api: Server) -> None:
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
         connection.sendall(b"Content-Length: 1000\r\n\r\n{")
-    assert httpx.post(f"{api.url}/predict", json=FLIGHTS.contract.example).status_code == 200
+    assert post(f"{api.url}/predict", json=FLIGHTS.contract.example).status_code == 200
     assert "Traceback" not in api.log.read_text()
 
 
@@ -134,14 +138,14 @@ def test_api_and_mlflow_and_the_pipeline_predict_the_same(api: Server, sample: p
     assert champion
     expected = pipeline.predict(FLIGHTS, tracker.models.load(champion.model_uri), sample)
     rows = frames.to_records(sample)
-    together = httpx.post(f"{api.url}/predict", json=rows).json()["predictions"]
-    alone = [httpx.post(f"{api.url}/predict", json=row).json()["predictions"][0] for row in rows]
+    together = post(f"{api.url}/predict", json=rows).json()["predictions"]
+    alone = [post(f"{api.url}/predict", json=row).json()["predictions"][0] for row in rows]
     command = ["mlflow", "models", "serve", "--model-uri", champion.model_uri, "--env-manager", "local"]
     settings = load_settings()
     # The model calls the project's function of derived features; a project is installed in its environment.
     environment = {"MLFLOW_TRACKING_URI": settings.tracking_uri, "PYTHONPATH": str(settings.home / "src")}
     with running(command, "/ping", tmp_path, **environment) as server:
-        answer = httpx.post(f"{server.url}/invocations", json={"dataframe_records": rows}, timeout=60)
+        answer = post(f"{server.url}/invocations", json={"dataframe_records": rows})
     by_mlflow = [prediction[1] for prediction in answer.json()["predictions"]]
     assert len(expected) == len(by_mlflow) > 10
     for served in ([each["probability"] for each in together], [each["probability"] for each in alone], by_mlflow):
@@ -161,20 +165,25 @@ def test_champion_changes_under_load_without_a_failed_or_mixed_answer(released: 
     source = client.get_model_version(name, "1").source
     broken = client.create_model_version(name, source, run_id=versions["2"].run_id, tags=versions["1"].tags)
 
-    def version_served() -> str:
-        return httpx.get(f"{server.url}/model").json()["version"]
+    def last_answered_by(number: str) -> bool:
+        return load.answers[-1:] != [] and load.answers[-1][1] == number
+
+    def wait_for_answers(count: int) -> None:
+        wanted = len(load.answers) + count
+        wait_for(lambda: len(load.answers) >= wanted, server.log)
 
     with serving(released) as server, Load(server, frames.to_records(sample)) as load:
         for number in ("1", "2"):
             tracker.versions.move_alias(CHAMPION, number)
-            wait_for(lambda wanted=number: version_served() == wanted, server.log, 15)
+            wait_for(lambda wanted=number: last_answered_by(wanted), server.log)
         tracker.versions.move_alias(CHAMPION, str(broken.version))
-        wait_for(lambda: metric(server, "api_model_reload_failures_total") > 0, server.log, 15)
-        time.sleep(1)
-        answer = httpx.get(f"{server.url}/model").json()
+        wait_for(lambda: metric(server, "api_model_reload_failures_total") > 0, server.log)
+        time.sleep(1)  # in which the registry is asked again, and would be refused again
+        wait_for_answers(10)
+        answer = get(f"{server.url}/model").json()
         tracker.versions.move_alias(CHAMPION, "1")
-        wait_for(lambda: version_served() == "1", server.log, 15)
-        assert httpx.get(f"{server.url}/model").json()["refused"] is None
+        wait_for(lambda: last_answered_by("1"), server.log)
+        assert get(f"{server.url}/model").json()["refused"] is None
         load.__exit__()
         server.stop()
     assert (answer["version"], answer["refused"]["version"]) == ("2", str(broken.version))
@@ -197,10 +206,10 @@ def test_cached_copy_serves_after_a_restart_while_the_registry_is_down(released:
     port = str(free_port())
     down = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}", f"{ENV_PREFIX}STACK__MLFLOW_PORT": port}
     with serving(released, **down) as server:
-        model = httpx.get(f"{server.url}/model").json()
+        model = get(f"{server.url}/model").json()
         assert (model["version"], model["source"]) == ("2", "cache")
         assert model["registry_error"]
-        assert httpx.post(f"{server.url}/predict", json=FLIGHTS.contract.example).status_code == 200
+        assert post(f"{server.url}/predict", json=FLIGHTS.contract.example).status_code == 200
         assert metric(server, "api_registry_failures_total") > 0
 
 
@@ -236,6 +245,22 @@ def test_model_of_a_changed_file_is_refused_and_the_old_one_stays(released: Path
     assert follower.refused
     assert "SHA-256 differs" in follower.refused[1]
     assert metrics.registry.get_sample_value("api_model_reload_failures_total") == 1
+
+
+def test_estimator_that_treelite_does_not_import_serves_and_the_log_says_why(
+    released: Path, monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    def refuse(estimator: object) -> None:
+        raise TypeError("another release of its trees")
+
+    monkeypatch.setattr(predictor, "import_estimator", refuse)
+    metrics = ApiMetrics()
+    follower = ChampionFollower(FLIGHTS, load_settings(), metrics)
+    follower.poll()
+    assert follower.served
+    assert follower.served.predictor.few is None
+    assert "version 2: its estimator predicts few rows, not treelite: TypeError: another release" in caplog.text
+    assert metrics.registry.get_sample_value("api_model_by_treelite") == 0
 
 
 def test_without_a_model_the_api_says_so(project: Path) -> None:

@@ -335,7 +335,7 @@ def test_too_many_bad_rows_stop_the_run_and_publish_no_clean_period(project: Pat
 
 def test_damaged_partition_is_refused_by_its_hash(project: Path, settings: Settings) -> None:
     raw = partitions.load_dataset(stages.ingest(FLIGHTS, settings).dataset_uri)
-    file = Path(raw.partitions[0].uri) / raw.partitions[0].file
+    file = Path(raw.partitions[0].files[0])
     blob = bytearray(file.read_bytes())
     blob[100] ^= 1
     file.write_bytes(blob)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,9 @@ import pytest
 from mlflow import MlflowClient
 from typer.testing import CliRunner
 
+from commands import call
 from flights import FLIGHTS, enter_home
+from inbox import serving as listening
 from modelworks.cli.app import app
 from modelworks.errors import PipelineError
 from modelworks.monitoring import records
@@ -31,7 +32,7 @@ from modelworks.serving.page import StatePage
 from modelworks.serving.problems import Refusal
 from modelworks.settings import ENV_PREFIX, load_settings
 from modelworks.state import pictures, status
-from servers import Load, Server, free_port, metric, serving
+from servers import Load, Server, SilentServer, free_port, get, metric, post, serving, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -214,8 +215,7 @@ def test_reading_the_state_does_not_move_the_champion(released: Path) -> None:
 
 
 def test_report_that_cannot_be_written_is_one_message_and_leaves_nothing(project: Path) -> None:
-    command = [sys.executable, "-m", "modelworks", "report", "--to", str(project / "data")]
-    shown = subprocess.run(command, capture_output=True, text=True, check=False)
+    shown = call("report", "--to", str(project / "data"))
     assert shown.returncode == 1
     assert shown.stderr == f"error: {project}/data: cannot be written: Is a directory; name another file with --to\n"
     with pytest.raises(PipelineError, match=r"state\.html: cannot be written: "):
@@ -226,7 +226,7 @@ def test_report_that_cannot_be_written_is_one_message_and_leaves_nothing(project
 def test_page_is_built_once_for_all_who_ask(api: Server) -> None:
     def ask() -> list[httpx.Response]:
         with ThreadPoolExecutor(10) as pool:
-            return list(pool.map(lambda _: httpx.get(f"{api.url}/", timeout=60), range(10)))
+            return list(pool.map(lambda _: get(f"{api.url}/"), range(10)))
 
     pages = ask()
     while any("is being built" in page.text or serving_page.UNDRAWN in page.text for page in pages):
@@ -237,7 +237,7 @@ def test_page_is_built_once_for_all_who_ask(api: Server) -> None:
 
 
 def test_api_serves_the_page_which_loads_and_runs_nothing(api: Server) -> None:
-    answer = httpx.get(f"{api.url}/", timeout=60)
+    answer = get(f"{api.url}/")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "<strong>Champion:</strong> version 2" in answer.text
     policy = dict(rule.split(" ", 1) for rule in answer.headers["content-security-policy"].split("; "))
@@ -247,30 +247,39 @@ def test_api_serves_the_page_which_loads_and_runs_nothing(api: Server) -> None:
     head = httpx.head(f"{api.url}/", timeout=60)
     assert (head.status_code, head.text) == (200, "")
     assert head.headers["content-length"] == str(len(answer.content))
-    refused = httpx.post(f"{api.url}/", json={})
+    refused = post(f"{api.url}/", json={})
     assert (refused.status_code, sorted(refused.headers["allow"].split(", "))) == (405, ["GET", "HEAD"])
 
 
 def test_predictions_are_answered_while_the_page_waits_for_mlflow_in_vain(released: Path) -> None:
     ChampionFollower(FLIGHTS, load_settings(), ApiMetrics()).poll()
-    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
-        port = str(silent.getsockname()[1])
-        mlflow = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}", f"{ENV_PREFIX}STACK__MLFLOW_PORT": port}
-        patience = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "3", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    with listening(SilentServer()) as mlflow:
+        address = f"http://127.0.0.1:{mlflow.port}"
+        # It would wait for minutes: what ends that is the connection, which breaks when we have seen enough.
+        environment = {
+            "MLFLOW_TRACKING_URI": address,
+            f"{ENV_PREFIX}STACK__MLFLOW_PORT": str(mlflow.port),
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": "600",
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+        }
         with (
-            serving(released, **mlflow, **patience) as server,
+            serving(released, **environment) as server,
             Load(server, [FLIGHTS.contract.example], threads=2) as load,
+            ThreadPoolExecutor(1) as person,
         ):
+            mlflow.lets_go.clear()
+            page = person.submit(get, f"{server.url}/")
             before = len(load.answers)
-            answer = httpx.get(f"{server.url}/", timeout=60)
-            meanwhile = len(load.answers) - before
-            while "it is being built" in answer.text:  # on a busy machine, what draws is not imported in time
-                answer = httpx.get(f"{server.url}/", timeout=60)
+            wait_for(lambda: len(load.answers) > before + 30, server.log)
+            assert metric(server, "api_page_seconds_count") == 0
+            mlflow.lets_go.set()
+            answer = page.result()
+            while "it is being built" in answer.text:  # which it says after some seconds
+                answer = get(f"{server.url}/")
     assert answer.status_code == 503
     [error] = answer.json()["errors"]
     assert error["field"] == "page"
-    assert f"MLflow does not answer at http://127.0.0.1:{port}" in error["message"]
-    assert meanwhile > 30
+    assert f"MLflow does not answer at {address}" in error["message"]
     assert {status for status, _, _ in load.answers} == {200}
 
 

@@ -1,14 +1,14 @@
 """A run on the same data, code and settings as a released version: it says so, and releases nothing."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from commands import call
 from flights import FLIGHTS, enter_home, fill_home
 from modelworks import stages
+from modelworks.errors import QualityGateError
 from modelworks.registry import ledger
 from modelworks.registry.tracker import Tracker
 from modelworks.settings import ENV_PREFIX, load_settings
@@ -53,7 +53,7 @@ def home(compared_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return copy_home(compared_once, tmp_path, monkeypatch)
 
 
-def test_same_data_code_and_settings_are_nothing_new_whatever_the_commit_and_the_gates(
+def test_same_data_code_and_settings_are_nothing_new_whatever_the_commit_and_whoever_approves(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_COMMIT", "of a page")
@@ -73,14 +73,28 @@ def test_same_data_code_and_settings_are_nothing_new_whatever_the_commit_and_the
         ("MODEL__TYPE", "linear", "[training], [model] or [tuning]"),
         ("TRAINING__SEED", "7", "[training], [model] or [tuning]"),
         ("TUNING__FOLDS", "2", "[training], [model] or [tuning]"),
+        ("GATES__METRICS__ROC_AUC__MIN", "0.51", "[gates]"),
+        ("GATES__MAX_LOSS_OVER_CHAMPION", "0.02", "[gates]"),
+        ("GATES__FAIRNESS__COLUMNS", '["carrier"]', "[gates]"),
     ],
 )
-def test_setting_that_shapes_a_model_is_something_new(
+def test_setting_that_shapes_or_judges_a_model_is_something_new(
     home: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, changed: str
 ) -> None:
     monkeypatch.setenv(ENV_PREFIX + variable, value)
     found = compare("second")
     assert (found.unchanged, found.summary) == (None, f"since version 1 changed: {changed}")
+
+
+def test_changed_gates_judge_anew_and_the_same_again_do_not(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}GATES__METRICS__ROC_AUC__MIN", "0.84")
+    with pytest.raises(QualityGateError, match="the model is refused"):
+        release("stricter")
+    monkeypatch.delenv(f"{ENV_PREFIX}GATES__METRICS__ROC_AUC__MIN")
+    assert compare("as before").unchanged == "1"
+    monkeypatch.setenv(f"{ENV_PREFIX}GATES__METRICS__ROC_AUC__MIN", "0.51")
+    assert release("other") == "2"
+    assert compare("other again").unchanged == "2"
 
 
 def test_other_periods_other_code_and_trials_are_something_new(home: Path) -> None:
@@ -117,19 +131,18 @@ def test_train_by_hand_says_that_there_is_nothing_new(home: Path) -> None:
     uri = compare("second").dataset_uri
 
     def train(*options: str) -> dict[str, str]:
-        command = [sys.executable, "-m", "modelworks", "train", "--dataset", uri, *options]
-        return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        return json.loads(call("train", "--dataset", uri, *options).stdout)
 
     assert train("--run-name", "third")["unchanged"] == "1"
     assert train("--run-name", "fourth", "--force").keys() == {"run_id", "summary"}
 
 
 def test_run_ends_with_one_message_and_success(home: Path) -> None:
-    run = [sys.executable, "-m", "modelworks", "run", "--without-airflow"]
-    shown = subprocess.run(run, capture_output=True, text=True, check=True)
+    shown = call("run", "--without-airflow")
+    assert shown.returncode == 0, shown.stderr
     assert f"{SAME}: nothing new to release" in shown.stdout
     assert "--force trains and releases another all the same" in shown.stdout
     assert "train " not in shown.stdout
-    found = json.loads(subprocess.run([*run, "--json"], capture_output=True, text=True, check=True).stdout)
+    found = json.loads(call("run", "--without-airflow", "--json").stdout)
     assert found == {"succeeded": True, "error": "", "unchanged": "1", "run": None}
     assert len(ledger.read_ledger(load_settings())) == 1

@@ -9,10 +9,10 @@ import pytest
 
 from bakes import BakedProject, bake, installed, isolate, project, restored, template, uv
 from live_project import Stack, stack
+from order import start_first
 
 __all__ = ["bake", "installed", "isolate", "project", "template", "uv"]
 
-# Minutes each; of what is left to the end, one worker would be busy with while the other has nothing to do.
 LONGEST_FIRST = [
     "test_year.py",
     "test_adopted_tables.py",
@@ -20,8 +20,10 @@ LONGEST_FIRST = [
     "test_live.py",
     "test_pages.py",
     "test_stack.py",
+    "test_supply_chain.py",  # on the worker whose environment the stack has had
     "test_frameworks.py",
     "test_how_to.py",
+    "test_spark.py",
     "test_story.py",
     "test_sources.py",
     "test_site.py",
@@ -30,8 +32,7 @@ LONGEST_FIRST = [
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the longest files start first, the others in the order of their names."""
-    ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
+    start_first(items, LONGEST_FIRST)
 
 
 @pytest.fixture(scope="module")

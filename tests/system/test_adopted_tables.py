@@ -29,13 +29,13 @@ digits.frame.assign(target=[names[each] for each in digits.target]).to_parquet("
 """
 
 
-def write_customers(path: Path, target: str = "gekündigt") -> None:
+def write_customers(path: Path, target: str = "gekündigt", first: int = 0) -> None:
     """As a German office saves it: no time, decimal commas, umlauts, brackets, and a text to predict."""
-    chance = random.Random(1)  # noqa: S311 - rows, not secrets
+    chance = random.Random(first + 1)  # noqa: S311 - rows, not secrets
     with path.open("w", encoding="latin-1", newline="") as file:
         writer = csv.writer(file, delimiter=";")
         writer.writerow(["Kunden-Nr.", "Umsatz [EUR/Monat]", "class", "Tarif", "Größe", target])
-        for number in range(3000):
+        for number in range(first, first + 3000):
             revenue, calls = chance.gauss(40, 12), chance.randrange(8)
             tariff = chance.choice(["Grün", "Basis", "Komfort"])
             leaves = chance.random() < 1 / (1 + math.exp(-(calls - 4 + (tariff == "Basis") - (revenue - 40) / 20)))
@@ -140,18 +140,16 @@ def test_numbers_over_fourteen_months_and_the_month_after(project: BakedProject)
 
     write_rentals(project.path / "march.csv", days=31, first=date(2025, 3, 1))
     succeed(project, project.command, "import", "march.csv")
-    done = project.run("make", "run", MODELWORKS_SOURCE__LAST="2025-03")
+    done = project.run("make", "run")
     assert done.returncode == 0, done.stdout
     assert (champion(project)["version"], str(champion(project)["held_out"])[-7:]) == ("2", "2025-03")
-    refused = project.run(project.command, "import", "march.csv")
-    assert refused.returncode != 0
-    assert "rentals-2025-03.parquet: there already" in refused.stderr
+    assert "nothing new: no file is written" in succeed(project, project.command, "import", "march.csv")
 
 
 def test_example_of_the_readme(project: BakedProject) -> None:
     """After another table: nothing of that is left, and its champion is none here."""
-    for name in ("customers.csv", "customers-november.csv"):
-        write_customers(project.path / name, target="churned")
+    write_customers(project.path / "customers.csv", target="churned")
+    write_customers(project.path / "customers-november.csv", target="churned", first=3000)
     adopt(project, "customers.csv", "--target", "churned")
     # A table without a time is of the month in which it comes, so the README's month may be taken.
     later = (datetime.now(UTC).replace(day=28) + timedelta(days=4)).strftime("%Y-%m")

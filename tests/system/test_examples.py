@@ -290,7 +290,7 @@ def test_champion_whose_weights_are_away_is_named_and_serves_once_they_are_back(
             wait_until("the reason", is_named)
             assert "no model is loaded: version 1: WeightsError: [model.parameters] weights" in answers[-1]
             away.rename(weights)
-            wait_until("the champion", lambda: post(f"{url}/ready", None)[0] == 200, timeout_s=90)
+            wait_until("the champion", lambda: post(f"{url}/ready", None)[0] == 200)
     finally:
         if away.exists():  # or the tests that follow fail as well
             away.rename(weights)

@@ -18,7 +18,7 @@ import pytest
 
 from bakes import REPOSITORY, BakedProject, git
 from documents import Reader, steps_of
-from live_project import free_ports, wait_until
+from live_project import PATIENCE_S, free_ports, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -111,12 +111,12 @@ def postgres(project: BakedProject) -> Iterator[Server]:
         process = subprocess.Popen(server.command(run), cwd=folder, user=user, stdout=log, stderr=log)
         try:
             ready = server.command(f"pg_isready --quiet --host=127.0.0.1 --port={server.port}")
-            wait_until("PostgreSQL", lambda: subprocess.run(ready, check=False).returncode == 0, timeout_s=60)
+            wait_until("PostgreSQL", lambda: subprocess.run(ready, check=False).returncode == 0)
             load_flights(server, project.path / "data")
             yield server
         finally:
             process.send_signal(signal.SIGINT)  # which ends connections, where SIGTERM waits for them
-            process.wait(timeout=60)
+            process.wait(timeout=PATIENCE_S)
 
 
 def load_flights(server: Server, data: Path) -> None:
@@ -240,15 +240,15 @@ def test_what_the_database_refuses_is_one_line_without_a_password(
 def test_connection_that_drops_half_way_leaves_nothing_and_may_be_tried_again(
     project: BakedProject, postgres: Server
 ) -> None:
-    slow = QUERY.replace("*", "flights.*").replace("from flights", "from flights, pg_sleep(120)")
+    slow = QUERY.replace("*", "flights.*").replace("from flights", "from flights, pg_sleep(3600)")
     command = [str(project.command), "ingest", "--period", "2013-02"]
     environment = os.environ | from_sql(postgres.url(), slow, "var/dropped")
     # With a cursor at the server, the query that it shows is the cursor's FETCH.
     kill = "select count(pg_terminate_backend(pid)) from pg_stat_activity where wait_event = 'PgSleep'"
     with subprocess.Popen(command, cwd=project.path, env=environment, stderr=subprocess.PIPE, text=True) as running:
         try:
-            wait_until("the query", lambda: postgres.psql(kill, project.path) == "1", timeout_s=90)
-            _, said = running.communicate(timeout=60)
+            wait_until("the query", lambda: postgres.psql(kill, project.path) == "1")
+            _, said = running.communicate(timeout=PATIENCE_S)
         finally:
             running.kill()
     assert running.returncode == 1

@@ -203,7 +203,7 @@ def test_process_that_is_killed_comes_back(make: Make) -> None:
         found = processes(make)["mlflow"]
         return found["health"] == "healthy" and found["pid"] != pid
 
-    wait_until("MLflow is back", is_back, timeout_s=120)
+    wait_until("MLflow is back", is_back)
 
 
 def test_logs_are_shown(make: Make) -> None:

@@ -42,6 +42,7 @@ REFUSED = [
     ("frameworks", "lightgbm, Torch", "'Torch' is none of them"),
     ("frameworks", "lightgbm xgboost", "'lightgbm xgboost' is none of them"),
     ("frameworks", "lightgbm;keras", "none of them"),
+    ("frameworks", "spark, Spark-Classic", "spark and spark-classic overwrite each other's files"),
     ("frameworks", "lightgbm,\nkeras", "line break"),
     ("frameworks", "keras," * 40, "240 characters"),
     ("project_name", "", "empty"),

@@ -98,25 +98,16 @@ def assert_linted(project: BakedProject) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_lock_and_the_data_are_the_template_s_byte_for_byte(project: BakedProject, template: Path) -> None:
+def test_the_lock_the_data_and_the_workflow_files_are_the_template_s_byte_for_byte(
+    project: BakedProject, template: Path
+) -> None:
+    """The template's lock is resolved again by `test_lock.py`; three tools of `make check` check its workflow files."""
     source = template / PROJECT_FOLDER
-    copied = [source / "requirements.lock", *(path for path in (source / "data").rglob("*") if path.is_file())]
+    workflows = [source / name for name in CI[str(project.answers["ci"])]]
+    data = [path for path in (source / "data").rglob("*") if path.is_file()]
+    copied = [source / "requirements.lock", *data, *workflows]
     changed = [path for path in copied if (project.path / path.relative_to(source)).read_bytes() != path.read_bytes()]
     assert changed == []
-
-
-def test_the_workflow_files_pass_their_checkers(project: BakedProject) -> None:
-    """The same three as in `make check`, on what a user gets."""
-    github = ["actionlint", "-shellcheck=", "-pyflakes="], ["zizmor", "--offline", "--no-progress", "--quiet"]
-    commands = []
-    if (project.path / GITHUB).exists():
-        commands += [[*command, GITHUB, GITHUB_SCHEDULED] for command in github]
-        commands += [["check-jsonschema", "--builtin-schema", "vendor.github-workflows", GITHUB, GITHUB_SCHEDULED]]
-    if (project.path / GITLAB).exists():
-        commands += [["check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", GITLAB]]
-    for name, *arguments in commands:
-        done = project.run(tool(name), *arguments)
-        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
 
 
 ON_CHANGE = {

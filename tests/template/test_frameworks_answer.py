@@ -24,6 +24,8 @@ ASKED = {
     "pytorch": {"filelock", "networkx", "setuptools", "sympy"},
     "keras": {"keras"},
     "tensorflow": {"tensorflow", "tensorflow-cpu"},
+    "spark": {"pyspark-client"},
+    "spark-classic": {"pyspark"},
 }
 LOCKED = {
     "lightgbm": {"lightgbm"},
@@ -34,8 +36,13 @@ LOCKED = {
         *("astunparse", "flatbuffers", "gast", "google-pasta", "libclang", "opt-einsum", "setuptools", "tensorflow"),
         *("tensorflow-cpu", "wheel"),
     },
+    "spark": {"grpcio-status", "pyspark-client", "zstandard"},
+    "spark-classic": {"grpcio-status", "py4j", "pyspark", "zstandard"},
 }
-COMBINATIONS = [chosen for count in range(5) for chosen in itertools.combinations(FRAMEWORKS, count)]
+COMBINATIONS = [
+    *(chosen for count in range(5) for chosen in itertools.combinations(FRAMEWORKS, count)),
+    *(("spark",), ("spark-classic",), ("xgboost", "spark")),
+]
 
 
 @pytest.fixture(scope="module", params=COMBINATIONS, ids=lambda chosen: "-".join(chosen) or "scikit-learn")
@@ -47,7 +54,7 @@ def chosen(request: pytest.FixtureRequest) -> tuple[str, ...]:
 @pytest.fixture(scope="module")
 def baked(chosen: tuple[str, ...], bake: Bake) -> BakedProject:
     """A project with these frameworks."""
-    return bake(frameworks=", ".join(("scikit-learn", *chosen)))
+    return bake(frameworks=", ".join(("scikit-learn", *chosen)), git_init=False)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +102,7 @@ def model_types(project: BakedProject) -> set[str]:
 def test_it_names_the_model_types_of_what_was_chosen_and_no_others(
     chosen: tuple[str, ...], baked: BakedProject
 ) -> None:
-    assert model_types(baked) == TYPES | {*chosen}
+    assert model_types(baked) == TYPES | ({*chosen} & {*FRAMEWORKS})
 
 
 def test_no_other_file_hangs_on_the_choice(chosen: tuple[str, ...], baked: BakedProject, plain: BakedProject) -> None:

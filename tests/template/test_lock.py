@@ -124,3 +124,14 @@ def test_resolving_again_changes_no_pin(locked: Locked, tmp_path: Path, uv: str)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert pins(again) == pins(locked.lock)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+def test_each_python_finds_a_wheel_of_every_package(locked: Locked, version: str, tmp_path: Path, uv: str) -> None:
+    found = tmp_path / "found.txt"
+    command = [uv, "pip", "compile", "--quiet", "--python-version", version, "--only-binary", ":all:", "--no-annotate"]
+    command += [str(locked.lock), "--output-file", str(found)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {pin.partition(" ")[0] for pin in pins(found)} <= {pin.partition(" ")[0] for pin in pins(locked.lock)}

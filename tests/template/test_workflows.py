@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -35,23 +36,37 @@ def all_commands() -> list[str]:
     return [command for job in jobs for command in commands(job)]
 
 
-def heavy_tests(*selection: str) -> list[str]:
-    """The names of the heavy tests that are selected, which pytest prints a line each."""
+# In one process, which imports the tests once.
+COLLECT = """
+import json, sys
+import pytest
+
+class Selected:
+    def pytest_collection_finish(self, session):
+        print("\\nSELECTED", json.dumps([item.nodeid for item in session.items]))
+
+for selection in json.loads(sys.argv[1]):
+    pytest.main([*sys.argv[2:], "--collect-only", "-q", "-m", "heavy", *selection], plugins=[Selected()])
+"""
+
+
+def heavy_tests(selections: list[list[str]]) -> list[list[str]]:
+    """The names of the heavy tests of each selection."""
     files = [str(path) for path in sorted(TESTS.glob("test_*.py")) if "mark.heavy" in path.read_text(encoding="utf-8")]
-    command = [sys.executable, "-m", "pytest", "--confcutdir", "tests/template", *files, "--collect-only", "-q"]
-    done = subprocess.run(
-        [*command, "-m", "heavy", *selection], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    found = [line for line in done.stdout.splitlines() if "::" in line]
-    assert found, f"no heavy test is selected by {selection}:\n{done.stdout}{done.stderr}"
+    command = [sys.executable, "-c", COLLECT, json.dumps(selections), "--confcutdir", "tests/template", *files]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    found = [json.loads(line) for line in re.findall(r"^SELECTED (.*)", done.stdout, re.MULTILINE)]
+    assert len(found) == len(selections), done.stdout + done.stderr
+    for selection, names in zip(selections, found, strict=True):
+        assert names, f"no heavy test is selected by {selection}:\n{done.stdout}{done.stderr}"
     return found
 
 
 def test_each_heavy_test_is_run_by_exactly_one_job() -> None:
     run = [command for command in all_commands() if command.startswith("make test-heavy ")]
-    selections = [shlex.split(command.split("ARGS=")[1])[0] for command in run]
-    found = Counter(test for selection in selections for test in heavy_tests(*shlex.split(selection)))
-    assert found == Counter(heavy_tests())
+    selections = [shlex.split(shlex.split(command.split("ARGS=")[1])[0]) for command in run]
+    every, *selected = heavy_tests([[], *selections])
+    assert Counter(test for names in selected for test in names) == Counter(every)
 
 
 def test_night_runs_what_test_all_runs_beyond_test() -> None:

@@ -47,6 +47,8 @@ def test_lock_fits_the_project(lock: str, wanted: list[str]) -> None:
         ("XGBoost, lightgbm", "tabular", {"lightgbm", "xgboost"}),
         ("keras", "tabular", {"keras", "tensorflow"}),
         ("keras,pytorch", "tabular", {"keras", "pytorch"}),
+        ("spark, lightgbm", "tabular", {"lightgbm", "spark"}),
+        ("spark-classic", "tabular", {"spark-classic"}),
         ("scikit-learn", "text", {"pytorch", "text"}),
         ("scikit-learn", "image", {"pytorch", "keras", "image"}),
     ],

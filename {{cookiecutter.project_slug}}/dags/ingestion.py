@@ -11,8 +11,14 @@ from typing import Any
 from airflow.sdk import dag, task
 from modelworks import load_project, load_settings
 from modelworks.airflow.assets import emit, project_assets
-from modelworks.airflow.defaults import dag_defaults, export_connection, ingestion_params, started_by
-from modelworks.airflow.timetable import period_timetable, source_dates
+from modelworks.airflow.defaults import (
+    dag_defaults,
+    export_connection,
+    ingestion_params,
+    skip_without_rows,
+    started_by,
+)
+from modelworks.airflow.timetable import period_of_run, period_timetable, source_dates
 
 HOME = Path(__file__).absolute().parents[1]
 settings = load_settings(HOME)
@@ -21,7 +27,7 @@ assets = project_assets(settings)
 
 @dag(
     schedule=period_timetable(settings),
-    params=ingestion_params(),
+    params=ingestion_params(settings),
     **source_dates(settings),
     **dag_defaults(settings, "ingestion", __doc__),
 )
@@ -33,9 +39,10 @@ def ingestion() -> None:
         from modelworks import stages
 
         export_connection(settings)
-        project, period, refresh = load_project(HOME), params["period"] or dag_run.partition_key, params["refresh"]
-        facts = stages.ingest(project, load_settings(HOME), period, refresh=refresh, for_training=False)
-        return emit(outlet_events, assets.raw, facts)
+        project, period, refresh = load_project(HOME), period_of_run(settings, params, dag_run), params["refresh"]
+        with skip_without_rows(settings):
+            facts = stages.ingest(project, load_settings(HOME), period, refresh=refresh, for_training=False)
+            return emit(outlet_events, assets.raw, facts)
 
     @task(outlets=[assets.clean])
     def validate(raw: dict[str, Any], *, run_id: str, dag_run: Any, outlet_events: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ assets = project_assets(settings)
 
 @dag(
     schedule=PartitionedAssetTimetable(assets=assets.clean),
-    params={"period": period_param("the clean period to monitor. Empty: the newest.")},
+    params={"period": period_param(settings, "the clean period to monitor. Empty: the newest.")},
     **dag_defaults(settings, "monitoring", __doc__),
 )
 def monitoring() -> None:

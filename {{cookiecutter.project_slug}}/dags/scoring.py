@@ -20,7 +20,7 @@ assets = project_assets(settings)
 
 @dag(
     schedule=PartitionedAssetTimetable(assets=assets.clean | assets.model),
-    params={"period": period_param("the clean period to score. Empty: the newest.")},
+    params={"period": period_param(settings, "the clean period to score. Empty: the newest.")},
     **dag_defaults(settings, "scoring", __doc__),
 )
 def scoring() -> None:

@@ -26,7 +26,7 @@ assets = project_assets(settings)
 
 @dag(
     schedule=PartitionedAssetTimetable(assets=assets.retrain),
-    params=training_params(),
+    params=training_params(settings),
     **dag_defaults(settings, "training", __doc__),
 )
 def training() -> None:

@@ -5,6 +5,7 @@ The sample is in tests/sample, a Parquet file a period; without it, the first pe
 
 import atexit
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -17,8 +18,8 @@ import pyarrow as pa
 import pytest
 from modelworks import Project, load_project, load_settings
 from modelworks.airflow.run import configure_airflow
+from modelworks.calendar import ANY_PATTERN, periods_between
 from modelworks.data.frames import empty_frame
-from modelworks.data.periods import periods_between
 from modelworks.data.sources.files import read_source
 from modelworks.evaluation.limits import ALL_METRICS
 from modelworks.settings import ENV_PREFIX, HOME_VARIABLE, Settings, Source
@@ -70,7 +71,8 @@ def project() -> Project:
 def sample(project: Project) -> Sample:
     """Rows of some periods; no test changes them."""
     if files := sorted((HOME / "tests" / "sample").glob("*.parquet")):
-        return {file.stem[-7:]: _read(project, file, Source(first="2000-01")) for file in files}
+        periods = [re.findall(f"(?:{ANY_PATTERN})$", file.stem)[0] for file in files]
+        return {each: _read(project, file, Source(first="2000-01")) for each, file in zip(periods, files, strict=True)}
     source = load_settings(HOME).source
     periods = periods_between(source.first, source.last or source.first)[:MAX_PERIODS]
     found = {period: HOME / source.uri.replace("{period}", period) for period in periods}

@@ -7,13 +7,16 @@
     │   └── WeightsError       pre-trained weights that are not there, or not those that a model was trained with
     ├── ContractError          columns or rows that break the data contract
     ├── SourceError            a source that is missing, empty or unreadable
+    │   ├── NoRowsError        it has no file or no rows for a period
     │   └── SourceChangedError it has changed since the period was ingested
     ├── PartitionError         a stored partition that is missing or damaged
+    ├── ComputeError           workers of `[compute]` that are killed again and again
     ├── QualityGateError       a model that may not be released
     ├── ReleaseError           a release that could not be carried out
     │   └── NoChampionError    nothing has been released yet
     ├── ExplanationError       a model whose predictions are no sum of contributions of its features
     ├── AdoptionError          a table that cannot be adopted
+    ├── DiskError              a folder on a full disk, or one that may not be written to
     ├── MissingAnswerError     a question, and no terminal to ask it on; names the option that answers it
     └── StackError             a process of `make up` that does not start, or does not answer
 
@@ -42,12 +45,20 @@ class SourceError(PipelineError):
     """A source, file or query, cannot be read as what the contract describes."""
 
 
+class NoRowsError(SourceError):
+    """A source has no file or no rows for a period; where `[source] gaps` allows that, the period is left out."""
+
+
 class SourceChangedError(SourceError):
     """A source differs from the one that was ingested."""
 
 
 class PartitionError(PipelineError):
     """A stored partition is missing or is not what its manifest says."""
+
+
+class ComputeError(PipelineError):
+    """Workers of `[compute]` are killed again and again."""
 
 
 class QualityGateError(PipelineError):
@@ -78,6 +89,10 @@ class ExplanationError(PipelineError):
 
 class AdoptionError(PipelineError):
     """A table cannot become the project's data."""
+
+
+class DiskError(PipelineError):
+    """A folder cannot be written to."""
 
 
 class MissingAnswerError(PipelineError):

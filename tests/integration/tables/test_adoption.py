@@ -26,8 +26,8 @@ from flights import PACKAGE, TEMPLATE
 from modelworks import Project, stages
 from modelworks.adopt import conversion, import_file, pipeline_toml, recipe
 from modelworks.adopt.contract_source import contract_source
-from modelworks.adopt.planning import widen
 from modelworks.adopt.project_files import remove_names
+from modelworks.adopt.ranges import widen
 from modelworks.adopt.splitting import choose_split
 from modelworks.adopt.statistics import ColumnStatistics
 from modelworks.errors import AdoptionError, ConfigError, MissingAnswerError, SourceError
@@ -295,8 +295,8 @@ def test_order_of_day_and_month_that_nobody_knows_is_a_warning(project: Path) ->
 
 
 def test_one_period_is_not_split_by_time(project: Path) -> None:
-    adopted = adopt(project, make_table(days=20), "target")
-    assert "all rows are of 2024-01: with one period there is no split by time" in adopted.said
+    adopted = adopt(project, make_table(days=1), "target")
+    assert "all rows are of 2024-01-01: with one period there is no split by time" in adopted.said
     assert adopted.roles["at"] == "feature"
     assert settings_of(adopted)["retraining"]["first_after_periods"] == 1
 
@@ -380,7 +380,7 @@ def test_what_is_no_feature_is_not_used(project: Path) -> None:
     table = make_table(1200).assign(
         constant=1,
         nothing="",
-        remark=[f"{random.integers(1e9)} words" for _ in range(1200)],
+        remark=[f"ref {random.integers(1e9)}" for _ in range(1200)],
         order_id=[f"O{at}" for at in range(1200)],
         invoice_id=random.permutation(1200),
     )
@@ -519,8 +519,9 @@ def test_further_period_is_imported_once(project: Path) -> None:
     console = Console(quiet=True)
     import_file(project, str(later), None, False, console)
     assert len(pd.read_parquet(project / "data" / "table-2024-07.parquet")) > 90
-    with pytest.raises(AdoptionError, match=r"table-2024-07\.parquet.*there already"):
-        import_file(project, str(later), None, False, console)
+    imported = (project / "data" / "table-2024-07.parquet").read_bytes()
+    import_file(project, str(later), None, False, console)
+    assert (project / "data" / "table-2024-07.parquet").read_bytes() == imported
     import_file(project, str(later), None, True, console)
     with pytest.raises(AdoptionError, match="the rows say by 'at'"):
         import_file(project, str(later), "2024-07", False, console)
@@ -534,6 +535,7 @@ def test_import_of_rows_without_time_needs_their_period(project: Path) -> None:
     file = str(project / "var" / "table.csv")
     with pytest.raises(AdoptionError, match="say by --period"):
         import_file(project, file, None, False, Console(quiet=True))
+    make_table(seed=1).to_csv(file, index=False)
     import_file(project, file, "2031-05", False, Console(quiet=True))
     assert pq.read_metadata(project / "data" / "table-2031-05.parquet").num_rows == 600
 
@@ -574,7 +576,7 @@ def test_recipe_survives_its_file(project: Path) -> None:
         ({"2024-01": 50, "2024-02": 50, "2024-03": 50, "2024-04": 50, "2024-05": 50, "2024-06": 50}, "time", 2),
         ({"2024-01": 10, "2024-02": 900}, "random", 1),
         ({"2024-01": 10, "2024-03": 400, "2024-04": 400}, "time", 1),
-        ({"2024-01": 900, "2024-03": 400, "2024-04": 400}, "random", 1),
+        ({"2024-01": 900, "2024-03": 400, "2024-04": 400}, "time", 1),
     ],
 )
 def test_held_out_periods_are_enough_and_not_too_many(periods: dict[str, int], kind: str, held_out: int) -> None:
@@ -638,7 +640,7 @@ def test_lines_of_the_settings_that_stay_are_not_touched() -> None:
 
 def test_integers_keep_all_their_digits() -> None:
     column = recipe.ColumnRecipe("id", ["id"], "int64", ["int"])
-    assert conversion.parse(pd.Series(["9007199254740993", "NA"], dtype="str"), column).tolist()[0] == 2**53 + 1
+    assert conversion.parse(pd.Series(["9007199254740993", "NA"], dtype="str"), column, ["NA"]).tolist()[0] == 2**53 + 1
 
 
 def test_contract_of_the_project_is_not_needed(project: Path) -> None:
@@ -656,7 +658,7 @@ def test_answers_may_be_typed(project: Path) -> None:
     terminal, keyboard = pty.openpty()
     os.write(terminal, b"wrong\n\nno\n")
     command = [sys.executable, "-m", "modelworks", "adopt", str(file), "--target", "label"]
-    done = subprocess.run(command, stdin=keyboard, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, stdin=keyboard, capture_output=True, text=True, timeout=1800, check=False)
     assert done.stdout.count("no date shows whether the day or the month comes first") == 2
     assert "Write all this?" in done.stdout
     assert done.returncode == 1

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from modelworks.adopt import formats
-from modelworks.adopt.profile import SAMPLE_ROWS, ColumnAccumulator, profile_table
+from modelworks.adopt.column_profile import ColumnAccumulator
+from modelworks.adopt.profile import SAMPLE_ROWS, profile_table
 from modelworks.adopt.reading import find_layout, open_file, read_batches, read_names
 from modelworks.errors import SourceError
 

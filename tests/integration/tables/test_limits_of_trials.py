@@ -84,14 +84,14 @@ def rows_of(days: int) -> pd.DataFrame:
 @pytest.mark.parametrize(("months", "holdout", "folds"), [(12, 1, 3), (12, 3, 1), (12, 2, 2), (2, 1, 1), (5, 1, 2)])
 def test_folds_are_of_a_rolling_origin_and_as_long_as_the_holdout(months: int, holdout: int, folds: int) -> None:
     contract = contract_of(binary("late", "whether it was late"), "at")
-    found = run_trial(contract, rows_of(months * 30), ["x"], 5, holdout)
+    found = run_trial(contract, rows_of(months * 30), ["x"], 5, holdout, "month")
     assert (found.folds, found.is_level_moving) == (folds, False)
     assert found.metrics["roc_auc"].value > 0.95
 
 
 def test_rows_without_time_are_measured_by_cross_validation() -> None:
     contract = contract_of(regression("price", "what was paid"), "")
-    found = run_trial(contract, rows_of(300), ["x"], 5, 0)
+    found = run_trial(contract, rows_of(300), ["x"], 5, 0, "month")
     assert (found.folds, found.model_type, found.trend) == (3, "boosting", False)
     assert 0.95 < found.metrics["r2"].low < found.metrics["r2"].value < found.metrics["r2"].high < 1
     assert -0.2 < found.baseline_r2 <= 0

@@ -59,7 +59,7 @@ def evaluate(
     with pipeline.limit_threads(settings.training):
         fitted = pipeline.fit(project, known, settings.training, settings.model)
         prediction = pipeline.predict(project, fitted, held_out)
-    baseline = baseline or choose_baseline(contract, known, int(settings.training.holdout or 1))
+    baseline = baseline or choose_baseline(contract, known, int(settings.training.holdout or 1), settings.source.period)
     return evaluate_holdout(contract, held_out, prediction, baseline, None, settings.evaluation, seed=0)
 
 
@@ -89,7 +89,7 @@ def test_series_whose_level_moves(project: Path) -> None:
     assert "the level of 'price' moves with time" in adopted.said
     assert (settings.model.type, settings.training.trend) == ("linear", True)
     good = check_verdicts(adopted, settings, least_r2=0.98)
-    assert good.baseline.rows == "the training rows of 2024-03 to 2024-09"
+    assert good.baseline.rows == "the training rows of 2024-05 to 2024-10"
     limits = settings.gates.metrics["r2"]
     assert limits.max is not None
     assert limits.max >= good.report.metrics["r2"].high  # a good model is no leak

@@ -18,6 +18,8 @@ from modelworks.contract import Contract
 from modelworks.data import frames
 from modelworks.errors import ReleaseError
 from modelworks.models import pipeline, scoring
+from modelworks.models.fast import make_predictor
+from modelworks.project import Project
 from modelworks.registry import ledger
 from modelworks.serving import prediction_log
 from modelworks.serving.api import Api, build_app
@@ -111,7 +113,8 @@ def test_api_answers_with_the_prediction_as_its_specification_says(contract: Con
     project, settings, frame = project_of(contract), settings_of(tmp_path), make_rows(contract, 200)
     model, rows = fit(contract, frame), frames.to_records(frame[known_at_prediction_time(contract)])
     api = Api(project, settings)
-    api.follower.served = served(model)
+    api.follower.served = served(project, model, rows[-20:])
+    assert (api.describe_model().few_rows_by, api.describe_model().few_rows_reason) == ("treelite", "")
     assert api.describe_model().held_out == "20% of the rows, by chance"
     spec = build_app(project, settings).openapi()
     body = spec["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
@@ -125,7 +128,7 @@ def test_api_answers_with_the_prediction_as_its_specification_says(contract: Con
     assert all(each.keys() == ANSWERS[contract.target.column] for each in answer["predictions"])
     predicted = [values_of(contract, each) for each in answer["predictions"]]
     prediction = pipeline.predict(project, model, frame.head(50))
-    np.testing.assert_array_equal(predicted, prediction)
+    np.testing.assert_allclose(predicted, prediction, rtol=1e-12, atol=1e-12)
     decided = contract.target.decide(prediction, settings.evaluation.decision_threshold)
     if decided is not None:
         assert [each["decision"] for each in answer["predictions"]] == decided.tolist()
@@ -134,11 +137,11 @@ def test_api_answers_with_the_prediction_as_its_specification_says(contract: Con
         jsonschema.validate({**answer, "predictions": [wrong]}, described)
 
 
-def served(model: Pipeline) -> Served:
+def served(project: Project, model: Pipeline, sample: list[dict[str, Any]]) -> Served:
     return Served(
         version="7",
         run_id="r",
-        model=pipeline.skip_needless_encoding(model),
+        predictor=make_predictor(project, pipeline.skip_needless_encoding(model), sample),
         categories=pipeline.known_categories(model),
         metrics={},
         holdout_period="2024-01",

@@ -35,7 +35,7 @@ def tune(project: Project, rows: folds.FoldedRows, model_types: Sequence[str]) -
 @pytest.mark.parametrize("contract", [CLASSES_WITHOUT_TIME, NUMBER_WITH_TIME], ids=["classes", "numbers"])
 def test_every_model_type_is_better_than_the_baseline(contract: Contract) -> None:
     project = replace(project_of(contract), model_types=FLIGHTS.model_types)
-    rows = folds.arrange(project, make_rows(contract, 400), TUNING, Training())
+    rows = folds.arrange(project, make_rows(contract, 400), TUNING, Training(), "month")
     baseline = folds.measure_baseline(project, rows)
     found = tune(project, rows, MODEL_TYPES)
     assert [trial.error for trial in found] == [""] * 12

@@ -9,7 +9,7 @@ import pytest
 from live_stack import COMMAND, LiveStack, assert_consistent
 
 from flights import PACKAGE, TEMPLATE, make_home
-from modelworks.data.periods import periods_between
+from modelworks.calendar import periods_between
 from modelworks.settings import ENV_PREFIX, HOME_VARIABLE, load_settings
 from modelworks.stack.airflow_api import AirflowApi
 

@@ -30,7 +30,7 @@ from modelworks.stack.airflow_api import FINISHED, AirflowApi
 
 COMMAND = [sys.executable, "-m", "modelworks"]
 LAYERS: list[partitions.Layer] = ["raw", "clean", "quarantine", "scores"]
-PATIENCE_S = 600  # a run takes a quarter of a minute, and very much longer where others work as well
+PATIENCE_S = 3600  # against a hang: a run takes a quarter of a minute, and very much longer on a busy machine
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def _assert_partitions_complete(storage_uri: str) -> None:
 
 def _api_version(settings: Settings) -> str | None:
     with suppress(httpx.HTTPError):
-        answer = httpx.get(f"{settings.stack.url('api')}/model", trust_env=False)
+        answer = httpx.get(f"{settings.stack.url('api')}/model", trust_env=False, timeout=60)
         return answer.json()["version"] if answer.is_success else None
     return None
 

@@ -54,12 +54,13 @@ def test_period_that_cannot_be_written_is_tried_again_and_leaves_no_rest(stack: 
     if not disk.is_mount() and (fault is full or os.geteuid() == 0):
         pytest.skip(NOT_MOUNTED)
     before = len(stack.ledger())
-    with fault(disk):
+    with stack.held_at("failed partitions.PartitionWriter.publish") as wait_until_failed, fault(disk):
         run_id = stack.start()
-        stack.wait_for_log(run_id, "ingest", message)
+        wait_until_failed()
     run = stack.finish(run_id)
     assert run.state == "success"
-    assert run.tries["ingest"] > 1
+    assert run.tries["ingest"] == 2
+    stack.wait_for_log(run_id, "ingest", message)
     assert list(disk.rglob("*.tmp")) == []
     assert len(stack.ledger()) == before + 1
 
@@ -67,7 +68,7 @@ def test_period_that_cannot_be_written_is_tried_again_and_leaves_no_rest(stack: 
 def test_flipped_byte_is_refused_by_the_hash_and_the_file_is_named(stack: LiveStack) -> None:
     before = stack.ledger()
     partition = stack.partition("clean", stack.champion_period())
-    file = Path(partition.uri) / partition.file
+    file = Path(partition.files[0])
     sound = file.read_bytes()
     middle = len(sound) // 2
     file.write_bytes(sound[:middle] + bytes([sound[middle] ^ 1]) + sound[middle + 1 :])

@@ -90,7 +90,7 @@ def test_writers_that_race_for_a_version_both_succeed(tmp_path: Path, monkeypatc
 
 def test_flipped_byte_is_found_and_named(tmp_path: Path) -> None:
     partition = put(tmp_path, [1, 2])
-    file = Path(partition.uri) / partition.file
+    file = Path(partition.files[0])
     blob = bytearray(file.read_bytes())
     blob[10] ^= 1
     file.write_bytes(blob)
@@ -100,7 +100,7 @@ def test_flipped_byte_is_found_and_named(tmp_path: Path) -> None:
 
 def test_missing_data_is_named(tmp_path: Path) -> None:
     partition = put(tmp_path, [1])
-    (Path(partition.uri) / partition.file).unlink()
+    (Path(partition.files[0])).unlink()
     with pytest.raises(PartitionError, match="missing"):
         partitions.read_partition(partition)
 

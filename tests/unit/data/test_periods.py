@@ -1,8 +1,12 @@
 from datetime import date
+from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import pytest
 
-from modelworks.data.periods import choose_periods, last_complete_period, newest_labelled, periods_between
+from modelworks.calendar import EXAMPLES, Frequency, period_of
+from modelworks.data.periods import choose_periods, last_complete_period, name_periods, newest_labelled, number_periods
 from modelworks.errors import SourceError
 from modelworks.settings import Source
 
@@ -10,17 +14,51 @@ SOURCE = Source(uri="flights-{period}.csv", first="2013-01", last="2013-12")
 TODAY = date(2026, 3, 15)
 
 
-def test_periods_between_crosses_the_year() -> None:
-    assert periods_between("2012-11", "2013-02") == ["2012-11", "2012-12", "2013-01", "2013-02"]
-
-
 def test_last_complete_period_in_january_is_december() -> None:
-    assert last_complete_period(date(2026, 1, 31)) == "2025-12"
+    assert last_complete_period(date(2026, 1, 31), "month") == "2025-12"
 
 
 def test_periods_end_at_the_wanted_one_and_keep_the_window() -> None:
     assert choose_periods(SOURCE, "2013-06", 2, TODAY) == ["2013-04", "2013-05", "2013-06"]
     assert choose_periods(SOURCE, "2013-03", 0, TODAY) == ["2013-01", "2013-02", "2013-03"]
+
+
+@pytest.mark.parametrize(
+    ("frequency", "first", "expected"),
+    [
+        ("day", "2026-03-12", ["2026-03-12", "2026-03-13", "2026-03-14"]),
+        ("week", "2026-W08", ["2026-W08", "2026-W09", "2026-W10"]),
+        ("quarter", "2025-Q2", ["2025-Q2", "2025-Q3", "2025-Q4"]),
+        ("year", "2023", ["2023", "2024", "2025"]),
+    ],
+)
+def test_source_of_another_period_ends_with_its_last_complete_one(
+    frequency: Frequency, first: str, expected: list[str]
+) -> None:
+    living = Source(uri="{period}", first=first, period=frequency)
+    assert choose_periods(living, None, 0, TODAY) == expected
+    assert choose_periods(living, None, 1, TODAY) == expected[1:]
+    assert choose_periods(living, None, 0, TODAY, delay_periods=1) == expected[:-1]
+    with pytest.raises(SourceError, match=rf"'2026-01-1': not a {frequency} .*; write it as {EXAMPLES[frequency]}"):
+        choose_periods(living, "2026-01-1", 0, TODAY)
+
+
+def test_window_of_a_source_with_gaps_reaches_back_to_its_first() -> None:
+    """Which periods have rows is known once they are opened."""
+    with_gaps = Source(uri="{period}", first="2013-01", last="2013-06", gaps=True)
+    assert choose_periods(with_gaps, "2013-05", 1, TODAY) == ["2013-01", "2013-02", "2013-03", "2013-04", "2013-05"]
+
+
+@pytest.mark.parametrize("frequency", EXAMPLES)
+def test_times_are_in_the_periods_of_their_days(frequency: Frequency) -> None:
+    times = np.arange("2019-12-20", "2021-01-10", 7, dtype="datetime64[h]").astype("datetime64[us]")
+    days: list[Any] = times.astype("datetime64[D]").tolist()
+    names = name_periods(times, frequency).tolist()
+    assert names == [period_of(day, frequency) for day in days]
+    steps = np.diff(number_periods(times, frequency))
+    assert set(steps.tolist()) <= {0, 1}
+    assert (steps == 1).tolist() == [before != after for before, after in pairwise(names)]
+    assert name_periods(times[:0], frequency).tolist() == []
 
 
 def test_living_source_ends_with_the_last_complete_period() -> None:
@@ -53,7 +91,7 @@ def test_delay_that_leaves_nothing_is_named(delay_periods: int, message: str) ->
 @pytest.mark.parametrize(
     ("period", "message"),
     [
-        ("2013-1", "not a period; write it as 2013-12"),
+        ("2013-1", "not a month .*; write it as 2013-12"),
         ("2014-01", "outside the source, which has 2013-01 to 2013-12"),
         ("2013-01", "no period before it to train on"),
     ],

@@ -6,6 +6,7 @@ from flights import FLIGHTS
 from modelworks.checks import failures
 from modelworks.data.validation import PeriodAccumulator, PeriodFacts, check_period, find_duplicates, split_rows
 from modelworks.settings import Validation
+from tables import TWO_TEXTS_BY_GROUP
 
 
 def split(frame: pd.DataFrame, period: str = "2013-05") -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -108,6 +109,28 @@ def test_half_of_the_usual_rows_is_refused() -> None:
     )
     assert broken.name == "row count"
     assert "-60%" in broken.detail
+
+
+def test_first_delivery_of_all_that_there_was_sets_no_expectation_of_rows() -> None:
+    contract, few = TWO_TEXTS_BY_GROUP, Validation(max_row_count_change=0.5)
+    assert not failures(check_period(contract, facts(rows=120), [facts(rows=344)], few))
+    [broken] = failures(check_period(contract, facts(rows=20), [facts(rows=344), facts(rows=120)], few))
+    assert "20 rows, -83% against the median of the last 1 period" in broken.detail
+
+
+@pytest.mark.parametrize(
+    ("period", "inside", "outside"),
+    [
+        ("2013-05-04", "2013-05-04T23:59", "2013-05-05T00:00"),
+        ("2020-W53", "2021-01-03T23:00", "2021-01-04T00:00"),
+        ("2013-Q2", "2013-06-30T23:00", "2013-07-01T00:00"),
+        ("2013", "2013-12-31T23:00", "2014-01-01T00:00"),
+    ],
+)
+def test_row_of_another_period_is_set_aside_whatever_a_period_is(rows, period: str, inside: str, outside: str) -> None:
+    clean, quarantined = split(rows(2, scheduled_departure=[inside, outside]), period)
+    assert clean["scheduled_departure"].tolist() == [pd.Timestamp(inside)]
+    assert quarantined["reason"].str.contains("outside the period").tolist() == [True]
 
 
 def test_jump_in_nulls_is_refused() -> None:

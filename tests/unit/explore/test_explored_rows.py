@@ -73,7 +73,7 @@ def test_periods_that_are_not_clean_under_this_contract_are_absent(tmp_path: Pat
 @pytest.mark.parametrize(
     ("period", "message"),
     [
-        ("2024-1", "not a period; write it as 2024-04"),
+        ("2024-1", "not a month .*; write it as 2024-04"),
         ("2025-01", "outside the source, which has 2024-01 to 2024-04"),
         ("2024-01", "the first of the source; there is no period before it"),
     ],

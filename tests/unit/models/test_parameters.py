@@ -2,9 +2,15 @@ from dataclasses import replace
 
 import pytest
 
+from examples import TEXT
 from flights import FLIGHTS
 from modelworks.errors import ConfigError
-from modelworks.models.parameters import check_parameters, complete_parameters, find_unused_parameters
+from modelworks.models.parameters import (
+    check_parameters,
+    complete_parameters,
+    find_unused_parameters,
+    logged_parameters,
+)
 from modelworks.models.types import forest, linear
 from modelworks.settings import Model
 
@@ -29,6 +35,16 @@ def test_parameter_that_no_model_type_has_is_refused_with_the_nearest() -> None:
     alone = replace(FLIGHTS, model_types={"linear": linear.MODEL_TYPE, "forest": forest.MODEL_TYPE})
     with pytest.raises(ConfigError, match=r"learning_rate: .*allowed: l2_regularization$"):
         check_parameters(alone, Model(type="linear", parameters={"learning_rate": 0.1}))
+
+
+def test_encoder_is_logged_of_a_model_that_reads_documents_only() -> None:
+    linear_model = Model(type="linear", encoder="spacy_vectors", scaling="standard")
+    of_table = {"type": "linear", "scaling": "standard", "selected_fraction": 1.0, "l2_regularization": 5.0}
+    assert logged_parameters(FLIGHTS, linear_model) == of_table
+    assert logged_parameters(TEXT.project, linear_model) == {**of_table, "encoder": "spacy_vectors", "weights": ""}
+    # A model type with an encoder of its own does not use that of the settings.
+    own = logged_parameters(TEXT.project, Model(type="fine_tuned", encoder="spacy_vectors"))
+    assert own["encoder"] == "tokens"
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,18 @@ def test_one_bad_day_among_good_ones_is_no_alarm() -> None:
     assert not calibration.is_alarm(found, max_calibration_drift=0)
 
 
+@pytest.mark.parametrize(
+    ("days", "is_alarm", "words"), [(1, False, "too few days to judge calibration drift: 1,"), (5, True, "")]
+)
+def test_few_days_raise_no_alarm(days: int, is_alarm: bool, words: str) -> None:
+    """The interval of a single day has no width, whatever its rows are."""
+    then = calibration.accumulate(FLIGHTS.contract, [batch(rate=0.25, probability=0.25)])
+    period = calibration.accumulate(FLIGHTS.contract, [batch(rate=0.5, probability=0.25, days=days)])
+    found = calibration.measure(period, then, SETTINGS, seed=1)
+    assert calibration.is_alarm(found, max_calibration_drift=0.1) == is_alarm
+    assert calibration.describe_few(FLIGHTS.contract, found).startswith(words)
+
+
 def test_figures_do_not_depend_on_how_rows_are_batched() -> None:
     frame, target, probability = batch(rate=0.25, probability=0.3)
     probability = np.linspace(0.05, 0.6, len(target))

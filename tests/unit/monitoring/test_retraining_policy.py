@@ -1,6 +1,6 @@
 import pytest
 
-from modelworks.monitoring.retraining_policy import Decision, Situation, decide, periods_since
+from modelworks.monitoring.retraining_policy import Decision, Situation, decide
 from modelworks.settings import Retraining
 
 NOTHING = Retraining(calibration_alarms=0, drift_alarms=0, every_periods=0)
@@ -66,11 +66,6 @@ def test_cooldown_holds_back_and_says_so() -> None:
     assert decide(
         now(last_request="2013-06", **drifted), policy(calibration_alarms=1, calibration_window=1)
     ) == Decision(False, "calibration drift in 2013-06; but a new model was requested 0 periods ago, in 2013-06")
-
-
-def test_periods_are_counted_across_years_and_backwards() -> None:
-    assert periods_since("2012-11", "2013-02") == 3
-    assert periods_since("2013-02", "2012-11") == -3
 
 
 @pytest.mark.parametrize(

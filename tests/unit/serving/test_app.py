@@ -16,6 +16,7 @@ from flights import FLIGHTS, Rows, make_home
 from modelworks.contract import Contract, column, identifier, one_of, regression
 from modelworks.data import frames
 from modelworks.models import pipeline
+from modelworks.models.fast import Predictor, make_predictor
 from modelworks.project import Project
 from modelworks.serving import create_app
 from modelworks.serving.champion import Served
@@ -68,6 +69,11 @@ def make_boxes() -> pd.DataFrame:
     return pd.DataFrame({"id": [f"b{at}" for at in range(200)], "colour": colour, "mass": mass, "price": price})
 
 
+def to_predictor(project: Project, model: Pipeline) -> Predictor:
+    """Checked on the contract's example, in place of a sample."""
+    return make_predictor(project, pipeline.skip_needless_encoding(model), [project.contract.example])
+
+
 def serve(project: Project, model: Pipeline, home: Path) -> Any:
     """An app that answers with a model."""
     make_home(home)
@@ -75,7 +81,7 @@ def serve(project: Project, model: Pipeline, home: Path) -> Any:
     app.state.api.follower.served = Served(
         version="7",
         run_id="r",
-        model=pipeline.skip_needless_encoding(model),
+        predictor=to_predictor(project, model),
         categories=pipeline.known_categories(model),
         metrics={},
         holdout_period="",
@@ -210,7 +216,7 @@ def test_champion_that_changes_is_explained_by_itself(tmp_path: Path, rows: Rows
     app, row = serve(FLIGHTS, first, tmp_path), to_rows(FLIGHTS, frame)[0]
     [before] = ask(app, row, query="?explain=true")
     follower = app.state.api.follower
-    follower.served = replace(follower.served, version="8", model=second)
+    follower.served = replace(follower.served, version="8", predictor=to_predictor(FLIGHTS, second))
     [after] = ask(app, row, query="?explain=true")
     assert before["explanation"]["rows"] != after["explanation"]["rows"]
     assert after["explanation"]["rows"][0]["base"] == pytest.approx(second[-1].intercept_[0])

@@ -63,3 +63,21 @@ def test_crowd_is_cut_into_batches_of_bounded_size() -> None:
     recorder, answers = ask(*[("one", [1] * 100)] * 10)
     assert max(rows for _, rows in recorder.calls) <= BATCH_ROWS
     assert [len(answer) for answer in answers] == [100] * 10
+
+
+def test_lone_request_is_answered_without_a_turn_of_the_loop_and_a_crowd_after_it_is_collected() -> None:
+    async def gather() -> None:
+        with ThreadPoolExecutor(1) as worker:
+            batcher = MicroBatcher(recorder.predict, worker, lambda rows: None)
+            for _ in range(2):
+                with pytest.raises(StopIteration) as ended:
+                    batcher.predict("one", [{"x": 1}]).send(None)
+                assert ended.value.value.tolist() == [0.1]
+                await asyncio.sleep(0)
+            # The first comes alone, as far as anybody can know; those who came with it are collected.
+            await asyncio.gather(*(batcher.predict("one", [{"x": 1}]) for _ in range(8)))
+            await asyncio.gather(*(batcher.predict("one", [{"x": 1}]) for _ in range(7)))
+
+    recorder = Recorder()
+    asyncio.run(gather())
+    assert [rows for _, rows in recorder.calls] == [1, 1, 1, 7, 7]

@@ -1,7 +1,14 @@
 """When `make up` stops waiting: not while processes make progress."""
 
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 
+from modelworks.stack import health
 from modelworks.stack.health import Patience
 
 
@@ -30,3 +37,19 @@ def test_patience_lasts_while_there_is_progress(cpu_per_s: float, healthy_at: in
         if patience.is_over(healthy, cpu_per_s * second):
             break
     assert (second, patience.waited_s) == (over_at, float(over_at))
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="only Linux says how long a process waits")
+def test_waiting_for_a_processor_that_others_use_is_no_standstill() -> None:
+    processor = min(os.sched_getaffinity(0))
+    endless = f"import os\nos.sched_setaffinity(0, {{{processor}}})\nwhile True: pass"
+    rivals = [subprocess.Popen([sys.executable, "-c", endless]) for _ in range(2)]
+    try:
+        while any(health._waited_seconds(each.pid) < 0.2 for each in rivals):
+            assert [each.poll() for each in rivals] == [None, None]
+            time.sleep(0.1)
+    finally:
+        for each in rivals:
+            each.kill()
+            each.wait()
+    assert health._waited_seconds(rivals[0].pid) == 0  # it is gone

@@ -8,7 +8,7 @@ import pytest
 from modelworks.stages.compare import Origin
 
 THEN = Origin(
-    "data", "settings", "0", {"project code": "a", "engine code": "b", "code commit": "c", "Python": "3.11.7"}
+    "data", "settings", "gates", "0", {"project code": "a", "engine code": "b", "code commit": "c", "Python": "3.11.7"}
 )
 
 
@@ -18,6 +18,7 @@ THEN = Origin(
         ({}, []),
         ({"data": "other"}, ["data"]),
         ({"settings": "other"}, ["[training], [model] or [tuning]"]),
+        ({"gates": "other"}, ["[gates]"]),
         ({"trials": "20"}, ["trials"]),
         ({"environment": THEN.environment | {"project code": "other"}}, ["project code"]),
         ({"environment": THEN.environment | {"engine code": "other", "Python": "3.12"}}, ["engine code", "Python"]),
@@ -31,5 +32,5 @@ def test_each_change_is_named(changed: dict[str, Any], named: list[str]) -> None
 
 def test_version_whose_run_says_too_little_has_changed() -> None:
     """One of an engine before, or whose run is gone."""
-    unknown = Origin("data", "", None, {})
+    unknown = Origin("data", "", None, None, {})
     assert THEN.changes_since(unknown)

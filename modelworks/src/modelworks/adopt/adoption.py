@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 
 from modelworks.adopt import columns, leaks, pipeline_settings, planning, summary, target, writing
@@ -22,10 +23,13 @@ from modelworks.adopt.plan import Plan, Table
 from modelworks.adopt.profile import Profile, profile_table
 from modelworks.adopt.project_files import find_package
 from modelworks.adopt.reading import Layout, estimate_bytes, find_layout, open_file, read_batches, read_names
-from modelworks.adopt.splitting import Split, choose_split
+from modelworks.adopt.recipe import Recipe
+from modelworks.adopt.splitting import Split, choose_frequency, choose_split
 from modelworks.adopt.statistics import ColumnStatistics, compute_statistics
+from modelworks.calendar import Frequency, period_of
+from modelworks.data.periods import name_periods
 from modelworks.errors import AdoptionError, SourceError
-from modelworks.settings import read_name
+from modelworks.settings import check_disk, explaining_disk, read_name
 
 
 def adopt(home: Path, uri: str, choices: Choices, console: Console) -> None:
@@ -38,9 +42,10 @@ def adopt(home: Path, uri: str, choices: Choices, console: Console) -> None:
 
     Raises
     ------
-    AdoptionError, SourceError
-        If the table cannot be adopted, or somebody has to decide first; nothing is written then.
+    AdoptionError, SourceError, DiskError
+        If the table cannot be adopted, somebody has to decide first, or the disk is full; nothing is written then.
     """
+    check_disk([home, home / "data"])
     _check_committed(home, choices, console)
 
     def ask_person(question: str, options: list[str], option: str) -> str:
@@ -48,14 +53,18 @@ def adopt(home: Path, uri: str, choices: Choices, console: Console) -> None:
 
     with open_file(uri) as path:
         layout = find_layout(path)
-        profile = _profile(uri, path, layout)
+        profile = _profile(uri, path, layout, choices.null_words)
         plan = _plan(path, layout, profile, choices, ask_person)
         name = name_data(uri)
         settings, warnings = _choose_settings(home, plan, name, estimate_bytes(path, layout))
         plan = plan.warn(*warnings)
         summary.print_plan(console, plan, profile.rows)
-        with temporary_folder(home) as folder:
-            files = PeriodFiles(folder, name, plan.recipe, plan.split.last)
+        with (
+            temporary_folder(home / "data") as of_data,
+            temporary_folder(home) as folder,
+            explaining_disk([home, home / "data"]),
+        ):
+            files = PeriodFiles(of_data, name, plan.recipe, plan.split.last)
             files.write(path)
             # Of a local file the name alone: its folder says nothing to others.
             origin = f"Inferred from {uri if '://' in uri else Path(uri).name} on {date.today():%Y-%m-%d} by `adopt`."
@@ -78,20 +87,20 @@ def name_data(uri: str) -> str:
 
 
 @contextmanager
-def temporary_folder(home: Path) -> Iterator[Path]:
-    """A folder for unfinished files, removed at the end; beside the data, so that files can be moved in one step."""
-    (home / "data").mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".adopt-", dir=home / "data"))
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """A folder for unfinished files, removed at the end; on the same disk, so that files can be moved in one step."""
+    parent.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".adopt-", dir=parent))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _profile(uri: str, path: Path, layout: Layout) -> Profile:
+def _profile(uri: str, path: Path, layout: Layout, null_words: list[str]) -> Profile:
     read_names(path, layout)
     try:
-        return profile_table(read_batches(path, layout, "profiling"))
+        return profile_table(read_batches(path, layout, "profiling"), null_words)
     except SourceError as error:
         raise SourceError(f"{uri}: {error}" if uri not in str(error) else str(error)) from None
 
@@ -101,19 +110,46 @@ def _plan(path: Path, layout: Layout, profile: Profile, choices: Choices, ask: A
     columns.check_names(profile, choices)
     parsed = columns.parse_columns(profile, layout, choices, ask)
     task, classes = target.choose_task(profile, parsed, choices, ask)
+    parsed, why = _choose_period(profile, parsed, choices)
     statistics, split, warnings = _split(path, profile, parsed, choices, has_classes=bool(classes))
     if parsed.recipe.time and split.kind != "time":
+        if choices.time:
+            raise AdoptionError(
+                f"--time {' '.join(choices.time)}: no period can be held out by it: {warnings[-1]}; try another "
+                "--period, or leave --time out"
+            )
         # The time is a feature like others then, and may be missing.
         parsed = replace(parsed, recipe=replace(parsed.recipe, time=""))
         keys = propose_keys(profile, parsed, choices)
         statistics = compute_statistics(path, parsed.recipe, keys, has_classes=bool(classes))
     if not statistics.rows:
         raise AdoptionError(f"none of {profile.rows:,} rows can be read: {statistics.reasons.most_common(1)[0][0]}")
-    sample, _ = convert(profile.sample, parsed.recipe)
+    sample = _take_used(convert(profile.sample, parsed.recipe)[0], parsed.recipe, split)
     table = Table(profile, parsed, statistics, sample, choices)
     plan = planning.make_plan(table, task, classes, split, [*parsed.warnings, *warnings])
+    plan = replace(plan, period_reason=why if split.kind == "time" else "")
     plan = plan.warn(*target.find_warnings(plan, profile, choices))
     return _complete_recipe(leaks.try_out(plan, sample, choices, ask))
+
+
+def _choose_period(
+    profile: Profile, parsed: columns.ParsedColumns, choices: Choices
+) -> tuple[columns.ParsedColumns, str]:
+    """The columns with what a period is, and why."""
+    period: Frequency = choices.period or "month"
+    why = "as --period says"
+    if parsed.recipe.time and not choices.period:
+        period, reason = choose_frequency(convert(profile.sample, parsed.recipe)[0][parsed.recipe.time])
+        why = f"since {reason}; another one by --period"
+    return replace(parsed, recipe=replace(parsed.recipe, period=period)), why
+
+
+def _take_used(sample: pd.DataFrame, known: Recipe, split: Split) -> pd.DataFrame:
+    """The rows of the periods that models are trained and evaluated on."""
+    if split.kind != "time":
+        return sample
+    periods = name_periods(sample[known.time].to_numpy(), known.period)
+    return sample[(periods >= split.first) & (periods <= split.last)].reset_index(drop=True)
 
 
 def _split(
@@ -121,14 +157,14 @@ def _split(
 ) -> tuple[ColumnStatistics, Split, list[str]]:
     keys = propose_keys(profile, parsed, choices)
     statistics = compute_statistics(path, parsed.recipe, keys, has_classes=has_classes)
-    return statistics, *choose_split(statistics, f"{datetime.now(UTC):%Y-%m}")
+    return statistics, *choose_split(statistics, period_of(datetime.now(UTC).date(), parsed.recipe.period))
 
 
 def _complete_recipe(plan: Plan) -> Plan:
     """The plan with its row number and dtypes in the recipe."""
     parsed = [replace(column, dtype=plan.dtypes[column.name]) for column in plan.recipe.columns]
     row_number = "row_number" if plan.key == ["row_number"] else ""
-    return replace(plan, recipe=replace(plan.recipe, columns=parsed, row_number=row_number))
+    return replace(plan, recipe=replace(plan.recipe, columns=parsed, row_number=row_number, key=plan.key))
 
 
 def _choose_settings(home: Path, plan: Plan, name: str, table_bytes: int) -> tuple[SettingChanges, list[str]]:

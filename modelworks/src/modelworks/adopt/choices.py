@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
+from modelworks.adopt import formats
+from modelworks.calendar import Frequency
 from modelworks.errors import MissingAnswerError
 
+NO_GROUP = "none"
 Ask = Callable[[str, list[str], str], str]
 """A question, its answers (the proposed one first) and the option of the command that answers it."""
 
@@ -19,11 +22,15 @@ class Choices:
     Attributes
     ----------
     time : one column, or its parts in order: year, month, day, hour, minute; or a date and a time of day
+    no_time : the rows have no time, whatever looks like one
+    group : a column; NO_GROUP for none, whatever looks like one
     outcomes : columns known only after the event
     features : columns that stay features although they look like leaks or ids
     texts : columns that are categories although they look like numbers or dates
+    null_words : texts that mean "no value", in place of the usual ones
     yes : accept every proposed answer
     force : overwrite files with uncommitted changes
+    period : what a period is; None: by the times of rows
     """
 
     target: str
@@ -36,13 +43,16 @@ class Choices:
     task: str = "auto"
     yes: bool = False
     force: bool = False
+    period: Frequency | None = None
+    no_time: bool = False
+    null_words: list[str] = field(default_factory=lambda: formats.NULLS)
 
     @property
     def named(self) -> list[tuple[str, str]]:
         """Every column that is named, with its option."""
         lists = {"--time": self.time, "--key": self.key, "--outcome": self.outcomes}
         lists |= {"--feature": self.features, "--text": self.texts}
-        given = [("--target", self.target), *([("--group", self.group)] if self.group else [])]
+        given = [("--target", self.target), *([("--group", self.group)] if self.group not in {"", NO_GROUP} else [])]
         return given + [(option, name) for option, names in lists.items() for name in names]
 
 

@@ -61,14 +61,20 @@ def _target(contract: Contract) -> str:
         arguments.append(f"classes={_list(map(_literal, target.classes))}")
     else:
         arguments += map(_rule, target.rules)
+        if target.unit:
+            arguments.append(f"unit={_literal(target.unit)}")
     return f"{target.kind}({', '.join(arguments)})"
 
 
 def _column(column: Column) -> str:
     arguments = [_literal(column.name), _literal(column.dtype), _literal(column.description)]
     arguments += map(_rule, column.rules)
+    if column.unit:
+        arguments.append(f"unit={_literal(column.unit)}")
     if column.nullable and column.role != "outcome":
         arguments.append("nullable=True")
+    if column.content != "category":
+        arguments.append(f"content={_literal(column.content)}")
     return f"{FUNCTIONS[column.role]}({', '.join(arguments)})"
 
 

@@ -1,13 +1,13 @@
 """Columns that may identify a row."""
 
-import re
-
 from modelworks.adopt.choices import Choices
+from modelworks.adopt.column_profile import ColumnAccumulator
 from modelworks.adopt.columns import ParsedColumns
 from modelworks.adopt.conversion import convert
-from modelworks.adopt.profile import ColumnAccumulator, Profile
+from modelworks.adopt.names import ID
+from modelworks.adopt.profile import Profile
+from modelworks.adopt.prose import is_prose
 
-ID = re.compile(r"(^|[\W_])(id|ids|uuid|guid|key|index|unnamed|row|nr|no|number)([\W_]|$)|[a-z]I[Dd]$", re.IGNORECASE)
 MAX_KEY, MAX_KEYS = 5, 3
 MIN_DISTINCT_SHARE = 0.95
 
@@ -16,7 +16,7 @@ def propose_keys(profile: Profile, parsed: ParsedColumns, choices: Choices) -> l
     """Sets of columns, in this order, that may identify each row; names of the contract."""
     if choices.key:
         return [[parsed.name_of(name) for name in choices.key]]
-    excluded = {choices.target, *choices.outcomes, *([choices.group] if choices.group else [])}
+    excluded = {choices.target, *choices.outcomes, choices.group}
 
     def is_unique(accumulator: ColumnAccumulator) -> bool:
         counts = accumulator.counts
@@ -29,7 +29,10 @@ def propose_keys(profile: Profile, parsed: ParsedColumns, choices: Choices) -> l
     texts = [
         each.sources[0]
         for each in columns
-        if each.dtype == "str" and each.sources[0] in unique and each.sources[0] not in ids
+        if each.dtype == "str"
+        and each.sources[0] in unique
+        and each.sources[0] not in ids
+        and not is_prose(profile.sample.column(each.sources[0]).to_pandas())
     ]
     found = [[parsed.name_of(name)] for name in (ids + texts)[:3]]
     if parsed.recipe.time:
@@ -44,9 +47,11 @@ def _keys_with_time(profile: Profile, parsed: ParsedColumns, names: set[str]) ->
     # Texts and ids before quantities, which differ between rows by chance.
     candidates.sort(key=lambda name: parsed.recipe.find(name).dtype != "str" and not ID.search(name))
     key, found = [parsed.recipe.time], []
-    while len(key) <= MAX_KEY and candidates:
+    while len(key) <= MAX_KEY:
         if not sample.duplicated(key).any():
             found.append(list(key))  # all rows may need more than the sample
+        if not candidates:
+            break
         best = min(candidates, key=lambda name: int(sample.duplicated([*key, name]).sum()))
         key.append(best)
         candidates.remove(best)

@@ -12,9 +12,13 @@ from modelworks.adopt.planning import min_samples_leaf
 from modelworks.adopt.rolling_trial import run_trial
 from modelworks.errors import AdoptionError
 from modelworks.evaluation.single_column import LATER_SHARE, share_later
+from modelworks.models.types import tfidf
+from modelworks.wording import shorten
 
 SLICE_VALUES = range(2, 21)
 MAX_SLICES = 3
+MIN_MISSING = 5
+"""Rows without a target from which it says something that a column is missing in the same ones."""
 
 
 def try_out(plan: Plan, sample: pd.DataFrame, choices: Choices, ask: Ask) -> Plan:
@@ -27,11 +31,18 @@ def try_out(plan: Plan, sample: pd.DataFrame, choices: Choices, ask: Ask) -> Pla
     is_known = sample[plan.recipe.target].notna()
     labelled = _sort(sample[is_known], plan.recipe.time)
     leaf = min_samples_leaf(len(labelled))
-    leaks, strong = trial.find_leaks(plan.contract, labelled, plan.names_of("feature"), leaf)
-    if not is_known.all():  # a column that is missing together with the target arrives with it
-        leaks |= {name: 1.0 for name in plan.names_of("feature") if (sample[name].notna() == is_known).all()}
+    texts = plan.contract.documents
+    leaks, strong = trial.find_leaks(
+        plan.contract, labelled, [name for name in plan.names_of("feature") if name not in texts], leaf
+    )
     for name, value in leaks.items():
-        plan = _set_aside(plan, name, value, choices, ask)
+        why = f"alone predicts the target ({value:.3f})"
+        plan = _set_aside(plan, name, why, f"likely leak: {name!r} {why}", choices, ask)
+    if (~is_known).sum() >= MIN_MISSING:
+        for name in plan.names_of("feature"):
+            if (sample[name].notna() == is_known).all():
+                why = f"is missing in the same rows as {plan.recipe.target!r}, so the two arrive together"
+                plan = _set_aside(plan, name, why, f"{name!r} {why}", choices, ask)
     plan = plan.warn(
         *(
             f"{name!r} alone reaches {value:.3f}; known only afterwards? --outcome {name!r}"
@@ -44,7 +55,9 @@ def try_out(plan: Plan, sample: pd.DataFrame, choices: Choices, ask: Ask) -> Pla
     if not features:
         raise AdoptionError("every column knows the target, as far as can be seen; keep one by --feature NAME")
     holdout = plan.split.holdout if plan.split.kind == "time" else 0
-    plan = replace(plan, trial=run_trial(plan.contract, labelled, features, leaf, holdout))
+    plan = replace(plan, trial=run_trial(plan.contract, labelled, features, leaf, holdout, plan.recipe.period))
+    if plan.trial.model_type != tfidf.NAME and (unused := [name for name in features if name in texts]):
+        plan = plan.leave_out(unused).warn(f"texts in {shorten(unused)} do not make a trial better; not used")
     return replace(plan, slices=_choose_slices(plan), example=_choose_example(plan, labelled))
 
 
@@ -52,16 +65,18 @@ def _sort(rows: pd.DataFrame, time: str) -> pd.DataFrame:
     return (rows.sort_values(time) if time else rows).reset_index(drop=True)
 
 
-def _set_aside(plan: Plan, name: str, value: float, choices: Choices, ask: Ask) -> Plan:
+def _set_aside(plan: Plan, name: str, why: str, warning: str, choices: Choices, ask: Ask) -> Plan:
+    """The plan with a column as an outcome, unless somebody keeps it or no other feature is left."""
     source = plan.recipe.find(name).sources[0]
     if source in choices.features:
-        return plan.warn(f"{name!r} alone predicts the target ({value:.3f}), and stays a feature as you said")
-    question = f"{name!r} alone predicts the target ({value:.3f}): is it known only afterwards?"
+        return plan.warn(f"{name!r} {why}, and stays a feature as you said")
+    if plan.names_of("feature", "time") == [name]:
+        return plan.warn(f"{name!r} {why}, and stays, since no other feature is left: is it known only afterwards?")
+    question = f"{name!r} {why}: is it known only afterwards?"
     if ask(question, ["yes", "no"], f"--outcome or --feature {source!r}") == "no":
         return plan
     return plan.set_aside(name).warn(
-        f"likely leak: {name!r} alone predicts the target ({value:.3f}); it is set aside as an outcome, which no model "
-        f"sees. --feature {source!r} keeps it"
+        f"{warning}; it is set aside as an outcome, which no model sees. --feature {source!r} keeps it"
     )
 
 

@@ -8,15 +8,18 @@ from typing import Any
 
 import psutil
 
+from modelworks.adopt import rolling_trial
 from modelworks.adopt.pipeline_toml import SettingChanges
 from modelworks.adopt.plan import MANY_CATEGORIES, Plan
 from modelworks.adopt.planning import min_samples_leaf
-from modelworks.data.periods import periods_between
+from modelworks.calendar import CRONS
 from modelworks.evaluation.limits import ALL_METRICS
 from modelworks.models.encoders import ENCODERS
-from modelworks.models.types import boosting, linear
+from modelworks.models.types import boosting
 
 PERFECT = 0.995
+EVERY_PERIODS = {"day": 7, "week": 4}
+"""From one training to the next; of longer periods each."""
 RECENT_PERIODS = 3
 
 
@@ -28,7 +31,7 @@ def choose_settings(plan: Plan, name: str, table_bytes: int) -> tuple[SettingCha
     name : of the data, in names of files
     table_bytes : what the whole table takes in memory, roughly
     """
-    rows, split = plan.statistics.rows, plan.split
+    rows, split, period = plan.statistics.rows, plan.split, plan.recipe.period
     held_out = split.held_out or int(rows * _fraction(rows))
     gates, warnings = _choose_gates(plan, held_out)
     max_rows = _choose_max_rows(rows, table_bytes)
@@ -37,11 +40,14 @@ def choose_settings(plan: Plan, name: str, table_bytes: int) -> tuple[SettingCha
             f"the table does not fit into half of this computer's memory: [training] max_rows is {max_rows:,}"
         )
     settings: SettingChanges = {
-        ("source", "uri"): (f"data/{name}-{{period}}.parquet", ""),
+        ("source", "uri"): (f"data/{name}-{{period}}.parquet", f"{{period}} is a {period}, such as {split.last}"),
         ("source", "query"): ("", ""),
         ("source", "sql_connection"): ("", ""),
+        ("source", "period"): (period, "day, week, month, quarter or year"),
+        ("source", "gaps"): (split.gaps, "periods may have no rows"),
         ("source", "first"): (split.first, ""),
         ("source", "last"): (split.last, ""),
+        ("schedule", "cron"): (CRONS[period], ""),
         ("labels", "uri"): ("", ""),
         ("labels", "delay_periods"): (0, ""),
         ("training", "holdout"): _choose_holdout(plan),
@@ -51,8 +57,9 @@ def choose_settings(plan: Plan, name: str, table_bytes: int) -> tuple[SettingCha
         **{("model.parameters", name): (None, "") for each in ENCODERS.values() for name in each.defaults},
         ("evaluation", "min_slice_rows"): (max(20, min(300, held_out // 20)), ""),
         ("retraining", "first_after_periods"): (_first_after(plan), ""),
+        ("retraining", "every_periods"): (EVERY_PERIODS.get(period, 1), ""),
     }
-    if _has_many_categories(plan):
+    if _has_new_categories(plan):
         settings["serving", "unseen_categories"] = ("as_missing", "")
     return settings | gates | _choose_limits(plan) | _choose_model(plan), [*warnings, *_warn_of_level(plan)]
 
@@ -65,7 +72,7 @@ def round_down(number: int) -> int:
 
 def choose_leaves(plan: Plan, parameters: Mapping[str, Any]) -> SettingChanges:
     """Rows of a leaf that suit the number of rows, where [model.parameters] has them."""
-    if "min_samples_leaf" not in parameters or plan.trial.model_type == "linear":
+    if "min_samples_leaf" not in parameters or plan.trial.model_type != "boosting":
         return {}
     rows = plan.statistics.rows
     held_out = plan.split.held_out or int(rows * _fraction(rows))
@@ -88,9 +95,10 @@ def _choose_max_rows(rows: int, table_bytes: int) -> int:
     return round_down(int(rows * half / (3 * table_bytes))) if 3 * table_bytes > half else 0
 
 
-def _has_many_categories(plan: Plan) -> bool:
+def _has_new_categories(plan: Plan) -> bool:
     return any(
-        column.role == "feature" and (column.categories > MANY_CATEGORIES or column.categories < 0)
+        column.role == "feature"
+        and (column.categories > MANY_CATEGORIES or column.categories < 0 or column.has_new_categories)
         for column in plan.columns
     )
 
@@ -98,7 +106,12 @@ def _has_many_categories(plan: Plan) -> bool:
 def _first_after(plan: Plan) -> int:
     if plan.split.kind != "time":
         return 1
-    return max(plan.split.holdout + 1, min(3, len(periods_between(plan.split.first, plan.split.last))))
+    return max(plan.split.holdout + 1, min(3, len(_used_periods(plan))))
+
+
+def _used_periods(plan: Plan) -> list[str]:
+    """The periods with rows that models are trained and evaluated on."""
+    return [each for each in plan.statistics.periods if plan.split.first <= each <= plan.split.last]
 
 
 def _choose_gates(plan: Plan, held_out: int) -> tuple[SettingChanges, list[str]]:
@@ -160,12 +173,14 @@ def _warn_of_trial(reached: float, chance: float) -> list[str]:
 
 
 def _choose_model(plan: Plan) -> SettingChanges:
-    """The time as a feature, and the model type that extrapolates it, where the trial was better by them."""
+    """The time as a feature, and the model type, where the trial was better by them."""
     settings: SettingChanges = {("training", "trend"): (plan.trial.trend, "the time itself is a feature")}
-    if plan.trial.model_type == "linear":
-        settings["model", "type"] = ("linear", "")
-        others = sorted(boosting.MODEL_TYPE.defaults.keys() - linear.MODEL_TYPE.defaults.keys())
-        settings |= {("model.parameters", name): (None, "") for name in others}
+    if plan.trial.model_type != "boosting":
+        settings["model", "type"] = (plan.trial.model_type, "")
+        own = rolling_trial.MODEL_TYPES[plan.trial.model_type].defaults
+        settings |= {
+            ("model.parameters", name): (None, "") for name in sorted(boosting.MODEL_TYPE.defaults.keys() - own)
+        }
     return settings
 
 
@@ -190,7 +205,7 @@ def _choose_limits(plan: Plan) -> SettingChanges:
     repeated = plan.statistics.repeated_keys.get(tuple(plan.key), 0) / max(plan.statistics.rows, 1)
     quarantined = round(max(0.01, 3 * repeated), 3) if repeated else 0.01
     change, rise = 0.5, 0.25
-    periods = [each for each in plan.statistics.periods if plan.split.first <= each]
+    periods = _used_periods(plan)
     if plan.split.kind == "time" and len(periods) >= 2:
         change = max(change, *(round(each, 2) for each in _changes_of_row_count(plan, periods)))
         rise = max(rise, *(round(min(1.5 * each, 1.0), 2) for each in _rises_of_nulls(plan, periods)))

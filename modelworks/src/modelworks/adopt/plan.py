@@ -15,6 +15,7 @@ from modelworks.adopt.splitting import Split
 from modelworks.adopt.statistics import ColumnStatistics
 from modelworks.contract import (
     Column,
+    Content,
     Contract,
     Rule,
     between,
@@ -57,6 +58,7 @@ class PlannedColumn:
     ----------
     low, high : with slack; None where there is no range
     categories : of a text; 0 for other columns, -1 for too many to count
+    has_new_categories : whether later rows are likely to bring others
     """
 
     name: str
@@ -68,6 +70,9 @@ class PlannedColumn:
     low: float | None = None
     high: float | None = None
     categories: int = 0
+    has_new_categories: bool = False
+    unit: str = ""
+    content: Content = "category"
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -83,11 +88,19 @@ class PlannedColumn:
     def to_contract(self) -> Column:
         """The column as `Contract` takes it."""
         if self.role == "outcome":
-            return outcome(self.name, self.dtype, self.description, *self.rules)
+            return outcome(self.name, self.dtype, self.description, *self.rules, unit=self.unit)
         if self.role == "key" and not self.nullable:
-            return identifier(self.name, self.dtype, self.description, *self.rules)
+            return identifier(self.name, self.dtype, self.description, *self.rules, unit=self.unit)
         declare = column if self.role in {"time", "feature"} else unused
-        return declare(self.name, self.dtype, self.description, *self.rules, nullable=self.nullable)
+        return declare(
+            self.name,
+            self.dtype,
+            self.description,
+            *self.rules,
+            unit=self.unit,
+            nullable=self.nullable,
+            content=self.content,
+        )
 
 
 @dataclass(frozen=True)
@@ -98,6 +111,7 @@ class Plan:
     ----------
     classes : of the target, in order; empty for a number
     trial : what a model reached on rows that it had not seen
+    period_reason : why a period is what it is; "" where rows have no time
     """
 
     recipe: Recipe
@@ -112,6 +126,7 @@ class Plan:
     slices: list[str] = field(default_factory=list)
     example: dict[str, Any] = field(default_factory=dict)
     trial: TrialResult = field(default_factory=TrialResult)
+    period_reason: str = ""
 
     @cached_property
     def contract(self) -> Contract:
@@ -150,6 +165,12 @@ class Plan:
         """The same plan with more warnings."""
         return replace(self, warnings=[*self.warnings, *warnings])
 
+    def leave_out(self, names: list[str]) -> "Plan":
+        """The same plan with columns that no model sees."""
+        return replace(
+            self, columns=[replace(each, role="unused") if each.name in names else each for each in self.columns]
+        )
+
     def set_aside(self, name: str) -> "Plan":
         """The same plan with a column as an outcome, which no model sees."""
         columns = [
@@ -164,7 +185,7 @@ class Plan:
 def _target_of(plan: Plan) -> Target:
     planned = next(each for each in plan.columns if each.role == "target")
     if plan.task == "regression":
-        return regression(planned.name, planned.description, *planned.rules)
+        return regression(planned.name, planned.description, *planned.rules, unit=planned.unit)
     if plan.task == "multiclass":
         return multiclass(planned.name, planned.description, classes=plan.classes)
     negative, positive = plan.classes

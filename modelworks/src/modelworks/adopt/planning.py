@@ -1,14 +1,16 @@
 """From a table's profile and statistics to a plan: key, group, roles and ranges."""
 
-import math
 import re
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from modelworks.adopt.keys import ID
+from modelworks.adopt import ranges
+from modelworks.adopt.grouping import choose_group
+from modelworks.adopt.names import ID
 from modelworks.adopt.plan import MANY_CATEGORIES, Plan, PlannedColumn, Role, Table
+from modelworks.adopt.prose import FEW_CATEGORIES, MAX_DISTINCT_SHARE, count_distinct, is_prose
 from modelworks.adopt.recipe import ColumnRecipe
 from modelworks.adopt.splitting import Split
 from modelworks.errors import AdoptionError
@@ -20,10 +22,9 @@ AFTERWARDS = re.compile(
     re.IGNORECASE,
 )
 """Names of columns that are likely known only after the event."""
-GROUP = re.compile(
-    r"(^|[\W_])(patient|customer|client|user|subject|group|household|account|person)([\W_]?id)?s?$", re.IGNORECASE
-)
 FEW_ROWS = 1000
+MAX_NEW_SHARE = 0.001
+"""Of rows with a category that no other row has, above which the API has to take new ones."""
 MAX_REPEATED_SHARE = 0.05
 
 
@@ -40,7 +41,7 @@ def make_plan(table: Table, task: Kind, classes: list[Any], split: Split, warnin
         If the key that was named repeats, or no column is left to learn from.
     """
     key, key_warnings = _choose_key(table)
-    group, group_warnings = _choose_group(table, split)
+    group, group_warnings = choose_group(table, split)
     if group:
         split = replace(split, kind="grouped")
     planned = [_plan_column(table, each, key, group) for each in table.parsed.recipe.columns]
@@ -51,8 +52,8 @@ def make_plan(table: Table, task: Kind, classes: list[Any], split: Split, warnin
     plan = Plan(table.parsed.recipe, table.statistics, task, classes, columns, key, group, split, [*warnings, *found])
     if not plan.names_of("feature", "time"):
         raise AdoptionError(
-            "no column is left to learn from; name one by --feature; texts and images that differ from row to row are "
-            'no categories: they are columns with content="text" or "image" in contract.py, by hand'
+            'no column is left to learn from; name one by --feature; images are columns with content="image" in '
+            "contract.py, by hand"
         )
     return plan
 
@@ -60,16 +61,6 @@ def make_plan(table: Table, task: Kind, classes: list[Any], split: Split, warnin
 def min_samples_leaf(rows: int) -> int:
     """Rows of a leaf: enough that it is no chance, and few enough that a tree has leaves."""
     return int(np.clip(rows // 50, 5, 100))
-
-
-def widen(low: float, high: float) -> tuple[float, float]:
-    """A range with half its span of slack on both sides, in round numbers; it does not cross zero by that."""
-    slack = (high - low) / 2 or abs(high) / 2 or 1.0
-    step = 10.0 ** (math.floor(math.log10(slack)) - 1)
-    digits = max(0, -math.floor(math.log10(step)))
-    wide_low = round(math.floor((low - slack) / step) * step, digits)
-    wide_high = round(math.ceil((high + slack) / step) * step, digits)
-    return (max(wide_low, 0.0) if low >= 0 else wide_low), (min(wide_high, 0.0) if high <= 0 else wide_high)
 
 
 def _choose_key(table: Table) -> tuple[list[str], list[str]]:
@@ -90,29 +81,15 @@ def _choose_key(table: Table) -> tuple[list[str], list[str]]:
     ]
 
 
-def _choose_group(table: Table, split: Split) -> tuple[str, list[str]]:
-    """The column whose rows are held out together, or "", and warnings."""
-    given, parsed = table.choices.group, table.parsed
-    if split.kind == "time":
-        return "", [f"--group {given!r} is not used: rows are held out by time"] if given else []
-    if given:
-        return parsed.name_of(given), []
-    excluded = {table.choices.target, *parsed.parts}
-    for name, accumulator in table.profile.columns.items():
-        is_likely = GROUP.search(name) and not accumulator.nulls and name not in excluded
-        if is_likely and 10 <= accumulator.distinct <= accumulator.known / 1.5:
-            warning = f"rows of one {name!r} are held out together, or not at all; another column: --group"
-            return parsed.name_of(name), [warning]
-    return "", []
-
-
 def _plan_column(table: Table, recipe: ColumnRecipe, key: list[str], group: str) -> tuple[PlannedColumn, list[str]]:
     """One column, with its role and the range of its values; and warnings."""
     statistics, name, dtype = table.statistics, recipe.name, recipe.dtype
     role, warnings = _choose_role(table, recipe, key, group)
+    is_text = role == "feature" and dtype == "str" and is_prose(table.sample[name])
     low = high = None
     if role in {"feature", "outcome", "target"} and dtype in {"int64", "float64"} and name in statistics.lows:
-        low, high = widen(float(statistics.lows[name]), float(statistics.highs[name]))
+        (low, high), more = _choose_range(table, recipe)
+        warnings += more
     sources = " and ".join(each or "a column without a name" for each in recipe.sources)
     nulls = sum(counts[name] for counts in statistics.nulls.values())
     is_nullable = nulls > 0 or role in {"target", "outcome"}
@@ -125,9 +102,24 @@ def _plan_column(table: Table, recipe: ColumnRecipe, key: list[str], group: str)
         null_share=nulls / max(statistics.rows, 1),
         low=low,
         high=high,
-        categories=table.profile.columns[recipe.sources[0]].distinct if dtype == "str" else 0,
+        categories=table.profile.columns[recipe.sources[0]].distinct if dtype == "str" and not is_text else 0,
+        has_new_categories=dtype == "str" and not is_text and _share_seen_once(table, recipe) > MAX_NEW_SHARE,
+        unit=recipe.unit,
+        content="text" if is_text else "category",
     )
     return planned, warnings
+
+
+def _choose_range(table: Table, recipe: ColumnRecipe) -> tuple[tuple[float | None, float | None], list[str]]:
+    """The range of a column of numbers, open where it grows with time; and warnings."""
+    name, time, sample = recipe.name, table.parsed.recipe.time, table.sample
+    low, high = float(table.statistics.lows[name]), float(table.statistics.highs[name])
+    if time and name != table.parsed.recipe.target and ranges.grows_with_time(sample[name], sample[time]):
+        return (None, None), [
+            f"{name!r} grows or falls with time, so later values are outside: its range is not checked"
+        ]
+    is_whole = recipe.dtype == "int64" or recipe.formats == ["int"]
+    return ranges.choose_range(name, low, high, is_whole=is_whole) or (None, None), []
 
 
 def _choose_role(table: Table, recipe: ColumnRecipe, key: list[str], group: str) -> tuple[Role, list[str]]:
@@ -163,18 +155,26 @@ def _why_empty(table: Table, recipe: ColumnRecipe) -> str:
 
 def _why_unused(table: Table, recipe: ColumnRecipe) -> str:
     """Why a model would learn a column by heart; "" if it would not."""
-    share = table.sample[recipe.name].nunique() / max(len(table.sample), 1)
-    if recipe.dtype == "str" and share > 0.5:
+    distinct, share = count_distinct(table.sample[recipe.name])
+    if recipe.dtype == "str" and is_prose(table.sample[recipe.name]):
+        return ""
+    if recipe.dtype == "str" and (share > 0.5 or (share > MAX_DISTINCT_SHARE and distinct > FEW_CATEGORIES)):
         return f"{share:.0%} of its texts differ, which are no categories; not used; --feature keeps it"
-    if recipe.dtype == "int64" and ID.search(recipe.name) and share > 0.2:
+    if recipe.dtype == "int64" and ID.search(recipe.name) and share > MAX_DISTINCT_SHARE:
         return "an id, which a model would learn by heart; not used; --feature keeps it"
     return ""
+
+
+def _share_seen_once(table: Table, recipe: ColumnRecipe) -> float:
+    """Share of the rows whose category no other row has: by Good and Turing, how many rows will bring a new one."""
+    counts = table.profile.columns[recipe.sources[0]].counts
+    return 1.0 if counts is None else sum(rows == 1 for rows in counts.values()) / max(counts.total(), 1)
 
 
 def _warn_of_feature(table: Table, recipe: ColumnRecipe) -> list[str]:
     name, distinct = recipe.name, table.profile.columns[recipe.sources[0]].distinct
     warnings = []
-    if recipe.dtype == "str" and not 0 <= distinct <= MANY_CATEGORIES:
+    if recipe.dtype == "str" and not 0 <= distinct <= MANY_CATEGORIES and not is_prose(table.sample[name]):
         many = f"{distinct:,}" if distinct > 0 else "too many to count"
         warnings.append(
             f"{name!r}: {many} categories; the model knows the 250 most frequent, and the API takes others as missing"

@@ -4,9 +4,11 @@ import codecs
 import csv
 import gzip
 import io
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,8 +27,23 @@ SNIFFED_ROWS = 50
 DELIMITERS = ",;\t|"
 ENCODINGS = ("utf-8", "cp1252", "latin-1")
 """In the order in which they are tried; the last takes any byte."""
-MARKS = {b"PK": "a zip archive or a spreadsheet", b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text"}
+MARKS = {
+    b"PK": "a zip archive or a spreadsheet",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+    b"BZh": "bzip2-compressed",
+    b"\xfd7z": "xz-compressed",
+    b"\x28\xb5": "zstd-compressed",
+}
 """First bytes of files that are no text."""
+ADVICE = {
+    "columns, got": "; a value with the delimiter in it has to be quoted",
+    "straddling object": f"; a row is longer than {BLOCK_BYTES >> 20} MB, or a quotation mark is never closed",
+}
+"""What to do, by a part of Arrow's message."""
+GZIP = b"\x1f\x8b"
+NAMELESS = "unnamed"
+"""Name of a column whose header is empty; of further ones with a number."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +53,13 @@ class Layout:
     Attributes
     ----------
     delimiter, encoding : of a CSV file
+    header : line of a CSV file in which the names stand; 1 where Excel's line `sep=;` stands before them
     """
 
     kind: Literal["csv", "parquet"]
     delimiter: str = ","
     encoding: str = "utf-8"
+    header: int = 0
 
 
 @contextmanager
@@ -85,16 +104,19 @@ def find_layout(path: Path) -> Layout:
     if b"\0" in start:
         raise SourceError(f"{path}: binary data, not CSV or Parquet")
     encoding = next(each for each in ENCODINGS if _is_encoded(path, each))
-    return Layout("csv", _find_delimiter(start.decode(encoding, errors="ignore")), encoding)
+    text = start.decode(encoding, errors="ignore").removeprefix("\ufeff")
+    if declared := re.match(r"sep=([^\r\n])\r?\n", text):
+        return Layout("csv", declared[1], encoding, header=1)
+    return Layout("csv", _find_delimiter(text), encoding)
 
 
 def read_names(path: Path, layout: Layout) -> list[str]:
-    """The names of the columns.
+    """The names of the columns; those without one are called `unnamed`, `unnamed_2` and so on.
 
     Raises
     ------
     SourceError
-        If one stands there twice, or there is only one.
+        If a name stands there twice, or there is only one column.
     """
     if layout.kind == "parquet":
         with _readable(path), pq.ParquetFile(path) as file:
@@ -103,7 +125,9 @@ def read_names(path: Path, layout: Layout) -> list[str]:
         with _readable(path), _open_bytes(path) as raw:
             encoding = "utf-8-sig" if layout.encoding == "utf-8" else layout.encoding
             text = io.TextIOWrapper(raw, encoding, newline="")
-            names = next(csv.reader(text, delimiter=layout.delimiter), [])
+            rows = csv.reader(text, delimiter=layout.delimiter)
+            names = next(islice(rows, layout.header, None), [])
+    names = _name_all(names)
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SourceError(f"{path}: columns that stand there twice: {', '.join(map(repr, twice))}; rename one of each")
     if len(names) < 2:
@@ -128,13 +152,22 @@ def read_batches(path: Path, layout: Layout, what: str = "reading") -> Iterator[
             with pq.ParquetFile(path, pre_buffer=False) as file:
                 yield from track(file.iter_batches(BATCH_ROWS), what, "rows", file.metadata.num_rows, size=len)
             return
-        types = {name: pa.string() for name in read_names(path, layout)}
-        with pyarrow.csv.open_csv(
-            path,
-            pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, encoding=layout.encoding),
-            pyarrow.csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True),
-            pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False),
-        ) as reader:
+        names = read_names(path, layout)
+        types = dict.fromkeys(names, pa.string())
+        with (
+            pa.input_stream(str(path), compression="gzip" if _is_gzip(path) else None) as raw,
+            pyarrow.csv.open_csv(
+                raw,
+                pyarrow.csv.ReadOptions(
+                    block_size=BLOCK_BYTES,
+                    encoding=layout.encoding,
+                    column_names=names,
+                    skip_rows_after_names=layout.header + 1,
+                ),
+                pyarrow.csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True),
+                pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False),
+            ) as reader,
+        ):
             yield from track(reader, what, "rows", size=len)
 
 
@@ -143,7 +176,7 @@ def estimate_bytes(path: Path, layout: Layout) -> int:
     if layout.kind == "parquet":
         with pq.ParquetFile(path) as file:
             return file.metadata.num_rows * file.metadata.num_columns * 8
-    return path.stat().st_size * (5 if path.suffix == ".gz" else 1)
+    return path.stat().st_size * (5 if _is_gzip(path) else 1)
 
 
 @contextmanager
@@ -151,14 +184,26 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowInvalid, csv.Error, UnicodeDecodeError) as error:
-        advice = "; a value with the delimiter in it has to be quoted" if "columns, got" in str(error) else ""
+        advice = next((advice for part, advice in ADVICE.items() if part in str(error)), "")
         raise SourceError(f"{path}: cannot be read: {str(error).splitlines()[0]}{advice}") from error
     except (gzip.BadGzipFile, EOFError) as error:
         raise SourceError(f"{path}: truncated or damaged: {error}; fetch it again") from error
 
 
+def _is_gzip(path: Path) -> bool:
+    """By content: a server may send a file without the suffix, and a browser unpack one that keeps it."""
+    with path.open("rb") as file:
+        return file.read(len(GZIP)) == GZIP
+
+
 def _open_bytes(path: Path) -> Any:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    return gzip.open(path, "rb") if _is_gzip(path) else path.open("rb")
+
+
+def _name_all(names: list[str]) -> list[str]:
+    """The names, with a new one for each that is empty."""
+    free = (new for number in count(1) if (new := f"{NAMELESS}_{number}" if number > 1 else NAMELESS) not in names)
+    return [name if name.strip() else next(free) for name in names]
 
 
 def _is_encoded(path: Path, encoding: str) -> bool:
@@ -178,6 +223,7 @@ def _find_delimiter(start: str) -> str:
     lines = start.splitlines(keepends=True)
     # The last line may be cut off.
     text = "".join(lines[:-1] if len(lines) > 1 else lines)
+    csv.field_size_limit(max(csv.field_size_limit(), SNIFFED_BYTES))  # a field may fill all that is looked at
 
     def score(delimiter: str) -> tuple[float, int]:
         rows = [

@@ -2,17 +2,20 @@
 
 import json
 import tomllib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from modelworks.adopt import formats
 from modelworks.adopt.reading import Layout
+from modelworks.calendar import Frequency
 from modelworks.errors import AdoptionError
 
 HEADER = """\
 # How `import` makes the project's files from the files that arrive; `adopt` has written it, and it is yours.
 # A column has its name here, its columns in the file (several are the parts of one time), a dtype of contract.py,
-# and how its numbers or dates are written: 1.5 is "point" and 1,5 is "comma"; "d.m.Y" is 31.12.2013.
+# and how its numbers or dates are written: 1.5 is "point" and 1,5 is "comma"; "d.m.Y" is 31.12.2013. `null_words` are
+# the texts that mean "no value".
 """
 
 
@@ -25,12 +28,14 @@ class ColumnRecipe:
     sources : columns of the file; several are the parts of a time, or a date and a time of day
     dtype : int64, float64, str or datetime64[us]
     formats : see `formats`; of text none, of numbers one
+    unit : of numbers, as it stands in the file
     """
 
     name: str
     sources: list[str]
     dtype: str
     formats: list[str]
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,9 @@ class Recipe:
     target : a column
     time : a column; "" where a file is a period by its delivery
     row_number : a column that is added, or ""
+    null_words : texts that mean "no value" in any column
+    key : columns that identify a row
+    period : what a period is; kept as [source] period of pipeline.toml, not here
     """
 
     layout: Layout
@@ -49,6 +57,14 @@ class Recipe:
     target: str
     time: str = ""
     row_number: str = ""
+    key: list[str] = field(default_factory=list)
+    period: Frequency = "month"
+    null_words: list[str] = field(default_factory=lambda: formats.NULLS)
+
+    @property
+    def row_key(self) -> list[str]:
+        """Columns of the file that identify a row; empty where only its number does."""
+        return [] if self.row_number in self.key else self.key
 
     def find(self, name: str) -> ColumnRecipe:
         """The column of that name."""
@@ -57,7 +73,8 @@ class Recipe:
 
 def dump(recipe: Recipe) -> str:
     """A recipe as TOML."""
-    lines = [HEADER, *_lines({"target": recipe.target, "time": recipe.time, "row_number": recipe.row_number})]
+    whole = {"target": recipe.target, "time": recipe.time, "row_number": recipe.row_number, "key": recipe.key}
+    lines = [HEADER, *_lines(whole | {"null_words": recipe.null_words})]
     lines += ["", "[layout]", *_lines(asdict(recipe.layout))]
     for column in recipe.columns:
         lines += ["", "[[columns]]", *_lines(asdict(column))]

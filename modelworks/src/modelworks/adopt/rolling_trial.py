@@ -9,17 +9,20 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
 from modelworks.adopt.trial import TREES, sample_rows, to_dtypes
+from modelworks.calendar import Frequency
 from modelworks.contract import Contract
+from modelworks.data.periods import number_periods
 from modelworks.evaluation.baseline import choose_baseline, compare_baselines
 from modelworks.evaluation.bootstrap import Estimate
 from modelworks.evaluation.holdout import HoldoutEvaluation, evaluate_holdout
 from modelworks.evaluation.single_column import FOLDS, SEED
 from modelworks.models import pipeline
-from modelworks.models.types import boosting, linear
+from modelworks.models.types import boosting, linear, tfidf
 from modelworks.progress import track
 from modelworks.project import Project
 from modelworks.settings import Evaluation, Model, Training
 
+MODEL_TYPES = {"boosting": boosting.MODEL_TYPE, "linear": linear.MODEL_TYPE, tfidf.NAME: tfidf.MODEL_TYPE}
 MEASURING = Evaluation(bootstrap_resamples=200)
 MIN_SHARE = 2 / 3
 """Of the rows that the newest fold is fitted to: a model of far fewer says little of the project's own."""
@@ -50,34 +53,46 @@ class TrialResult:
 
 
 def run_trial(
-    contract: Contract, rows: pd.DataFrame, features: list[str], min_samples_leaf: int, holdout: int
+    contract: Contract,
+    rows: pd.DataFrame,
+    features: list[str],
+    min_samples_leaf: int,
+    holdout: int,
+    frequency: Frequency,
 ) -> TrialResult:
     """Fit and measure on folds like the hold-out.
 
     With a time the folds are of a rolling origin, each as long as the hold-out. Where the level of the target moves,
-    models that have the time as a feature are tried as well, and the one with the lowest loss counts.
+    models that have the time as a feature are tried as well, and where features are texts, one of their words. The one
+    with the lowest loss counts.
 
     Parameters
     ----------
     rows : with a target; in order of time where the contract has one
     features : names of columns
     holdout : periods; 0 where rows have no time
+    frequency : what a period is
     """
     frame = _complete_key(contract, to_dtypes(contract, sample_rows(rows, len(features))))
-    is_level_moving = compare_baselines(contract, frame, holdout).is_level_moving
+    is_level_moving = compare_baselines(contract, frame, holdout, frequency).is_level_moving
     parameters = {"learning_rate": 0.1, "max_iter": TREES, "min_samples_leaf": min_samples_leaf}
     by_trees = Model(type="boosting", parameters=parameters)
-    tried = [(by_trees, False)]
-    if is_level_moving:
-        tried += [(by_trees, True), (Model(type="linear"), True)]
-    project = Project(contract=contract, model_types={"boosting": boosting.MODEL_TYPE, "linear": linear.MODEL_TYPE})
-    folds = [each for each in _split(contract, frame, holdout) if _has_two_values(contract, frame, each)]
+    others = [name for name in features if name not in contract.documents]
+    tried = [(by_trees, False, others)] if others else []
+    if others and is_level_moving:
+        tried += [(by_trees, True, others), (Model(type="linear"), True, others)]
+    if others != features:
+        tried.append((Model(type=tfidf.NAME), False, features))
+        # Beside a linear model without them, so that the texts are what makes the difference.
+        tried += [(Model(type="linear"), False, others)] if others else []
+    project = Project(contract=contract, model_types=MODEL_TYPES)
+    folds = [each for each in _split(contract, frame, holdout, frequency) if _has_two_values(contract, frame, each)]
     measured = []
-    for model, trend in tried:
-        training = Training(features=features, seed=SEED, threads=1, trend=trend)
+    for model, trend, names in tried:
+        training = Training(features=names, seed=SEED, threads=1, trend=trend)
         with pipeline.limit_threads(training):
             found = [
-                _measure(project, frame, fold, training, model, holdout)
+                _measure(project, frame, fold, training, model, holdout, frequency)
                 for fold in track(folds, "fitting a trial model", "folds")
             ]
         measured.append((model, trend, found))
@@ -106,11 +121,17 @@ def _has_two_values(contract: Contract, frame: pd.DataFrame, fold: Positions) ->
 
 
 def _measure(
-    project: Project, frame: pd.DataFrame, fold: Positions, training: Training, model: Model, holdout: int
+    project: Project,
+    frame: pd.DataFrame,
+    fold: Positions,
+    training: Training,
+    model: Model,
+    holdout: int,
+    frequency: Frequency,
 ) -> HoldoutEvaluation:
     inside, outside = frame.iloc[fold[0]], frame.iloc[fold[1]].reset_index(drop=True)
     prediction = pipeline.predict(project, pipeline.fit(project, inside, training, model), outside)
-    baseline = choose_baseline(project.contract, inside, holdout)
+    baseline = choose_baseline(project.contract, inside, holdout, frequency)
     return evaluate_holdout(project.contract, outside, prediction, baseline, None, MEASURING, SEED)
 
 
@@ -136,9 +157,9 @@ def _pool(found: list[dict[str, Estimate]]) -> dict[str, Estimate]:
     return pooled
 
 
-def _split(contract: Contract, frame: pd.DataFrame, holdout: int) -> Iterator[Positions]:
+def _split(contract: Contract, frame: pd.DataFrame, holdout: int, frequency: Frequency) -> Iterator[Positions]:
     if contract.time and holdout:
-        return _roll(frame[contract.time].to_numpy("datetime64[M]"), holdout)
+        return _roll(number_periods(frame[contract.time].to_numpy(), frequency), holdout)
     groups = frame[contract.group].astype("str").to_numpy() if contract.group else None
     if groups is not None and len(np.unique(groups)) >= FOLDS:
         return GroupKFold(FOLDS).split(frame, groups=groups)
@@ -148,9 +169,9 @@ def _split(contract: Contract, frame: pd.DataFrame, holdout: int) -> Iterator[Po
     return KFold(FOLDS, shuffle=True, random_state=SEED).split(frame)
 
 
-def _roll(months: np.ndarray, holdout: int) -> Iterator[Positions]:
+def _roll(periods: np.ndarray, holdout: int) -> Iterator[Positions]:
     """The newest fold is the hold-out itself; an older one has nearly as many rows to fit on."""
-    numbers = np.unique(months, return_inverse=True)[1]
+    numbers = np.unique(periods, return_inverse=True)[1]
     n_newest = int((numbers <= numbers.max() - holdout).sum())
     for at in range(FOLDS):
         origin = int(numbers.max()) + 1 - (at + 1) * holdout

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from modelworks.adopt.conversion import convert, group_by_period
+from modelworks.adopt.profile import count_repeated
 from modelworks.adopt.reading import read_batches
 from modelworks.adopt.recipe import Recipe
 
@@ -22,6 +23,7 @@ class ColumnStatistics:
     rejected : rows that do not parse
     reasons : of rejected rows, with their number
     periods : rows by period, in order of time; empty where there is no time
+    ends : by period, the last time
     nulls : by period, rows without a value by column
     lows, highs : of numbers and times
     targets : rows by period and class of the target
@@ -32,6 +34,7 @@ class ColumnStatistics:
     rejected: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     periods: dict[str, int] = field(default_factory=dict)
+    ends: dict[str, pd.Timestamp] = field(default_factory=dict)
     nulls: dict[str, Counter[str]] = field(default_factory=dict)
     lows: dict[str, Any] = field(default_factory=dict)
     highs: dict[str, Any] = field(default_factory=dict)
@@ -62,6 +65,7 @@ class _Accumulator:
         self._rows = self._rejected = 0
         self._reasons: Counter[str] = Counter()
         self._periods: Counter[str] = Counter()
+        self._ends: dict[str, pd.Timestamp] = {}
         self._nulls: dict[str, Counter[str]] = {}
         self._lows: dict[str, Any] = {}
         self._highs: dict[str, Any] = {}
@@ -85,6 +89,9 @@ class _Accumulator:
 
     def _add_period(self, period: str, rows: pd.DataFrame) -> None:
         self._periods[period] += len(rows)
+        if self._recipe.time:
+            end = rows[self._recipe.time].max()
+            self._ends[period] = max(self._ends.get(period, end), end)
         self._nulls.setdefault(period, Counter()).update(rows.isna().sum().to_dict())
         if self._has_classes:
             counts = rows[self._recipe.target].value_counts()
@@ -94,12 +101,13 @@ class _Accumulator:
         repeated = {}
         for key, parts in self._hashes.items():
             hashes = np.concatenate(parts)
-            repeated[key] = len(hashes) - len(np.unique(hashes))
+            repeated[key] = count_repeated(hashes)
         return ColumnStatistics(
             self._rows,
             self._rejected,
             self._reasons,
             dict(sorted(self._periods.items())) if self._recipe.time else {},
+            self._ends,
             self._nulls,
             self._lows,
             self._highs,

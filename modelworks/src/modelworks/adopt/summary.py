@@ -11,6 +11,7 @@ from rich.text import Text
 from modelworks.adopt.pipeline_toml import SettingChanges
 from modelworks.adopt.plan import Plan, PlannedColumn
 from modelworks.adopt.writing import Change
+from modelworks.calendar import ANY_PATTERN
 from modelworks.wording import count
 
 MAX_COLUMNS = 60
@@ -38,6 +39,8 @@ def print_plan(console: Console, plan: Plan, rows: int) -> None:
     classes = f", classes {', '.join(map(str, plan.classes))}" if plan.classes else ""
     _print(console, "Task", f"{plan.task} of {plan.recipe.target!r}{classes}")
     _print(console, "Key", ", ".join(plan.key))
+    if plan.period_reason:
+        _print(console, "Period", f"{plan.recipe.period}, {plan.period_reason}")
     _print(console, "Split", describe_split(plan))
     name = "R²" if plan.task == "regression" else "ROC-AUC"
     how = "rolling origin" if plan.split.kind == "time" else "cross-validation"
@@ -51,7 +54,9 @@ def print_plan(console: Console, plan: Plan, rows: int) -> None:
 
 
 def _describe_trend(plan: Plan) -> str:
-    return f"; {plan.trial.model_type} with [training] trend" if plan.trial.trend else ""
+    if plan.trial.trend:
+        return f"; {plan.trial.model_type} with [training] trend"
+    return "" if plan.trial.model_type == "boosting" else f"; [model] type = {plan.trial.model_type!r}"
 
 
 def _print(console: Console, title: str, text: str) -> None:
@@ -64,6 +69,8 @@ def _range(plan: Plan, column: PlannedColumn) -> str:
         return f"one of {len(plan.classes)} classes"
     if column.low is not None:
         return f"{column.low:g} to {column.high:g}"
+    if column.content == "text":
+        return "texts"
     if column.dtype == "str":
         return "many categories" if column.categories < 0 else f"{column.categories:,} categories"
     low, high = plan.statistics.lows.get(column.name), plan.statistics.highs.get(column.name)
@@ -126,5 +133,5 @@ def _lines_of_readme(home: Path, old_data: str) -> list[int]:
 
 def _by_pattern(paths: list[str]) -> list[str]:
     """Paths; those of many periods as one."""
-    patterns = Counter(re.sub(r"\d{4}-\d{2}(?=\.)", "{period}", path) for path in paths)
+    patterns = Counter(re.sub(rf"(?<=-)({ANY_PATTERN})(?=\.)", "{period}", path) for path in paths)
     return [f"{path} ({number} files)" if number > 1 else path for path, number in patterns.items()]

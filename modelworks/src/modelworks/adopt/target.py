@@ -6,10 +6,11 @@ from typing import Any
 import pandas as pd
 
 from modelworks.adopt.choices import Ask, Choices
+from modelworks.adopt.column_profile import ColumnAccumulator
 from modelworks.adopt.columns import ParsedColumns
 from modelworks.adopt.conversion import parse
 from modelworks.adopt.plan import Plan
-from modelworks.adopt.profile import ColumnAccumulator, Profile
+from modelworks.adopt.profile import Profile
 from modelworks.adopt.recipe import ColumnRecipe
 from modelworks.errors import AdoptionError
 from modelworks.targets import Kind
@@ -56,7 +57,7 @@ def _count_values(accumulator: ColumnAccumulator, column: ColumnRecipe) -> Count
     counts: Counter[Any] = Counter()
     dtype = "str" if accumulator.kind == "text" else None
     for value, rows in (accumulator.counts or {}).items():
-        typed = parse(pd.Series([value], dtype=dtype), column).iloc[0]
+        typed = parse(pd.Series([value], dtype=dtype), column, accumulator.null_words).iloc[0]
         if pd.notna(typed):
             counts[typed if column.dtype == "str" else float(typed)] += rows
     return counts

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from modelworks.adopt import project_files, recipe
 from modelworks.adopt.contract_source import contract_source, format_source
 from modelworks.adopt.conversion import PeriodFiles
 from modelworks.adopt.plan import Plan
+from modelworks.calendar import ANY_PATTERN
+from modelworks.models.types import tfidf
 
 SAMPLE_PERIODS, SAMPLE_ROWS = 3, 2000
 MAX_CLASSES, ROWS_OF_CLASS = 100, 10
@@ -57,23 +60,26 @@ def make_change(
     origin : of the data, in a sentence
     name : of the data
     """
-    contract = str((project_files.find_package(home) / "contract.py").relative_to(home))
+    package = project_files.find_package(home).relative_to(home)
+    of_texts = {str(package / "models.py"): project_files.plain_form("models_of_texts.py")}
     texts = {
-        contract: contract_source(plan.contract, origin),
+        str(package / "contract.py"): contract_source(plan.contract, origin),
         **project_files.reset_files(home, plan.contract),
+        **(of_texts if plan.trial.model_type == tfidf.NAME else {}),
         "pipeline.toml": pipeline,
         "data/README.md": _readme(plan, origin, name, files.rejected_rows),
         "data/import.toml": recipe.dump(plan.recipe),
     }
     write: dict[str, Path] = {}
     for path, text in texts.items():
-        write[path] = folder / path.replace("/", "_")
+        # On the disk that it belongs to: data/ may be on another than the project.
+        write[path] = (files.folder if path.startswith("data/") else folder) / path.replace("/", "_")
         whole = format_source(text, home / path, home) if path.endswith(".py") else text
         write[path].write_text(whole, encoding="utf-8")
     write |= {f"data/{file.name}": file for file in files.files.values()}
     if files.rejected_rows:
         write["data/rejected.csv"] = files.rejected
-    used = {period: file for period, file in files.files.items() if period >= plan.split.first}
+    used = {period: file for period, file in files.files.items() if plan.split.first <= period <= plan.split.last}
     sample = write_sample(used, folder / "sample", plan.recipe.target)
     return Change(write | {f"tests/sample/{file.name}": file for file in sample}, find_removals(home))
 
@@ -128,11 +134,22 @@ def data_pattern(pipeline: Mapping[str, Any]) -> str:
     uri = pipeline.get("source", {}).get("uri", "")
     if not uri.startswith("data/"):
         return ""
-    return re.escape(Path(uri).name).replace(r"\{period\}", r"\d{4}-\d{2}")
+    return re.escape(Path(uri).name).replace(r"\{period\}", f"(?:{ANY_PATTERN})")
 
 
 def apply(home: Path, change: Change) -> None:
-    """Put the finished files in their places, and then remove; a file is replaced in one step."""
+    """Put the finished files in their places, and then remove; a file is replaced in one step.
+
+    Ctrl-C waits for the end: half of a change would fit neither the former table nor the new one.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        _apply(home, change)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _apply(home: Path, change: Change) -> None:
     for path in change.remove:
         if (home / path).is_dir():
             shutil.rmtree(home / path)

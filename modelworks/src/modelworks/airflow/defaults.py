@@ -10,12 +10,18 @@ from typing import Any
 from airflow.sdk import Connection, ExceptionRetryPolicy, Param, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 
+from modelworks.airflow.cluster import check_cluster
 from modelworks.airflow.notifications import run_failed, task_failed
-from modelworks.errors import NoChampionError, PipelineError
+from modelworks.calendar import EXAMPLES, PATTERNS
+from modelworks.data.spark_address import connection_name, connection_variable
+from modelworks.errors import NoChampionError, NoRowsError, PipelineError
 from modelworks.settings import Settings
 
-# A dropped connection may pass; a `PipelineError` is for a person to resolve.
-RETRIES = ExceptionRetryPolicy([RetryRule(PipelineError, RetryAction.FAIL, reason="a retry changes nothing")])
+# A dropped connection may pass; a `PipelineError` is for a person to resolve, and Ctrl-C was meant.
+RETRIES = ExceptionRetryPolicy([
+    RetryRule(PipelineError, RetryAction.FAIL, reason="a retry changes nothing"),
+    RetryRule(KeyboardInterrupt, RetryAction.FAIL, reason="interrupted by a person"),
+])
 
 
 def dag_defaults(settings: Settings, name: str, doc: str | None) -> dict[str, Any]:
@@ -25,7 +31,13 @@ def dag_defaults(settings: Settings, name: str, doc: str | None) -> dict[str, An
     ----------
     name : follows the project's name in the id
     doc : Markdown; its first line is the description in the list of DAGs
+
+    Raises
+    ------
+    ConfigError
+        If tasks run on other machines, and a setting is good for this one only.
     """
+    check_cluster(settings, tuning_timeout(settings))
     return {
         "dag_id": f"{settings.prefix}_{name}",
         "description": (doc or "").partition("\n")[0],
@@ -42,6 +54,7 @@ def dag_defaults(settings: Settings, name: str, doc: str | None) -> dict[str, An
             "retry_policy": RETRIES,
             "execution_timeout": task_timeout(settings),
             "on_failure_callback": partial(task_failed, settings.home),
+            **(spark_arguments(settings.compute.spark_url) if settings.compute.executor == "spark" else {}),
         },
     }
 
@@ -51,38 +64,41 @@ def task_timeout(settings: Settings) -> timedelta:
     return timedelta(minutes=settings.schedule.task_timeout_minutes)
 
 
+def tuning_timeout(settings: Settings) -> timedelta:
+    """How long the task that tunes a model type may take, which has the most time of all."""
+    return task_timeout(settings) + timedelta(seconds=settings.tuning.seconds)
+
+
 def tuning_options(settings: Settings) -> dict[str, Any]:
     """Arguments of the task that tunes a model type: named by it in Airflow's pages, with time for all its trials."""
-    return {
-        "map_index_template": "{{ model_type }}",
-        "execution_timeout": task_timeout(settings) + timedelta(seconds=settings.tuning.seconds),
-    }
+    return {"map_index_template": "{{ model_type }}", "execution_timeout": tuning_timeout(settings)}
 
 
-def period_param(description: str, title: str = "Period") -> Param:
+def period_param(settings: Settings, description: str, title: str = "Period") -> Param:
     """A period in a trigger form; may stay empty."""
-    text = f"YYYY-MM; {description}"
-    return Param(None, type=["null", "string"], pattern=r"^\d{4}-\d{2}$", title=title, description=text)
+    frequency = settings.source.period
+    text, pattern = f"A {frequency}, as {EXAMPLES[frequency]}; {description}", f"^({PATTERNS[frequency]})$"
+    return Param(None, type=["null", "string"], pattern=pattern, title=title, description=text)
 
 
-def ingestion_params() -> dict[str, Param]:
+def ingestion_params(settings: Settings) -> dict[str, Param]:
     """The trigger form of the ingestion DAG."""
     text = "Ingest a source file that has changed as a new version of its period."
     return {
-        "period": period_param("the newest to ingest. Empty: the run's partition."),
+        "period": period_param(settings, "the newest to ingest. Empty: the run's partition."),
         "refresh": Param(False, type="boolean", title="Refresh", description=text),
     }
 
 
-def training_params() -> dict[str, Param]:
+def training_params(settings: Settings) -> dict[str, Param]:
     """The trigger form of the training DAG."""
     trials = "Trials of each model type before training; 0: none. Empty: as [tuning] of pipeline.toml says."
     reason = "Why this run is started; logged in MLflow and, with a release, in the ledger."
     force = "Train and release even if a version was trained from exactly this data, code and settings."
     newest = "the period that is held out. Empty: the newest whose labels are known."
     return {
-        **ingestion_params(),
-        "period": period_param(newest, title="Newest period"),
+        **ingestion_params(settings),
+        "period": period_param(settings, newest, title="Newest period"),
         "trials": Param(None, type=["null", "integer"], minimum=0, title="Trials", description=trials),
         "force": Param(False, type="boolean", title="Force", description=force),
         "reason": Param(None, type=["null", "string"], title="Reason", description=reason),
@@ -101,10 +117,23 @@ def export_connection(settings: Settings) -> None:
 
     The stages know nothing of Airflow: they read it from the environment, as they do on the command line.
     """
-    source = settings.source
-    if source.sql_connection and source.connection_variable not in os.environ:
+    if settings.source.sql_connection:
+        _export(settings.source.sql_connection, settings.source.connection_variable)
+
+
+def spark_arguments(spark_url: str) -> dict[str, Any]:
+    """Arguments of tasks that may work on Spark: the connection that `[compute] spark_url` names, put there first."""
+    return {"pre_execute": partial(_export_spark_connection, spark_url)} if connection_name(spark_url) else {}
+
+
+def _export_spark_connection(spark_url: str, _context: Any) -> None:
+    _export(connection_name(spark_url), connection_variable(spark_url))
+
+
+def _export(connection: str, variable: str) -> None:
+    if variable not in os.environ:
         with suppress(AirflowNotFoundException):  # the stage names what is missing
-            os.environ[source.connection_variable] = Connection.get(source.sql_connection).as_json()
+            os.environ[variable] = Connection.get(connection).as_json()
 
 
 @contextmanager
@@ -114,5 +143,16 @@ def skip_without_champion(dag_run: Any) -> Iterator[None]:
         yield
     except NoChampionError as error:
         if dag_run.run_type != "asset_triggered":
+            raise
+        raise AirflowSkipException(str(error)) from None
+
+
+@contextmanager
+def skip_without_rows(settings: Settings) -> Iterator[None]:
+    """Skip the task of a period that the source has no rows for, where `[source] gaps` allows that."""
+    try:
+        yield
+    except NoRowsError as error:
+        if not settings.source.gaps:
             raise
         raise AirflowSkipException(str(error)) from None

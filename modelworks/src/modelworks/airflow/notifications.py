@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 def task_failed(home: Path, context: Any) -> None:
     """Notify of a task that has failed and is not retried: of a refusal, or of another failure."""
     error, ti = context.get("exception"), context["ti"]
-    if error is None:
-        return  # the process is gone, and the error with it
+    if error is None or isinstance(error, KeyboardInterrupt):
+        return  # the process is gone, and the error with it; or a person has ended the run
     if isinstance(error, QualityGateError):
         notify(home, "refusal", str(error), context)
     else:

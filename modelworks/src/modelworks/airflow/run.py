@@ -5,6 +5,7 @@ Airflow's own output goes to a log file, whose path is part of the outcome.
 
 import logging
 import os
+import signal
 import sys
 import time
 import traceback
@@ -65,13 +66,37 @@ def run_once(settings: Settings, params: dict[str, object], *, verbose: bool = F
     with output_to(log_file) if log_file else nullcontext():
         _leave_logging_to_airflow()
         try:
-            run = run_training(settings, params)
+            with raising_interrupts():
+                run = run_training(settings, params)
         except Exception as error:
             traceback.print_exc()
             return DagOutcome("", False, False, str(error).partition("\n")[0] or type(error).__name__, log_file)
         states = {task.task_id: task.state for task in run.get_task_instances()}
     is_evaluated = states["evaluate"] in {"success", "failed"}
     return DagOutcome(run.run_id, run.state == "success", is_evaluated, log_file=log_file)
+
+
+@contextmanager
+def raising_interrupts() -> Iterator[None]:
+    """A context that Ctrl-C ends: Airflow takes what it raises for the failure of a task, and ends the run as failed.
+
+    Raises
+    ------
+    KeyboardInterrupt
+    """
+    interrupts: list[int] = []
+
+    def interrupt(signal_number: int, _: object) -> None:
+        interrupts.append(signal_number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if interrupts:
+            raise KeyboardInterrupt
 
 
 @contextmanager

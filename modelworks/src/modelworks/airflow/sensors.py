@@ -1,6 +1,6 @@
 """What a run waits for."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import BaseSensorOperator
@@ -32,7 +32,7 @@ class RetrainingDone(BaseSensorOperator):
     def poke(self, context: Any) -> bool:
         """Whether no model is asked for or may be, and no training is active."""
         # Not from `stages`, whose imports take seconds: this runs every few of them.
-        from modelworks.data.journal import has_monitored, is_retraining_done
+        from modelworks.data.journal import find_clean_before, has_monitored, is_retraining_done
 
         settings = load_settings(self.home)
 
@@ -42,11 +42,8 @@ class RetrainingDone(BaseSensorOperator):
 
         # In this order: a request is on record before monitoring ends, and claimed before a training ends.
         period = context["dag_run"].partition_key
-        if self.after_monitoring and period and is_active("monitoring") and not has_monitored(settings, before(period)):
-            return False
+        if self.after_monitoring and period and is_active("monitoring"):
+            before = find_clean_before(settings, period)
+            if before and not has_monitored(settings, before):
+                return False
         return is_retraining_done(settings) and not is_active("training")
-
-
-def before(period: str) -> str:
-    """The period before a period."""
-    return f"{date.fromisoformat(f'{period}-01') - timedelta(days=1):%Y-%m}"

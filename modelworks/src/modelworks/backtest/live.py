@@ -6,6 +6,7 @@ from rich.console import Console
 
 from modelworks.backtest.outcome import read_outcomes
 from modelworks.backtest.printing import print_period
+from modelworks.data import partitions
 from modelworks.errors import StackError
 from modelworks.monitoring import records
 from modelworks.progress import track, waiting
@@ -33,7 +34,9 @@ def replay(project: Project, settings: Settings, periods: list[str], console: Co
         run_id = api.trigger(api.dag_id("ingestion"), {"period": period})
         with waiting(f"replaying {period}"):
             _wait_until_done(settings, api, period, run_id)
-        print_period(project, console, read_outcomes(project, settings)[-1], time.monotonic() - started)
+        outcome = read_outcomes(project, settings)[-1:]
+        if outcome and outcome[0].period == period:  # not one without rows
+            print_period(project, console, outcome[0], time.monotonic() - started)
 
 
 def _wait_for_dags(api: AirflowApi) -> None:
@@ -50,13 +53,21 @@ def _wait_until_done(settings: Settings, api: AirflowApi, period: str, run_id: s
     ingestion, monitoring = api.dag_id("ingestion"), api.dag_id("monitoring")
     deadline = time.monotonic() + PERIOD_PATIENCE_S
     while not _is_done(settings, api, period):
-        if api.run_state(ingestion, run_id) == "failed":
+        state = api.run_state(ingestion, run_id)
+        if state == "success" and _is_without_rows(settings, period):
+            return
+        if state == "failed":
             raise StackError(f"{period} cannot be ingested; see {api.run_url(ingestion, run_id)}")
         if failed := api.failed_runs(monitoring):
             raise StackError(f"{period} cannot be monitored; see {api.run_url(monitoring, failed[0])}")
         if time.monotonic() > deadline:
             raise StackError(f"{period}: not done after {PERIOD_PATIENCE_S} s; see `make logs`")
         time.sleep(POLL_S)
+
+
+def _is_without_rows(settings: Settings, period: str) -> bool:
+    """Whether a period that has been ingested has left nothing, as `[source] gaps` allows."""
+    return settings.source.gaps and not partitions.find_partitions(settings.storage_uri, "raw", period)
 
 
 def _is_done(settings: Settings, api: AirflowApi, period: str) -> bool:

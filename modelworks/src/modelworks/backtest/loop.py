@@ -11,7 +11,7 @@ from modelworks import stages
 from modelworks.backtest.perturbation import Perturbation, perturb_period
 from modelworks.backtest.policies import Policy
 from modelworks.backtest.sandbox import open_sandbox
-from modelworks.errors import ContractError, NoChampionError, QualityGateError, ReleaseError
+from modelworks.errors import ContractError, NoChampionError, NoRowsError, QualityGateError, ReleaseError
 from modelworks.models.model_type import model_types_to_tune
 from modelworks.project import Project, load_project
 from modelworks.registry import set_mlflow_defaults
@@ -31,7 +31,12 @@ def replay(project: Project, settings: Settings, periods: list[str], change: Per
     change : of one of the periods, when it arrives
     """
     for period in periods:
-        raw = stages.ingest(project, settings, period, for_training=False)
+        try:
+            raw = stages.ingest(project, settings, period, for_training=False)
+        except NoRowsError:
+            if not settings.source.gaps:
+                raise
+            continue
         if change and change.period == period:
             perturb_period(project, settings, change)
             raw = stages.ingest(project, settings, period, for_training=False)

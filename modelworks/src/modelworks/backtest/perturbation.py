@@ -91,7 +91,8 @@ def perturb_period(project: Project, settings: Settings, change: Perturbation) -
     raw = partitions.find_partitions(settings.storage_uri, "raw", change.period)[-1]
     frame = pd.concat(partitions.read_batches(raw), ignore_index=True)
     partitions.remove_partition(raw)
-    with partitions.new_partition(settings.storage_uri, "raw", change.period) as writer:
+    rows_per_part = settings.compute.rows_per_part
+    with partitions.new_partition(settings.storage_uri, "raw", change.period, rows_per_part) as writer:
         writer.write(perturb(project.contract, frame, change, settings.training.seed))
         origin = {"source": raw.source, "source_sha256": raw.source_sha256, "contract_version": raw.contract_version}
         writer.publish(**origin, **raw.facts)

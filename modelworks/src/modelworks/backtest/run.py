@@ -14,8 +14,9 @@ from modelworks.backtest.outcome import Outcomes, PeriodOutcome, read_outcomes
 from modelworks.backtest.perturbation import Perturbation
 from modelworks.backtest.policies import Policy, parse_policy
 from modelworks.backtest.sandbox import make_sandbox
+from modelworks.calendar import periods_between
 from modelworks.data.files import replace_file
-from modelworks.data.periods import last_complete_period, periods_between
+from modelworks.data.periods import check_form, last_complete_period
 from modelworks.errors import ConfigError
 from modelworks.progress import Step
 from modelworks.project import Project
@@ -33,14 +34,19 @@ def choose_periods(settings: Settings, first: str | None, last: str | None) -> l
 
     Raises
     ------
+    SourceError
+        If `first` or `last` is no period.
     ConfigError
         If the source does not have them, or there are too few for a first model and a period in which it serves.
     """
-    newest = settings.source.last or last_complete_period(datetime.now(UTC).date())
+    source = settings.source
+    newest = source.last or last_complete_period(datetime.now(UTC).date(), source.period)
     last = last or newest
-    first = first or periods_between(settings.source.first, last)[-PERIODS:][0]
-    if not settings.source.first <= first <= last <= newest:
-        raise ConfigError(f"{first} to {last}: the source has {settings.source.first} to {newest}")
+    for each in filter(None, (first, last)):
+        check_form(each, source)
+    first = first or periods_between(source.first, last)[-PERIODS:][0]
+    if not source.first <= first <= last <= newest:
+        raise ConfigError(f"{first} to {last}: the source has {source.first} to {newest}")
     periods = periods_between(first, last)
     if len(periods) <= settings.retraining.first_after_periods:
         raise ConfigError(

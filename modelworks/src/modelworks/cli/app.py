@@ -1,14 +1,22 @@
 """All commands as one program."""
 
+import gc
 import logging
+import signal
 import sys
+from contextlib import suppress
+from typing import NoReturn
 
 import typer
 
 from modelworks.cli import data, develop, inspect, models, run, stack
 from modelworks.cli.options import Verbose, configure_logging, open_console
 from modelworks.errors import MissingAnswerError, PipelineError
+from modelworks.settings import explain_disk, load_settings, written_folders
 from modelworks.settings.home import restart_by_safe_name
+
+INTERRUPTED = 128 + signal.SIGINT
+"""Exit status of a command that Ctrl-C has ended, as shells give it."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,14 +38,39 @@ def _configure(verbose: Verbose = False) -> None:
 
 
 def main() -> None:
-    """Run a command; an error is one message and exit status 1, or 2 where an option is missing or unknown."""
+    """Run a command.
+
+    An error is one message and exit status 1, or 2 where an option is missing or unknown; Ctrl-C is one, and 130.
+    """
     try:
         restart_by_safe_name()
         app()
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, MissingAnswerError) else 1)
+    except KeyboardInterrupt:
+        _end_interrupted()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer has ended the command by it
+            _end_interrupted()
+        raise
     except Exception as error:
         if logging.getLogger().isEnabledFor(logging.INFO):
             raise
-        sys.exit(f"error: {type(error).__name__}: {error} (--verbose before the command shows where)")
+        where = f"{type(error).__name__}: {error} (--verbose before the command shows where)"
+        may_be_the_disk = isinstance(error, OSError) or "database" in str(error)
+        sys.exit(f"error: {(may_be_the_disk and _explain_disk(str(error))) or where}")
+
+
+def _end_interrupted() -> NoReturn:
+    print("interrupted: what is finished is kept; the same command goes on from there", file=sys.stderr)
+    gc.freeze()  # searching Airflow's objects for garbage at the end of the process takes seconds
+    sys.exit(INTERRUPTED)
+
+
+def _explain_disk(error: str) -> str:
+    """The folder that cannot be written to, if there is one; "" outside a project."""
+    with suppress(PipelineError, OSError):
+        settings = load_settings()
+        return explain_disk([settings.home, settings.home / "data", *written_folders(settings)], error)
+    return ""

@@ -16,7 +16,7 @@ command = partial(app.command, rich_help_panel="Develop")
 
 @command("simulate-drift")
 def simulate_drift(
-    period: Annotated[str, typer.Argument(help="Period that arrives changed, as YYYY-MM.")],
+    period: Annotated[str, typer.Argument(help="Period that arrives changed.")],
     column: Annotated[str, typer.Option(help="Of the contract; the target, to change the labels.")],
     shift: Annotated[float | None, typer.Option(help="Add it.")] = None,
     scale: Annotated[float | None, typer.Option(help="Multiply by it.")] = None,

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
 Verbose = Annotated[bool, typer.Option(help="Show the log.")]
 Period = Annotated[
-    str | None, typer.Option(help="Newest period, which is held out, as YYYY-MM.", show_default="the last with labels")
+    str | None,
+    typer.Option(
+        help="Newest period, which is held out.",
+        show_default="the last with labels",
+    ),
 ]
-CleanPeriod = Annotated[str | None, typer.Option(help="As YYYY-MM.", show_default="the newest clean one")]
+CleanPeriod = Annotated[str | None, typer.Option(help="Such as 2024-02.", show_default="the newest clean one")]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Ingest a changed source as a new version of its period.")]
 DatasetUri = Annotated[str, typer.Option("--dataset", help="URI that the previous stage printed.")]
 RunName = Annotated[

@@ -2,7 +2,7 @@
 
 import gc
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +24,7 @@ from modelworks.cli.options import (
     print_json,
 )
 from modelworks.errors import ConfigError, PipelineError
+from modelworks.settings import check_disk, explain_disk, written_folders
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,7 +68,8 @@ def run(
     if answer is not None:
         os.environ[ANSWER_VARIABLE] = "approve" if answer else "reject"
     project, settings = load()
-    # A wrong name is refused before Airflow starts.
+    # A wrong name, or a disk that is full, is refused before Airflow starts.
+    check_disk(written_folders(settings))
     stages.check_settings(project, settings)
     model_types_to_tune(project, settings, trials)
     # A copy, since Airflow's log takes the place of both while the DAG runs.
@@ -81,6 +83,8 @@ def run(
         ended = _run_dag(settings, console, asdict(params), verbose)
     summary = find_run(project, settings, ended.run_name) if ended.is_evaluated else None
     unchanged = find_unchanged(project, settings, ended.run_name) if ended.succeeded and not summary else None
+    if not ended.succeeded and (problem := explain_disk(written_folders(settings), ended.error or lines.failure)):
+        ended = replace(ended, error=problem)
     if as_json:
         error = ended.error or lines.failure
         about = {"unchanged": unchanged, "run": summary.to_json() if summary else None}
@@ -169,8 +173,7 @@ def _print_end(console: "Console", ended: Ended, summary: "RunSummary | None", u
         console.print("  make up        Airflow, MLflow and the prediction API, in the background")
     elif ended.error:
         console.print(f"error: {ended.error}", markup=False, soft_wrap=True)
-        console.print(f"Airflow could not run the DAG{ended.log}", markup=False, soft_wrap=True)
-    elif ended.log:
+    if not ended.succeeded and ended.log:
         console.print(f"\nThe run failed{ended.log}", markup=False, soft_wrap=True)
 
 

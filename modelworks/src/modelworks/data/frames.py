@@ -1,20 +1,35 @@
 """The contract's rows as frames: dtypes, pandera's schema, and conversion from and to JSON."""
 
 import unicodedata
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
+import pyarrow as arrow
 
 from modelworks.contract import Column, Contract, Rule
+from modelworks.data.quiet_pandera import pa
 
 
 @cache
 def schema_of(contract: Contract) -> pa.DataFrameSchema:
     """The contract as pandera checks it."""
     return pa.DataFrameSchema({name: _to_pandera(each) for name, each in contract.columns.items()}, strict=True)
+
+
+def find_broken(contract: Contract, name: str, values: pd.Series) -> Iterator[tuple[str, pd.Series]]:
+    """The values of a column that break a rule, under their index, for each rule that any breaks; nulls break none.
+
+    Parameters
+    ----------
+    values : in the contract's dtype
+    """
+    for check in schema_of(contract).columns[name].checks:
+        result = check(values)
+        if not result.check_passed:
+            yield str(check.error or check.name), result.failure_cases
 
 
 def _to_pandera(column: Column) -> pa.Column:
@@ -83,10 +98,22 @@ def to_frame(contract: Contract, records: list[dict[str, Any]], names: list[str]
     names : columns to take; all that the first row has if not given
     """
     wanted = [name for name in contract.dtypes if name in records[0]] if names is None else names
-    columns = {name: _to_array([record[name] for record in records], contract.dtypes[name]) for name in wanted}
+    columns = {name: to_array([record[name] for record in records], contract.dtypes[name]) for name in wanted}
     return pd.DataFrame(columns, copy=False)
 
 
-def _to_array(values: list[Any], dtype: str) -> Any:
+def to_array(values: list[Any], dtype: str) -> Any:
+    """The values of a column in the contract's dtype, integers with gaps as floats."""
     # A Series of each column would take five times as long, which is half of what one prediction takes.
+    if dtype == "int64" and None in values:
+        dtype = "float64"  # as `parse` does
     return pd.array(values, dtype=dtype) if dtype == "str" else np.array(values, dtype=dtype)
+
+
+def to_table(rows: arrow.Table | arrow.RecordBatch | pd.DataFrame) -> arrow.Table:
+    """Rows as Arrow has them, without what pandas writes beside them."""
+    if isinstance(rows, pd.DataFrame):
+        rows = arrow.Table.from_pandas(rows, preserve_index=False)
+    elif isinstance(rows, arrow.RecordBatch):
+        rows = arrow.Table.from_batches([rows])
+    return rows.replace_schema_metadata(None)

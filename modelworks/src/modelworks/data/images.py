@@ -7,9 +7,9 @@ from io import BytesIO
 from typing import Literal
 
 import pandas as pd
-import pandera.pandas as pa
 from PIL import Image, ImageOps
 
+from modelworks.data.quiet_pandera import pa
 from modelworks.errors import ContractError
 
 Mode = Literal["grey", "colour", "any"]

@@ -83,6 +83,14 @@ def has_monitored(settings: Settings, period: str) -> bool:
     return any(each["period"] >= period for each in read_entries(settings.storage_uri, of_monitoring(settings)))
 
 
+def find_clean_before(settings: Settings, period: str) -> str | None:
+    """The newest clean period before a period; there may be gaps between them."""
+    fs, path = open_filesystem(f"{settings.storage_uri}/clean")
+    fs.invalidate_cache(path)
+    found = [manifest.rsplit("/", 3)[1] for manifest in fs.glob(f"{path}/*/v*/manifest.json")]
+    return max((each for each in found if each < period), default=None)
+
+
 def is_retraining_done(settings: Settings) -> bool:
     """Whether the last request of monitoring for a new model is claimed, if there is one."""
     asked = [each for each in read_entries(settings.storage_uri, of_monitoring(settings)) if each["retrain"]]

@@ -2,121 +2,129 @@
 
 ::
 
-    <storage>/<layer>/<period>/v<version>/<first digits of its SHA-256>.parquet
+    <storage>/<layer>/<period>/v<version>/<first digits of its SHA-256>.parquet ...
                                          manifest.json
+    <storage>/<layer>/<period>/attempt-<when>-<number>/   parts of a partition that is being made
     <storage>/datasets/<first digits of its digest>.json
     <storage>/predictions/date=<YYYY-MM-DD>/<name>.parquet
 
-A partition exists when its manifest does. The manifest is written last, atomically, and never over another: a writer
-that is killed, or is second, leaves nothing that a reader sees. This holds on a local disk and on an object store.
+A partition is a list of parts, of at most `[compute] rows_per_part` rows each. It exists when its manifest does, which
+is written last, atomically, and never over another: a writer that is killed or second leaves nothing that readers see.
 """
 
-import hashlib
 import json
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from modelworks.data.files import exists, file_sha256, local_copy, upload
+from modelworks.data.files import exists, upload
 from modelworks.data.filesystems import open_filesystem
+from modelworks.data.frames import to_table
 from modelworks.data.journal import create
+from modelworks.data.manifests import Dataset, Layer, Part, Partition, digest_partitions, digest_parts
+from modelworks.data.parts import BATCH_ROWS, PartWriter, place, read_part, read_part_batches
 from modelworks.errors import PartitionError
+from modelworks.settings import Compute
 
-Layer = Literal["raw", "clean", "quarantine", "scores"]
+__all__ = [
+    "BATCH_ROWS",
+    "Dataset",
+    "Layer",
+    "Part",
+    "Partition",
+    "PartitionWriter",
+    "find_partitions",
+    "find_partitions_in",
+    "list_periods",
+    "load_dataset",
+    "new_attempt",
+    "new_partition",
+    "read_batches",
+    "read_dataset",
+    "read_partition",
+    "remove_partition",
+    "save_dataset",
+    "save_predictions",
+]
 
-BATCH_ROWS = 200_000
+ROWS_PER_PART = Compute().rows_per_part
 IDENTITY = ("sha256", "source_sha256", "contract_version", "facts")
 """Two partitions of one period and layer that share these are the same."""
 
 
-@dataclass(frozen=True)
-class Partition:
-    """One period of one layer, as its manifest describes it."""
+class PartitionWriter:
+    """Publishes rows, or parts that tasks have stored, as one partition or not at all.
 
-    layer: Layer
-    period: str
-    version: int
-    uri: str
-    file: str
-    rows: int
-    bytes: int
-    sha256: str
-    source: str
-    source_sha256: str
-    contract_version: str
-    created_at: str
-    facts: dict[str, Any] = field(default_factory=dict)
+    Parameters
+    ----------
+    rows_per_part : rows that are written are cut into parts of so many
 
+    Attributes
+    ----------
+    folder : of the period
+    attempt : URI of the folder in which tasks store the partition's parts
+    """
 
-@dataclass(frozen=True)
-class Dataset:
-    """Partitions in order of time; the digest is that of all their bytes."""
-
-    uri: str
-    digest: str
-    partitions: list[Partition]
-
-    @property
-    def periods(self) -> list[str]:
-        """The periods of the partitions, in order of time."""
-        return [partition.period for partition in self.partitions]
+    def __init__(self, storage_uri: str, layer: Layer, period: str, rows_per_part: int) -> None:
+        self.folder = f"{storage_uri}/{layer}/{period}"
+        self.attempt = _name_attempt(self.folder)
+        self.layer: Layer = layer
+        self.period = period
+        self._rows_per_part = rows_per_part
+        self._parts: list[Part] = []
+        self._open: PartWriter | None = None
 
     @property
     def rows(self) -> int:
-        """Rows of all partitions."""
-        return sum(partition.rows for partition in self.partitions)
-
-
-class PartitionWriter:
-    """Writes frames or batches to a local file, and publishes them as one partition or not at all."""
-
-    def __init__(self, storage_uri: str, layer: Layer, period: str) -> None:
-        self.folder = f"{storage_uri}/{layer}/{period}"
-        self.layer: Layer = layer
-        self.period = period
-        self.rows = 0
-        self._local = Path(tempfile.mkdtemp(prefix=f"{layer}-{period}-")) / "data.parquet"
-        self._writer: pq.ParquetWriter | None = None
+        """Rows so far."""
+        return sum(part.rows for part in self._parts) + (self._open.rows if self._open else 0)
 
     def write(self, rows: pa.Table | pa.RecordBatch | pd.DataFrame) -> None:
         """Add rows, all of the same columns."""
-        if isinstance(rows, pd.DataFrame):
-            rows = pa.Table.from_pandas(rows, preserve_index=False)
-        elif isinstance(rows, pa.RecordBatch):
-            rows = pa.Table.from_batches([rows])
-        rows = rows.replace_schema_metadata(None)
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(self._local, rows.schema, compression="zstd")
-        self._writer.write_table(rows, row_group_size=BATCH_ROWS)
-        self.rows += rows.num_rows
+        table = to_table(rows)
+        self._open = self._open or PartWriter()
+        while self._open.rows + table.num_rows > self._rows_per_part:
+            rest = self._rows_per_part - self._open.rows
+            self._open.write(table.slice(0, rest))
+            self.add(self._open.store(self.attempt))
+            self._open.discard()
+            self._open, table = PartWriter(), table.slice(rest)
+        self._open.write(table)
+
+    def add(self, part: Part) -> None:
+        """Add a part that is stored in the folder of the attempt; parts without rows count if there is no other."""
+        if part.rows and self._parts and not self._parts[0].rows:
+            self._parts.clear()
+        if part.rows or not self._parts:
+            self._parts.append(part)
 
     def read(self) -> pd.DataFrame:
-        """All rows that were written, before they are published; nothing can be written afterwards."""
-        self._close()
-        return pq.read_table(self._local).to_pandas()
+        """All rows so far, before they are published; nothing can be written afterwards."""
+        tables = [read_part(self.attempt, part) for part in self._parts]
+        if self._open:
+            self._open.close()
+            tables.append(pq.read_table(self._open.local))
+        return pa.concat_tables(tables).to_pandas()
 
     def publish(self, *, source: str, source_sha256: str, contract_version: str, **facts: Any) -> Partition:
         """Make the partition visible, as the next version of its period.
 
         If the same rows, source and facts have been published meanwhile, that partition is returned.
         """
-        self._close()
-        sha256 = file_sha256(self._local)
+        parts = (*self._parts, self._open.close()) if self._open else tuple(self._parts)
         made: dict[str, Any] = {
             "layer": self.layer,
             "period": self.period,
-            "file": f"{sha256[:16]}.parquet",
-            "rows": self.rows,
-            "bytes": self._local.stat().st_size,
-            "sha256": sha256,
+            "parts": parts,
+            "sha256": digest_parts(parts),
             "source": source,
             "source_sha256": source_sha256,
             "contract_version": contract_version,
@@ -130,33 +138,58 @@ class PartitionWriter:
                     return other
             version = max((other.version for other in versions), default=0) + 1
             partition = Partition(version=version, uri=f"{self.folder}/v{version}", **made)
-            upload(self._local, f"{partition.uri}/{partition.file}")
+            self._store(partition)
             try:
                 create(f"{partition.uri}/manifest.json", _dump(partition))
                 return partition
             except FileExistsError:
                 continue  # another writer took this version number
 
-    def _close(self) -> None:
-        assert self._writer is not None, "a partition needs at least one batch, which may have no rows"
-        self._writer.close()  # does nothing the second time
+    def _store(self, partition: Partition) -> None:
+        """Have all parts in the partition's folder."""
+        for part in self._parts:
+            place(part, self.attempt, partition.uri)
+        if self._open:
+            upload(self._open.local, partition.files[-1])
 
     def discard(self) -> None:
-        """Remove the temporary file."""
-        if self._writer is not None:
-            self._writer.close()
-        self._local.unlink(missing_ok=True)
-        self._local.parent.rmdir()
+        """Remove what is temporary."""
+        if self._open:
+            self._open.discard()
+        _remove_attempt(self.attempt)
 
 
 @contextmanager
-def new_partition(storage_uri: str, layer: Layer, period: str) -> Iterator[PartitionWriter]:
-    """A writer; its temporary file is removed at the end, published or not."""
-    writer = PartitionWriter(storage_uri, layer, period)
+def new_partition(
+    storage_uri: str, layer: Layer, period: str, rows_per_part: int = ROWS_PER_PART
+) -> Iterator[PartitionWriter]:
+    """A writer; what it has written and not published is removed at the end."""
+    writer = PartitionWriter(storage_uri, layer, period, rows_per_part)
     try:
         yield writer
     finally:
         writer.discard()
+
+
+@contextmanager
+def new_attempt(storage_uri: str, layer: Layer, period: str) -> Iterator[str]:
+    """URI of a folder for files that tasks share; it is removed at the end."""
+    attempt = _name_attempt(f"{storage_uri}/{layer}/{period}")
+    try:
+        yield attempt
+    finally:
+        _remove_attempt(attempt)
+
+
+def _name_attempt(folder: str) -> str:
+    return f"{folder}/attempt-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}"
+
+
+def _remove_attempt(attempt: str) -> None:
+    fs, path = open_filesystem(attempt)
+    fs.invalidate_cache(path)
+    if fs.exists(path):
+        fs.rm(path, recursive=True)
 
 
 def find_partitions(storage_uri: str, layer: Layer, period: str) -> list[Partition]:
@@ -171,7 +204,7 @@ def find_partitions_in(folder: str) -> list[Partition]:
     manifests = fs.glob(f"{path}/v*/manifest.json")
     # A manifest holds no location, so that the whole storage can be moved.
     found = [(json.loads(fs.cat_file(manifest)), f"{folder}/{manifest.split('/')[-2]}") for manifest in manifests]
-    return sorted((Partition(uri=uri, **fields) for fields, uri in found), key=lambda partition: partition.version)
+    return sorted((Partition.from_json(uri, fields) for fields, uri in found), key=lambda partition: partition.version)
 
 
 def remove_partition(partition: Partition) -> None:
@@ -196,9 +229,7 @@ def read_partition(partition: Partition, columns: list[str] | None = None) -> pd
     PartitionError
         If the file is missing or its bytes are not those that were written.
     """
-    with _verified(partition) as path:
-        table = pq.read_table(path, columns=columns)
-    return table.to_pandas()
+    return pa.concat_tables([read_part(partition.uri, part, columns) for part in partition.parts]).to_pandas()
 
 
 def read_batches(
@@ -210,11 +241,8 @@ def read_batches(
     ----------
     columns : default: all
     """
-    # With a pre-buffer, batches that were read stay in memory until the end of the file.
-    with _verified(partition) as path, pq.ParquetFile(path, pre_buffer=False) as file:
-        if file.metadata.num_rows == 0:
-            yield file.schema_arrow.empty_table().to_pandas()
-        for batch in file.iter_batches(rows, columns=columns):
+    for part in partition.parts:
+        for batch in read_part_batches(partition.uri, part, columns, rows):
             yield pa.Table.from_batches([batch]).to_pandas()
 
 
@@ -225,7 +253,7 @@ def read_dataset(dataset: Dataset) -> pd.DataFrame:
 
 def save_dataset(storage_uri: str, partitions: list[Partition]) -> Dataset:
     """Record the partitions of a dataset; the same partitions give the same URI."""
-    digest = _digest(partitions)
+    digest = digest_partitions(partitions)
     dataset = Dataset(f"{storage_uri}/datasets/{digest[:16]}.json", digest, partitions)
     if not exists(dataset.uri):
         with suppress(FileExistsError):  # another task may just have recorded the same partitions
@@ -248,7 +276,7 @@ def load_dataset(uri: str) -> Dataset:
         raise PartitionError(f"{uri}: no such dataset; `ingest` and `validate` print the URI of theirs") from None
     storage_uri = uri.rsplit("/datasets/", 1)[0]
     found = [_get_partition(storage_uri, *member) for member in members]
-    return Dataset(uri, _digest(found), found)
+    return Dataset(uri, digest_partitions(found), found)
 
 
 def _get_partition(storage_uri: str, layer: Layer, period: str, version: int) -> Partition:
@@ -260,15 +288,8 @@ def _get_partition(storage_uri: str, layer: Layer, period: str, version: int) ->
     )
 
 
-def _digest(partitions: list[Partition]) -> str:
-    members = [[partition.layer, partition.period, partition.sha256] for partition in partitions]
-    return hashlib.sha256(json.dumps(members).encode()).hexdigest()
-
-
 def _dump(content: Any) -> bytes:
-    if isinstance(content, Partition):
-        content = {name: value for name, value in asdict(content).items() if name != "uri"}
-    return json.dumps(content, indent=1).encode()
+    return json.dumps(content.to_json() if isinstance(content, Partition) else content, indent=1).encode()
 
 
 def save_predictions(storage_uri: str, day: str, name: str, rows: pa.Table) -> None:
@@ -277,19 +298,3 @@ def save_predictions(storage_uri: str, day: str, name: str, rows: pa.Table) -> N
         local = Path(folder) / "data.parquet"
         pq.write_table(rows, local, compression="zstd")
         upload(local, f"{storage_uri}/predictions/date={day}/{name}.parquet")
-
-
-@contextmanager
-def _verified(partition: Partition) -> Iterator[Path]:
-    uri = f"{partition.uri}/{partition.file}"
-    try:
-        with local_copy(uri) as path:
-            found = file_sha256(path)
-            if found != partition.sha256:
-                raise PartitionError(
-                    f"{uri}: damaged: SHA-256 is {found[:12]}..., the manifest says {partition.sha256[:12]}...; "
-                    f"restore the file, or remove {partition.uri} and run again to make it anew"
-                )
-            yield path
-    except FileNotFoundError:
-        raise PartitionError(f"{uri}: missing, although its manifest exists; restore the file") from None

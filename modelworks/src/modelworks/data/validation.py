@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
+import pyarrow as pa
 
+from modelworks.calendar import first_day, shift_period
 from modelworks.checks import Check
 from modelworks.contract import Contract
 from modelworks.data import frames
+from modelworks.data.frames import to_table
 from modelworks.errors import ContractError
 from modelworks.project import DataCheck
 from modelworks.settings import Validation
@@ -57,18 +59,27 @@ class PeriodAccumulator:
     nulls: Counter[str] = field(default_factory=Counter)
     categories: dict[str, set[str]] = field(default_factory=dict)
 
-    def add(self, clean: pd.DataFrame, quarantined: pd.DataFrame) -> None:
+    def add(self, clean: pa.Table | pd.DataFrame, quarantined: pd.DataFrame) -> None:
         """Count a batch: rows that keep the contract, and quarantined ones with their reason."""
+        clean = to_table(clean)
         self.rows += len(clean) + len(quarantined)
         self.quarantined += len(quarantined)
         for reasons in quarantined["reason"]:
             self.reasons.update({_without_value(reason) for reason in reasons.split("; ")})
-        self.nulls.update(clean.isna().sum().to_dict())
-        for name in clean.columns:
-            if self.contract.is_category(name):
-                known = self.categories.setdefault(name, set())
-                if len(known) <= MAX_CATEGORIES:
-                    known.update(clean[name].dropna().unique())
+        for name, values in zip(clean.column_names, clean.columns, strict=True):
+            self.nulls[name] += values.null_count
+            if self.contract.is_category(name) and len(self.categories.setdefault(name, set())) <= MAX_CATEGORIES:
+                self.categories[name].update(values.drop_null().unique().to_pylist())
+
+    def merge(self, other: "PeriodAccumulator") -> None:
+        """Count what another one has counted."""
+        self.rows += other.rows
+        self.quarantined += other.quarantined
+        self.reasons.update(other.reasons)
+        for name, n_nulls in other.nulls.items():
+            self.nulls[name] += n_nulls
+        for name, values in other.categories.items():
+            self.categories.setdefault(name, set()).update(values)
 
     def facts(self) -> PeriodFacts:
         """The facts of all batches so far."""
@@ -76,7 +87,7 @@ class PeriodAccumulator:
         return PeriodFacts(
             rows=self.rows,
             quarantined=self.quarantined,
-            reasons=dict(self.reasons.most_common()),
+            reasons=dict(sorted(self.reasons.items(), key=lambda each: (-each[1], each[0]))),
             null_fraction={name: round(count / kept, 4) for name, count in self.nulls.items()},
             categories={
                 name: sorted(values) for name, values in self.categories.items() if len(values) <= MAX_CATEGORIES
@@ -107,21 +118,41 @@ def split_rows(
     quarantined : the rows unchanged, as text, with one more column `reason`
     """
     frame = frame.reset_index(drop=True)
+    typed, reasons = find_reasons(contract, frame, duplicated, period)
+    bad = frame.index.isin(list(reasons))
+    clean = _cast(contract, typed.loc[~bad] if bad.any() else typed)
+    return clean.reset_index(drop=True), describe_rows(frame, reasons)
+
+
+def find_reasons(
+    contract: Contract, frame: pd.DataFrame, duplicated: np.ndarray, period: str
+) -> tuple[pd.DataFrame, dict[int, list[str]]]:
+    """The rows as far as they can be parsed, and by position why a row breaks the contract.
+
+    Parameters
+    ----------
+    frame, duplicated, period : as `split_rows` takes them, with an index from 0
+    """
     typed, reasons = _parse(contract, frame)
     for position in np.flatnonzero(duplicated).tolist():
         reasons.setdefault(position, []).append(f"key: {', '.join(contract.key)}: repeated")
     if time := contract.time:
-        outside = typed[time].notna() & (typed[time].dt.to_period("M") != pd.Period(period))
+        start, end = pd.Timestamp(first_day(period)), pd.Timestamp(first_day(shift_period(period, 1)))
+        outside = (typed[time] < start) | (typed[time] >= end)
         for position in np.flatnonzero(outside).tolist():
             reasons.setdefault(position, []).append(f"{time}: outside the period: {frame.at[position, time]}")
     parsed = typed.drop(index=list(reasons)) if reasons else typed
     for position, reason in _check_values(contract, parsed):
         reasons.setdefault(position, []).append(reason)
-    bad = frame.index.isin(list(reasons))
-    clean = _cast(contract, typed.loc[~bad] if bad.any() else typed)
-    texts = frame.loc[bad].astype("str").where(frame.loc[bad].notna(), None)
+    return typed, reasons
+
+
+def describe_rows(frame: pd.DataFrame, reasons: dict[int, list[str]]) -> pd.DataFrame:
+    """The rows that have reasons, as text, with one more column `reason`; those without one are left out."""
+    rows = frame.loc[sorted(reasons)]
+    texts = rows.astype("str").where(rows.notna(), None)
     quarantined = texts.assign(reason=["; ".join(reasons[position]) for position in texts.index])
-    return clean.reset_index(drop=True), quarantined.astype("str").reset_index(drop=True)
+    return quarantined.astype("str").reset_index(drop=True)
 
 
 def check_period(contract: Contract, facts: PeriodFacts, earlier: list[PeriodFacts], limits: Validation) -> list[Check]:
@@ -132,8 +163,10 @@ def check_period(contract: Contract, facts: PeriodFacts, earlier: list[PeriodFac
     earlier : the periods before, the oldest first; with none, only the limits count
     """
     checks = [_check_quarantined(facts, limits)]
+    # Without a time a period is a delivery, and the first is all that there was: its rows are no measure of others.
+    if of_one_period := earlier[0 if contract.time else 1 :][-RECENT_PERIODS:]:
+        checks.append(_check_rows(facts, of_one_period, limits))
     if recent := earlier[-RECENT_PERIODS:]:
-        checks.append(_check_rows(facts, recent, limits))
         checks.append(_check_nulls(contract, facts, recent, limits))
     if earlier:
         checks.append(_check_categories(facts, earlier))
@@ -191,11 +224,9 @@ def _check_values(contract: Contract, frame: pd.DataFrame) -> list[tuple[int, st
         if not column.nullable:
             failures += [(int(at), f"{name}: null") for at in frame.index[frame[name].isna()]]
     whole = _cast(contract, frame.drop(index=[at for at, _ in failures]) if failures else frame)
-    try:
-        frames.schema_of(contract).validate(whole, lazy=True, inplace=True)  # it changes nothing; this saves a copy
-    except pa.errors.SchemaErrors as errors:
-        for case in errors.failure_cases.itertuples():
-            failures.append((int(case.index), f"{case.column}: {case.check}: {_shown(case.failure_case)}"))
+    for name in contract.columns:
+        for text, broken in frames.find_broken(contract, name, whole[name]):
+            failures += [(int(at), f"{name}: {text}: {_shown(value)}") for at, value in broken.items()]
     return failures
 
 

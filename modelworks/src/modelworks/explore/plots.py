@@ -1,6 +1,7 @@
 """Plots of the data: small ones of each column, the target over time, missing values over time, relations."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,6 +9,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from modelworks.calendar import first_day, frequency_of, period_of, shift_period
 from modelworks.contract import Contract
 from modelworks.explore.columns import WEEKDAY, WEEKDAYS, unit_of
 from modelworks.explore.counts import ColumnCounts, TableCounts, TargetCounts
@@ -179,7 +181,7 @@ def draw_target(target: Target, counts: TableCounts) -> Figure:
     position, means, days = {name: at for at, name in enumerate(periods)}, by_period.means(), by_day.means()
     for color, at, name in zip(SERIES_COLORS, series, series_names(target, series), strict=False):
         if 0 < len(days) <= DAYS_SHOWN and len(series) == 1:
-            at_days = [position[day[:7]] + (int(day[8:]) - 0.5) / 31 - 0.5 for day in days]
+            at_days = [_place_day(date.fromisoformat(day), position) for day in days]
             axes.plot(at_days, [row[at] for row in days.values()], ".", color=GREY, markersize=3, label="of each day")
         shown = [position[period] for period in means]
         axes.plot(shown, [row[at] for row in means.values()], "o-", color=color, label=name)
@@ -189,6 +191,13 @@ def draw_target(target: Target, counts: TableCounts) -> Figure:
         axes.set_ylim(0, None)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=6, frameon=False, borderaxespad=0, fontsize=9)
     return figure
+
+
+def _place_day(day: date, position: Mapping[str, int]) -> float:
+    """Where a day is on an axis of periods; each is as wide as any other, with its name in the middle."""
+    period = period_of(day, frequency_of(next(iter(position))))
+    start, end = first_day(period), first_day(shift_period(period, 1))
+    return position[period] + ((day - start).days + 0.5) / (end - start).days - 0.5
 
 
 def draw_missing(columns: Mapping[str, ColumnCounts], periods: Mapping[str, int]) -> Figure:

@@ -70,7 +70,10 @@ def find_explored(project: Project, settings: Settings, period: str | None = Non
     holdout = splits.holdout_periods(project.contract, settings.training)
     delay = settings.labels.delay_periods
     chosen = periods.choose_periods(settings.source, period, 0, datetime.now(UTC).date(), delay, holdout)
-    shown = chosen[: len(chosen) - holdout]
+    if settings.source.gaps:  # what is not clean yet may have no rows
+        clean = set(partitions.list_periods(settings.storage_uri, "clean"))
+        chosen = [each for each in chosen if each in clean]
+    shown = chosen[: max(len(chosen) - holdout, 0)]
     newest = {
         version.period: version  # of several versions, the last
         for each in shown

@@ -74,7 +74,14 @@ class DerivedFeatures(BaseEstimator):
         ContractError
             If the function raises, or returns anything but the same rows with the derived columns of training.
         """
-        derived = self._call(X)
+        return self._take(self._call(X))
+
+    def derive(self, X: pd.DataFrame) -> pd.DataFrame:
+        """The same for who reads only the derived columns; of one row, others are not compared: that takes long."""
+        return self._take(self._call(X, is_compared=len(X) > 1))
+
+    def _take(self, derived: pd.DataFrame) -> pd.DataFrame:
+        """What the function has returned, once it has the columns of training in their dtypes."""
         if missing := [name for name in self.kinds_ if name not in derived.columns]:
             raise self._refusal(
                 f"does not add column {missing[0]!r}, which the model was trained with; let the function add it as "
@@ -97,7 +104,7 @@ class DerivedFeatures(BaseEstimator):
         """The contract's features, and the derived ones."""
         return np.array([*self.dtypes, *self.kinds_], dtype=object)
 
-    def _call(self, X: pd.DataFrame) -> pd.DataFrame:
+    def _call(self, X: pd.DataFrame, *, is_compared: bool = True) -> pd.DataFrame:
         """What the function returns, if it is the same rows with more columns."""
         rows = select_columns(X, self.dtypes)
         try:
@@ -111,6 +118,8 @@ class DerivedFeatures(BaseEstimator):
             raise self._refusal(f"returns {type(derived).__name__}, and a DataFrame is wanted")
         self._check_rows(rows, derived)
         self._check_columns(rows, derived)
+        if is_compared:
+            self._check_values(rows, derived)
         return derived
 
     def _check_rows(self, rows: pd.DataFrame, derived: pd.DataFrame) -> None:
@@ -129,6 +138,9 @@ class DerivedFeatures(BaseEstimator):
             raise self._refusal("adds no column")
         if reserved := [name for name in names if name in self.reserved]:
             raise self._refusal(f"adds column {reserved[0]!r}, a name that the contract or the engine uses already")
+
+    def _check_values(self, rows: pd.DataFrame, derived: pd.DataFrame) -> None:
+        names = derived.columns.tolist()
         kept = derived if names[: len(self.dtypes)] == [*self.dtypes] else derived[[*self.dtypes]]
         if not have_same_values(rows, kept):
             changed = [name for name in self.dtypes if not derived[name].equals(rows[name])]

@@ -46,7 +46,8 @@ class ModelType:
     trusted_types : types in a fitted estimator that skops does not trust by default, and that somebody has reviewed
     tolerance : by how much a prediction may differ when it is computed again, on another processor for instance
     packages : distributions that a saved model needs, beside scikit-learn
-    encoder : of `modelworks.models.encoders`, for documents; "": that of [model]
+    encoder : of `modelworks.models.encoders`, for documents; "": that of [model]. An estimator with an encoder of its
+        own has the parameter `n_documents`, and gets that of the contract
     """
 
     title: str
@@ -86,7 +87,9 @@ def model_types_to_tune(project: Project, settings: Settings, n_trials: int | No
         )
     if not (tuning.trials if n_trials is None else n_trials):
         return []
-    return sorted({settings.model.type, *(tuning.model_types or project.model_types)})
+    has_documents = bool(project.contract.document_features)
+    fitting = [name for name, each in project.model_types.items() if has_documents or not each.encoder]
+    return sorted({settings.model.type, *(tuning.model_types or fitting)})
 
 
 def trusted_types(project: Project) -> list[str]:

@@ -33,8 +33,10 @@ def encoder_parameters(project: Project, model: Model) -> Parameters:
 
 
 def logged_parameters(project: Project, model: Model) -> Parameters:
-    """What is logged of a model: its settings, and each parameter in use with its value."""
-    settings = model.model_dump(exclude={"parameters"}, exclude_none=True)
+    """What is logged of a model: the settings that it uses, and each parameter in use with its value."""
+    settings = model.model_dump(exclude={"parameters", "encoder"}, exclude_none=True)
+    if project.contract.document_features:
+        settings["encoder"] = name_encoder(project, model)
     return {**settings, **_complete(own_parameters(project, model), model)}
 
 

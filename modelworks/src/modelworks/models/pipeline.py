@@ -13,7 +13,7 @@ from modelworks.models.columns import CLOCK, TIME_PARTS, ColumnEncoder, choose_t
 from modelworks.models.derived import Derived, Kind
 from modelworks.project import Project
 from modelworks.settings import Model, Training
-from modelworks.targets import reserve_unseen
+from modelworks.targets import Target, reserve_unseen
 
 DOCUMENT_TOLERANCE = 1e-5  # sums of a network in 32 bits depend on which documents share a batch
 
@@ -55,6 +55,8 @@ def build_model(
     is_native = preprocessing.choices(project, model)[0] == "native"
     n_categorical = len(step.texts) if is_native else 0
     estimator = own.build(project.contract.target, complete, n_categorical, training)
+    if own.encoder:
+        estimator.set_params(n_documents=len(getattr(step, "documents", [])))
     between = [("preprocessing", prepared)] if prepared else []
     return Pipeline([("columns", step), *between, ("estimator", estimator)])
 
@@ -201,10 +203,22 @@ def _predict(project: Project, model: Pipeline, frame: pd.DataFrame) -> np.ndarr
     target = project.contract.target
     if target.is_regression:
         return np.asarray(model.predict(frame))
-    probability: np.ndarray = model.predict_proba(frame)
+    return to_prediction(target, model.predict_proba(frame), model.classes_)
+
+
+def to_prediction(target: Target, probability: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """What an estimator gives, as `modelworks.targets` describes it; of a number, it is that already.
+
+    Parameters
+    ----------
+    probability : shape (n_rows, n_classes)
+    classes : those of the estimator, which lack the ones without rows in training
+    """
+    if target.is_regression:
+        return probability
     if target.is_binary:
         return probability[:, 1]
-    is_known = np.isin(np.arange(len(target.classes)), model.classes_)
+    is_known = np.isin(np.arange(len(target.classes)), classes)
     if is_known.all():
         return probability
     wide = np.zeros((len(probability), len(target.classes)))

@@ -12,8 +12,6 @@ from threadpoolctl import threadpool_limits
 from modelworks.models import pipeline
 from modelworks.project import Project
 
-CHUNK_ROWS = 50_000  # predicted at once: larger chunks leave the processor's caches, and cost memory
-
 
 def columns(project: Project, model: Pipeline) -> list[str]:
     """Columns of a period to read, in the contract's order: identity and features, and no outcome."""

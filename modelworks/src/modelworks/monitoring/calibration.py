@@ -24,6 +24,7 @@ from modelworks.settings import Evaluation
 from modelworks.targets import Target
 
 LOGIT_BINS = np.arange(-8.0, 8.05, 0.1)
+MIN_BLOCKS = 5  # of a period: fewer, as of a period that is a day, say nothing of chance
 N_BINS = len(LOGIT_BINS) + 1
 Batch = tuple[pd.DataFrame, np.ndarray, np.ndarray]
 """Keys, encoded target and prediction of some rows."""
@@ -279,6 +280,14 @@ def measure(
     )
 
 
+def describe_few(contract: Contract, found: Performance) -> str:
+    """Why a period's calibration drift is not judged; "" where it is."""
+    few = f"too few {contract.block_unit} to judge calibration drift: {found.blocks}, and {MIN_BLOCKS} are wanted"
+    return few if found.blocks < MIN_BLOCKS else ""
+
+
 def is_alarm(found: Performance, max_calibration_drift: float) -> bool:
-    """Whether the whole interval of the calibration drift lies above the limit."""
-    return found.calibration_drift is not None and found.calibration_drift.low > max_calibration_drift
+    """Whether the whole interval of the calibration drift lies above the limit; never of very few blocks."""
+    if found.calibration_drift is None or found.blocks < MIN_BLOCKS:
+        return False
+    return found.calibration_drift.low > max_calibration_drift

@@ -10,10 +10,8 @@ Lin, Divergence Measures Based on the Shannon Entropy, IEEE Transactions on Info
 Davison and Hinkley, Bootstrap Methods and their Application, section 8.2.3 (block resampling).
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ from scipy.spatial.distance import jensenshannon
 
 from modelworks.contract import Contract
 from modelworks.data.blocks import number_blocks
+from modelworks.monitoring.binning import Binning, to_numbers
 
 PREDICTION = "prediction"
 NUMBER_BINS = 10
@@ -30,52 +29,6 @@ SAMPLE_ROWS = 100_000
 DRAWS = 500
 SEED = 1
 MIN_WINDOWS = 2  # periods in a reference; a shorter one cannot be compared with itself
-
-
-@dataclass(frozen=True)
-class Binning:
-    """Bins of each column: numbers between edges, texts by category; one more for all others, and one for nulls."""
-
-    edges: dict[str, list[float]]
-    categories: dict[str, list[str]]
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of all columns, numbers first."""
-        return [*self.edges, *self.categories]
-
-    def size(self, name: str) -> int:
-        """Number of bins of a column; the last one is for nulls."""
-        return len(self.edges[name]) + 2 if name in self.edges else len(self.categories[name]) + 2
-
-    def encode(self, name: str, values: pd.Series) -> np.ndarray:
-        """The bin of each value, shape (n_rows,)."""
-        null = self.size(name) - 1
-        if name in self.edges:
-            numbers = _to_numbers(values)
-            codes = np.searchsorted(np.asarray(self.edges[name]), numbers, side="right")
-            return np.where(np.isnan(numbers), null, codes)
-        known = self.categories[name]
-        # Few values are distinct, so each is looked up once. A null has the number -1: the last element.
-        numbers, distinct = pd.factorize(values)
-        codes = pd.Index(known).get_indexer(distinct)
-        return np.append(np.where(codes < 0, len(known), codes), null)[numbers]
-
-    def labels(self, name: str) -> list[str]:
-        """A name for each bin."""
-        if name in self.categories:
-            return [*map(str, self.categories[name]), "any other", "no value"]
-        edges = _shorten(self.edges[name])
-        between = [f"{low} to {high}" for low, high in pairwise(edges)]
-        return [f"below {edges[0]}", *between, f"{edges[-1]} and more", "no value"] if edges else ["any", "no value"]
-
-
-def _to_numbers(values: pd.Series) -> np.ndarray:
-    """Numbers as they are, dates as days; NaN for a null."""
-    if values.dtype.kind != "M":
-        return values.to_numpy("float64")
-    days = values.to_numpy("datetime64[D]")
-    return np.where(np.isnat(days), np.nan, days.astype("int64"))
 
 
 @dataclass(frozen=True)
@@ -173,7 +126,7 @@ def choose_binning(contract: Contract, sample: pd.DataFrame) -> Binning:
     edges = {}
     for name in names:
         if name not in texts:
-            values = _to_numbers(sample[name].dropna())
+            values = to_numbers(sample[name].dropna())
             edges[name] = _choose_edges(np.quantile(values, steps)) if len(values) else []
     return Binning(edges, {name: sample[name].value_counts().index[:MAX_CATEGORIES].tolist() for name in texts})
 
@@ -198,32 +151,64 @@ def take_sample(frames: Iterable[pd.DataFrame], rows: int, wanted: int | None = 
     return pd.concat(taken, ignore_index=True)
 
 
+class BinCounts:
+    """Counts of rows by block and bin; those of several parts can be added."""
+
+    def __init__(self, contract: Contract, binning: Binning) -> None:
+        self._contract, self._binning = contract, binning
+        self._counts: dict[str, dict[str, np.ndarray]] = {}  # by block and column
+        self._seen: dict[str, set[Any]] = {name: set() for name in binning.columns}
+
+    def add(self, period: str, frame: pd.DataFrame) -> None:
+        """Count rows.
+
+        Parameters
+        ----------
+        frame : has the columns that `number_blocks` needs and some of the binning's
+        """
+        block_of_row, blocks = number_blocks(self._contract, frame, period)
+        for name in [each for each in self._binning.columns if each in frame]:
+            size = self._binning.size(name)
+            cells = block_of_row * size + self._binning.encode(name, frame[name])
+            table = np.bincount(cells, minlength=len(blocks) * size).reshape(len(blocks), size)
+            self._add(name, dict(zip(blocks, table, strict=True)), set(frame[name].dropna().unique()[:2].tolist()))
+
+    def merge(self, other: "BinCounts") -> None:
+        """Count what another one has counted."""
+        for name in self._binning.columns:
+            rows = {block: counts[name] for block, counts in other._counts.items() if name in counts}
+            self._add(name, rows, other._seen[name])
+
+    def _add(self, name: str, rows: dict[str, np.ndarray], seen: set[Any]) -> None:
+        for block, row in rows.items():
+            counts = self._counts.setdefault(block, {})
+            counts[name] = counts.get(name, 0) + row
+        if len(self._seen[name]) < 2:
+            self._seen[name] |= seen
+
+    def profile(self) -> Profile:
+        """The counts of all rows; each column of a row has to be counted once."""
+        ordered = sorted(self._counts)
+        tables = {
+            name: np.array([self._counts[block][name] for block in ordered]).reshape(
+                len(ordered), self._binning.size(name)
+            )
+            for name in self._binning.columns
+        }
+        return Profile(ordered, tables, [name for name, values in self._seen.items() if len(values) == 1])
+
+
 def count(contract: Contract, frames: Iterable[tuple[str, pd.DataFrame]], binning: Binning) -> Profile:
     """Count rows by block and bin, frame by frame.
 
     Parameters
     ----------
-    frames : the period of each, and rows with the columns that `number_blocks` needs and some of the binning's; all
-        together hold each column of each row once
+    frames : the period of each, and rows; all together hold each column of each row once
     """
-    counts: defaultdict[str, dict[str, np.ndarray]] = defaultdict(dict)  # by block and column
-    seen: dict[str, set[Any]] = {name: set() for name in binning.columns}
+    counts = BinCounts(contract, binning)
     for period, frame in frames:
-        block_of_row, blocks = number_blocks(contract, frame, period)
-        for name in [each for each in binning.columns if each in frame]:
-            size = binning.size(name)
-            cells = block_of_row * size + binning.encode(name, frame[name])
-            table = np.bincount(cells, minlength=len(blocks) * size).reshape(len(blocks), size)
-            for block, row in zip(blocks, table, strict=True):
-                counts[block][name] = counts[block].get(name, 0) + row
-            if len(seen[name]) < 2:
-                seen[name] |= set(frame[name].dropna().unique()[:2].tolist())
-    ordered = sorted(counts)
-    tables = {
-        name: np.array([counts[block][name] for block in ordered]).reshape(len(ordered), binning.size(name))
-        for name in binning.columns
-    }
-    return Profile(ordered, tables, [name for name, values in seen.items() if len(values) == 1])
+        counts.add(period, frame)
+    return counts.profile()
 
 
 def measure(contract: Contract, reference: Profile, period: Profile, quantile: float) -> list[ColumnDrift]:
@@ -274,15 +259,3 @@ def is_alarm(columns: list[ColumnDrift], max_fraction: float) -> bool:
     features = [each for each in columns if each.column != PREDICTION]
     drifted = sum(each.drifted for each in features)
     return any(each.drifted for each in columns if each.column == PREDICTION) or drifted > max_fraction * len(features)
-
-
-def _shorten(numbers: list[float]) -> list[str]:
-    """Numbers with as few digits as keep them distinct, at least three, and all those before the point."""
-    for digits in range(3, 18):
-        texts = [
-            np.format_float_positional(each, max(digits, len(f"{abs(each):.0f}")), fractional=False, trim="-")
-            for each in numbers
-        ]
-        if len(set(texts)) == len(numbers):
-            break
-    return texts

@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from modelworks.calendar import count_between, first_day, frequency_of, periods_between, shift_period
 from modelworks.contract import Contract
-from modelworks.data.periods import periods_between
 from modelworks.evaluation.bootstrap import Estimate
 from modelworks.evaluation.directions import arrow
 from modelworks.monitoring.calibration import BlockPerformance, Performance
@@ -13,7 +13,7 @@ from modelworks.monitoring.drift import ColumnDrift, Counted
 from modelworks.monitoring.records import PeriodPerformance, Record
 from modelworks.reporting.axes import BLUE, GREY, INK, ORANGE, RED, place_periods, soften, to_label
 
-SHOWN_PERIODS = 13  # a year, and the same month of the year before
+SHOWN_PERIODS = 13  # of months: a year, and the same month of the year before
 SHOWN_COLUMNS = 30
 SHOWN_HISTORIES = 12
 
@@ -31,17 +31,17 @@ Placed = list[tuple[int, Performance, bool]]
 def draw_blocks(contract: Contract, period: str, found: BlockPerformance) -> Figure:
     """Loss, and observed against expected outcomes, in each block of a period, such as a day."""
     rows = np.asarray(found.rows, dtype="float64")
-    has_days = bool(contract.time)
-    at = [int(day[8:]) for day in found.blocks] if has_days else list(range(1, len(rows) + 1))
+    has_days, first = bool(contract.time), first_day(period).isoformat()
+    at = [count_between(first, day) + 1 for day in found.blocks] if has_days else list(range(1, len(rows) + 1))
     title, each = ("day by day", "of the day") if has_days else (f"by {contract.block_unit}", "of each")
     figure, (upper, lower) = _new(f"{period}, {title}", 2)
     upper.plot(at, np.asarray(found.loss) / rows, marker="o", color=BLUE, label=each)
     upper.axhline(sum(found.loss) / rows.sum(), color=GREY, linestyle=":", label="of the period")
     lower.plot(at, np.asarray(found.observed) / rows, marker="o", color=INK, label="observed")
     lower.plot(at, np.asarray(found.expected) / rows, marker="o", color=ORANGE, label="predicted")
-    lower.set(xlabel="day of the month" if has_days else "number of the block")
+    lower.set(xlabel=f"day of the {frequency_of(period)}" if has_days else "number of the block")
     if has_days:
-        lower.set_xlim(0.4, 31.6)
+        lower.set_xlim(0.4, (first_day(shift_period(period, 1)) - first_day(period)).days + 0.6)
     for axes, name in ((upper, _loss_per_row(contract)), (lower, contract.target.observed_name)):
         axes.margins(y=0.1)
         if not contract.target.is_regression:

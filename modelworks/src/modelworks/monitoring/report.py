@@ -129,6 +129,8 @@ def _alarm_cell(measured: PeriodPerformance) -> str:
         return f"not measured: {plain(measured.note)}"
     if measured.figures.calibration_drift is None:
         return "not judged: the gain at the model's release is not known"
+    if measured.note:
+        return f"not judged: {plain(measured.note)}"
     return "**yes**" if measured.is_alarm else "no"
 
 

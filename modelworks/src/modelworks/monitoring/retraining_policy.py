@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from modelworks.data.periods import periods_between
+from modelworks.calendar import count_between
 from modelworks.settings import Retraining
 from modelworks.wording import count
 
@@ -52,7 +52,7 @@ def decide(now: Situation, policy: Retraining) -> Decision:
         return Decision(False, "no trigger of the retraining policy")
     reason = "; ".join(reasons)
     if now.last_request:
-        passed = periods_since(now.last_request, now.period)
+        passed = count_between(now.last_request, now.period)
         if passed <= policy.cooldown_periods:
             return Decision(
                 False, f"{reason}; but a new model was requested {count(passed, 'period')} ago, in {now.last_request}"
@@ -84,12 +84,7 @@ def _alarms(name: str, found: list[Alarm], wanted: int, window: int) -> list[str
 
 
 def _age(period: str, trained_through: str, every_periods: int) -> list[str]:
-    age = periods_since(trained_through, period)
+    age = count_between(trained_through, period)
     if not every_periods or age < every_periods:
         return []
     return [f"the champion is trained through {trained_through}, {count(age, 'period')} ago"]
-
-
-def periods_since(period: str, now: str) -> int:
-    """How many periods lie between; negative for a later period."""
-    return len(periods_between(period, now)) - 1 if period <= now else 1 - len(periods_between(now, period))

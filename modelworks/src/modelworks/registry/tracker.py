@@ -8,6 +8,7 @@ from modelworks.project import Project
 from modelworks.registry.models import Models
 from modelworks.registry.relocation import repair_locations
 from modelworks.registry.runs import Runs
+from modelworks.registry.store import whole_store
 from modelworks.registry.versions import Versions
 from modelworks.settings import Settings
 
@@ -37,6 +38,9 @@ class Tracker:
     def __init__(self, project: Project, settings: Settings, experiment: str = "") -> None:
         if settings.tracking_uri.startswith(SQLITE):
             Path(settings.tracking_uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+            if settings.is_mlflow_local and not settings.local_store_file.exists():
+                with whole_store(settings) as uri:
+                    MlflowClient(uri, uri).search_experiments()  # makes the database
             repair_locations(settings)
         client = MlflowClient(settings.tracking_uri, settings.tracking_uri)
         self.runs = Runs(client, settings, experiment or settings.experiment)

@@ -2,6 +2,8 @@
 
 from matplotlib.axes import Axes
 
+from modelworks.calendar import first_day, frequency_of
+
 INK, GREY, BLUE, ORANGE, RED = "#1c2733", "#8a97a3", "#1f6fb2", "#d98200", "#c22f2f"
 GREEN, VIOLET = "#2c8a57", "#8256b0"
 PALE, GRID = "#c9d1d8", "#e4e8ec"
@@ -18,11 +20,19 @@ def place_periods(axes: Axes, periods: list[str]) -> None:
     ticks = range(0, len(periods), -(-len(periods) // MAX_TICKS))
     labels, year = [], ""
     for period in (periods[at] for at in ticks):
-        name = MONTH_NAMES[int(period[5:]) - 1]
-        labels.append(name if period[:4] == year else f"{name}\n{period[:4]}")
+        name = _name_in_year(period)
+        labels.append(name if period[:4] in {year, name} else f"{name}\n{period[:4]}")
         year = period[:4]
     axes.set_xticks(ticks, labels)
     axes.set_xlim(-0.6, len(periods) - 0.4)
+
+
+def _name_in_year(period: str) -> str:
+    """A period without its year."""
+    day, frequency = first_day(period), frequency_of(period)
+    if frequency in {"day", "month"}:
+        return f"{f'{day.day} ' if frequency == 'day' else ''}{MONTH_NAMES[day.month - 1]}"
+    return period[5:] or period
 
 
 def to_label(name: str, length: int = LABEL_LENGTH) -> str:

@@ -9,20 +9,17 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
 from typing import Literal
 
-import numpy as np
 from fastapi import FastAPI, Request, Response
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
-from sklearn.pipeline import Pipeline
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
-from modelworks.data import frames
 from modelworks.models import pipeline
+from modelworks.models.fast import Predictor
 from modelworks.project import Project
 from modelworks.serving.batching import MicroBatcher
 from modelworks.serving.champion import ChampionFollower, Served
@@ -30,7 +27,7 @@ from modelworks.serving.explanations import Explanations
 from modelworks.serving.metrics import ApiMetrics
 from modelworks.serving.observer import Observer
 from modelworks.serving.page import StatePage, add_page
-from modelworks.serving.payload import AnswerWriter, RequestReader, Rows, check_categories
+from modelworks.serving.payload import AnswerWriter, RequestReader, check_categories
 from modelworks.serving.prediction_log import Answered, PredictionLog
 from modelworks.serving.problems import Refusal, add_handlers
 from modelworks.serving.specification import BAD_REQUEST, NO_MODEL, add_specification, describe
@@ -65,6 +62,8 @@ class ModelInfo(BaseModel):
     source: Literal["registry", "cache"]
     refused: RefusedModel | None
     registry_error: str
+    few_rows_by: Literal["treelite", "estimator"]
+    few_rows_reason: str
 
 
 class Api:
@@ -78,7 +77,7 @@ class Api:
         self.reader = RequestReader(contract, serving.max_rows)
         self.writer = AnswerWriter(contract.target, settings.evaluation.decision_threshold)
         self.worker = ThreadPoolExecutor(1, "large", initializer=pipeline.limit_threads, initargs=(settings.training,))
-        self.batcher = MicroBatcher(partial(predict_rows, project), self.worker, self.metrics.batch.observe)
+        self.batcher = MicroBatcher(Predictor.predict, self.worker, self.metrics.batch.observe)
         self.explanations = Explanations(project, self.worker)
         self.log = PredictionLog(contract, settings.storage_uri, self.metrics)
         self.metrics.log_queue.set_function(lambda: self.log.waiting_rows)
@@ -126,7 +125,7 @@ class Api:
         if serving.unseen_categories == "refuse":
             check_categories(rows, served.categories, is_many)
         explanation = await self.explanations.explain(served, rows) if is_explained else None
-        prediction = await self.batcher.predict(served.model, rows)
+        prediction = await self.batcher.predict(served.predictor, rows)
         decisions = self.writer.decide(prediction)
         self.metrics.rows.inc(len(rows))
         request_id = request.scope["request_id"]
@@ -149,6 +148,8 @@ class Api:
             source=served.source,
             refused=RefusedModel(version=refused[0], reason=refused[1]) if refused else None,
             registry_error=self.follower.registry_error,
+            few_rows_by="treelite" if served.predictor.few else "estimator",
+            few_rows_reason=served.predictor.reason,
         )
 
 
@@ -207,11 +208,6 @@ def _add_probes(app: FastAPI, api: Api) -> None:
     )
     async def metrics() -> Response:
         return Response(generate_latest(api.metrics.registry), media_type=CONTENT_TYPE_LATEST)
-
-
-def predict_rows(project: Project, model: Pipeline, rows: Rows) -> np.ndarray:
-    """Predictions of rows that were read from JSON, as `modelworks.targets` describes them."""
-    return pipeline.predict(project, model, frames.to_frame(project.contract, rows, list(model.feature_names_in_)))
 
 
 def _read_flag(request: Request, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Requests of one moment, predicted together: one row costs almost as much as sixty-four."""
+"""Requests of one moment, predicted together: what a prediction costs beside its rows is paid once."""
 
 import asyncio
 from collections import deque
@@ -30,7 +30,8 @@ class MicroBatcher:
     """Collects requests and predicts them in one go.
 
     While one batch is predicted, requests for the next one queue up. It starts as soon as it has as many requests as
-    the last one, so a single caller does not wait, and concurrent callers are predicted together.
+    the last one, so concurrent callers are predicted together. A request that comes alone, as the last one did, is
+    predicted at once.
 
     Parameters
     ----------
@@ -46,6 +47,7 @@ class MicroBatcher:
         self._waiting: deque[_Waiting] = deque()
         self._timer: asyncio.Handle | None = None
         self._last_requests = 1
+        self._came_now = False
 
     async def predict(self, model: Any, rows: Rows) -> np.ndarray:
         """Predictions of the rows by exactly this model, as `predict` makes them."""
@@ -53,6 +55,13 @@ class MicroBatcher:
         if len(rows) > BATCH_ROWS:
             self._observe(len(rows))
             return await loop.run_in_executor(self._worker, self._predict, model, rows)
+        if self._last_requests == 1 and self._timer is None and not self._came_now:
+            # Another one that comes before the loop looks for new requests was there already, and begins a batch.
+            self._came_now = True
+            loop.call_soon(self._look_again)
+            prediction = self._predict(model, rows)
+            self._observe(len(rows))
+            return prediction
         waiting = _Waiting(model, rows, loop.create_future())
         self._waiting.append(waiting)
         if self._timer is None:
@@ -61,6 +70,9 @@ class MicroBatcher:
             self._timer.cancel()
             self._timer = loop.call_soon(self._predict_waiting)
         return await waiting.prediction
+
+    def _look_again(self) -> None:
+        self._came_now = False
 
     def _predict_waiting(self) -> None:
         batch = [self._waiting.popleft()]

@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from modelworks.data.files import file_sha256, replace_file
 from modelworks.errors import PipelineError, ReleaseError, WeightsError
 from modelworks.models import pipeline
+from modelworks.models.fast import Predictor, make_predictor
 from modelworks.project import Project
 from modelworks.registry import ledger
 from modelworks.registry.files import SAMPLE_FILE
@@ -39,13 +40,18 @@ class Served:
 
     version: str
     run_id: str
-    model: Pipeline
+    predictor: Predictor
     categories: dict[str, frozenset[str]]
     metrics: dict[str, float]
     holdout_period: str
     held_out: str
     since: str
     source: Literal["registry", "cache"]
+
+    @property
+    def model(self) -> Pipeline:
+        """The pipeline, which explains what the predictor predicts."""
+        return self.predictor.model
 
 
 class ChampionFollower:
@@ -156,7 +162,10 @@ class ChampionFollower:
         self.served = served
         self._metrics.model.clear()
         self._metrics.model.labels(served.version, served.source).set(1)
+        self._metrics.by_treelite.set(served.predictor.few is not None)
         logger.info("version %s serves, from the %s", served.version, served.source)
+        if reason := served.predictor.reason:
+            logger.warning("version %s: its estimator predicts few rows, not treelite: %s", served.version, reason)
 
     def _record_registry_error(self, error: Exception | None) -> None:
         message = str(error) if error else ""
@@ -175,7 +184,7 @@ def _load_checked(project: Project, file: Path, facts: dict[str, Any], source: L
     return Served(
         version=facts["version"],
         run_id=facts["run_id"],
-        model=model,
+        predictor=make_predictor(project, model, facts["sample"]["rows"]),
         categories=pipeline.known_categories(model),
         metrics=facts["metrics"],
         holdout_period=facts["holdout_period"],

@@ -19,6 +19,9 @@ class ApiMetrics:
         self.rows = Counter("api_rows", "Rows predicted", registry=registry)
         self.batch = Histogram("api_batch_rows", "Rows predicted in one go", buckets=ROWS, registry=registry)
         self.model = Gauge("api_model_info", "1 for the version that answers", ["version", "source"], registry=registry)
+        self.by_treelite = Gauge(
+            "api_model_by_treelite", "1 where treelite predicts few rows, 0 where the estimator does", registry=registry
+        )
         self.reload_failures = Counter(
             "api_model_reload_failures", "Attempts to load a champion that failed", registry=registry
         )

@@ -1,12 +1,12 @@
 """What the API reads and answers, in JSON; both follow from the contract."""
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema, create_model
+from pydantic_core import to_json
 
 from modelworks.contract import Contract
 from modelworks.models.explanations import Explanation
@@ -180,7 +180,7 @@ class AnswerWriter:
         answer: dict[str, Any] = {"request_id": request_id, "model_version": model_version, "predictions": predictions}
         if explanation:
             answer["explanation"] = explanation.to_json()
-        return json.dumps(answer, separators=(",", ":")).encode()
+        return to_json(answer)
 
 
 class RowExplanation(BaseModel):

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any
 
-import pandera.pandas as pa
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -20,6 +19,7 @@ from typing_extensions import TypedDict
 
 from modelworks.contract import Contract
 from modelworks.data import frames
+from modelworks.data.quiet_pandera import pa
 
 # RFC 3339 has no name for a time without a zone; OpenAPI's registry of formats does.
 LOCAL_TIME = {"type": "string", "format": "date-time-local"}

@@ -5,7 +5,8 @@ The environment variable of a setting has its section and key in capitals: `[tra
 """
 
 from modelworks.settings.base import Period, Section
-from modelworks.settings.data import Labels, Schedule, Source, Storage, Validation
+from modelworks.settings.data import Compute, Labels, Schedule, Source, Storage, Validation
+from modelworks.settings.disk import check_disk, explain_disk, explaining_disk, written_folders
 from modelworks.settings.home import name_safely
 from modelworks.settings.loading import HOME_VARIABLE, check_working_folder, find_home, load_settings, read_name
 from modelworks.settings.models import ApprovalMode, Evaluation, Fairness, Gates, Limits, Model, Training, Tuning
@@ -16,6 +17,7 @@ __all__ = [
     "ENV_PREFIX",
     "HOME_VARIABLE",
     "ApprovalMode",
+    "Compute",
     "Evaluation",
     "Event",
     "Fairness",
@@ -38,9 +40,13 @@ __all__ = [
     "Training",
     "Tuning",
     "Validation",
+    "check_disk",
     "check_working_folder",
+    "explain_disk",
+    "explaining_disk",
     "find_home",
     "load_settings",
     "name_safely",
     "read_name",
+    "written_folders",
 ]

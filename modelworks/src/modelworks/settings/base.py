@@ -2,9 +2,18 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-Period = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+from modelworks.calendar import EXAMPLES, find_frequency
+
+
+def _check_period(value: str) -> str:
+    if not find_frequency(value):
+        raise ValueError(f"no period; write it as one of {', '.join(EXAMPLES.values())}")
+    return value
+
+
+Period = Annotated[str, AfterValidator(_check_period)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 

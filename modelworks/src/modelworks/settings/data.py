@@ -1,14 +1,18 @@
-"""The tables of pipeline.toml about data: source, labels, storage, schedule and validation."""
+"""The tables of pipeline.toml about data: source, labels, storage, compute, schedule and validation."""
 
 import re
+from datetime import datetime, time
+from itertools import pairwise
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 from croniter import croniter
 from pydantic import Field, field_validator, model_validator
 
+from modelworks.calendar import CRONS, EXAMPLES, Frequency, count_between, find_frequency, first_day, period_of
 from modelworks.settings.base import Fraction, Period, Section
 
+CHECKED_RUNS = 40
 # A parameter of a query, as SQLAlchemy finds it: `::` is a cast, and `\\:` is a colon.
 BOUND = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
 
@@ -26,15 +30,25 @@ class Source(Section):
     """Delimiter of CSV files."""
     null_values: list[str] = Field(default_factory=lambda: [""])
     """Texts in CSV files that mean "no value"."""
+    period: Frequency = "month"
+    """What a period is, written as 2024-02-29, 2024-W09 (ISO 8601), 2024-02, 2024-Q1 or 2024."""
     first: Period
-    """The first period, as YYYY-MM."""
+    """The first period."""
     last: Period | Literal[""] = ""
-    """The last period, as YYYY-MM; "" if a new one comes every month."""
+    """The last period; "" if new ones keep coming."""
+    gaps: bool = False
+    """Whether periods may have no file or no rows: runs leave them out. If not, that is an error."""
 
     @model_validator(mode="after")
     def _periods_in_order(self) -> "Source":
         if self.uri and "{period}" not in self.uri:
             raise ValueError(f"uri {self.uri!r} has no {{period}} in it, such as data/flights-{{period}}.csv.gz")
+        for name, value in (("first", self.first), ("last", self.last)):
+            if value and find_frequency(value) != self.period:
+                example = EXAMPLES[self.period]
+                raise ValueError(
+                    f'{name} {value!r} is no {self.period}, which period = "{self.period}" wants: {example}'
+                )
         if self.last and self.last < self.first:
             raise ValueError(f"last {self.last} comes before first {self.first}")
         return self
@@ -83,11 +97,31 @@ class Storage(Section):
     """URI of partitions, datasets and journals: a path, s3://, ..."""
 
 
+class Compute(Section):
+    """Where the rows of a period are worked on, part by part; the results are the same for every executor."""
+
+    executor: Literal["local", "processes", "spark"] = "local"
+    """"local": part after part; "processes": in `workers` processes of this machine; "spark": on a cluster."""
+    workers: int = Field(0, ge=0)
+    """Processes of "processes"; 0: as many as there are cores."""
+    spark_url: str = ""
+    """Where Spark is: `airflow://NAME` of a connection, `sc://host:15002` of a Connect server, `spark://host:7077` of a
+    master, `yarn`, `k8s://...` or `local[2]`."""
+    rows_per_part: int = Field(1_000_000, ge=1)
+    """Rows of a file of a period; a period with more has several files, which are worked on at the same time."""
+
+    @model_validator(mode="after")
+    def _spark_has_an_address(self) -> "Compute":
+        if self.executor == "spark" and not self.spark_url:
+            raise ValueError('executor "spark" wants spark_url, such as sc://host:15002')
+        return self
+
+
 class Schedule(Section):
     """When Airflow ingests by itself."""
 
-    cron: str = Field("0 0 1 * *", min_length=9)
-    """When the previous period is complete and has arrived, as a cron expression."""
+    cron: str = ""
+    """When the previous period is complete and has arrived, as a cron expression; "": at the start of the next one."""
     timezone: str = "UTC"
     """Time zone of `cron`."""
     task_timeout_minutes: int = Field(60, ge=1)
@@ -96,9 +130,29 @@ class Schedule(Section):
     @field_validator("cron")
     @classmethod
     def _is_cron(cls, value: str) -> str:
-        if not croniter.is_valid(value):
+        if value and not croniter.is_valid(value):
             raise ValueError("not a cron expression of five fields, such as '0 0 1 * *'")
         return value
+
+    def check_period(self, frequency: Frequency, first: str, *, gaps: bool) -> None:
+        """Make sure that `cron` runs once in each period; where there may be gaps, at most once.
+
+        Raises
+        ------
+        ValueError
+            If it runs more often, or leaves periods out.
+        """
+        if not self.cron:
+            return
+        ticks = croniter(self.cron, datetime.combine(first_day(first), time()), ret_type=datetime)
+        periods = [period_of(next(ticks).date(), frequency) for _ in range(CHECKED_RUNS)]
+        steps = [count_between(earlier, later) for earlier, later in pairwise(periods)]
+        if 0 in steps or (max(steps) > 1 and not gaps):
+            often = "more than once in a" if 0 in steps else "not in every"
+            raise ValueError(
+                f"[schedule] cron = {self.cron!r} runs {often} {frequency}, and [source] period is a {frequency}; "
+                f"write it as {CRONS[frequency]!r}, or leave it out"
+            )
 
     @field_validator("timezone")
     @classmethod

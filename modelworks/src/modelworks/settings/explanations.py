@@ -21,7 +21,10 @@ def explain(detail: Any, overrides: Mapping[str, Mapping[str, Any]]) -> str:
     detail : of `ValidationError.errors`
     overrides : values that are neither from pipeline.toml nor from the environment
     """
-    section, *keys = (str(part) for part in detail["loc"]) if detail["loc"] else ("pipeline",)
+    message = detail["msg"].removeprefix("Value error, ")
+    if not detail["loc"]:
+        return f"pipeline.toml: {message}"
+    section, *keys = (str(part) for part in detail["loc"])
     table = ".".join([section, *keys[:-1]])
     where = f"{_origin(section, keys, overrides)}: [{table}] {''.join(keys[-1:])}".rstrip()
     if detail["type"] == "extra_forbidden":
@@ -29,7 +32,6 @@ def explain(detail: Any, overrides: Mapping[str, Mapping[str, Any]]) -> str:
         return f"{where}: {wrong}"
     if detail["type"] == "missing":
         return f"{where}: missing"
-    message = detail["msg"].removeprefix("Value error, ")
     if not keys:
         return f"{where}: {message}"
     value = "..." if _is_secret(section, keys[0]) else repr(detail["input"])

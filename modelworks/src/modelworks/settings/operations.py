@@ -135,3 +135,5 @@ class Tracking(Section):
     """Experiment of training runs; "": the project's name."""
     model_name: str = ""
     """Name of the registered model; "": the project's name."""
+    registry: str = Field("", pattern=r"^[\w.-]*$")
+    """Name of the registry, by which its ledger is found whatever address reaches it; "": a hash of `uri`."""

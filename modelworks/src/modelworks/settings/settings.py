@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -16,7 +16,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from modelworks.settings.data import Labels, Schedule, Source, Storage, Validation
+from modelworks.calendar import CRONS
+from modelworks.settings.data import Compute, Labels, Schedule, Source, Storage, Validation
 from modelworks.settings.models import Evaluation, Gates, Model, Training, Tuning
 from modelworks.settings.operations import Monitoring, Notifications, Retraining, Serving, Stack, Tracking
 
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     source: Source
     labels: Labels = Labels()
     storage: Storage = Storage()
+    compute: Compute = Compute()
     schedule: Schedule = Schedule()
     validation: Validation = Validation()
     training: Training = Training()
@@ -64,6 +66,11 @@ class Settings(BaseSettings):
     notifications: Notifications = Notifications()
     stack: Stack = Stack()
     tracking: Tracking = Tracking()
+
+    @model_validator(mode="after")
+    def _is_one_run_a_period(self) -> "Settings":
+        self.schedule.check_period(self.source.period, self.source.first, gaps=self.source.gaps)
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -83,7 +90,12 @@ class Settings(BaseSettings):
     def digest(self) -> str:
         """SHA-256 of what shapes a model: the same digest, data and code give the same model."""
         shaping = self.model_dump(include={"training", "model", "tuning"})
-        return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
+        return _sha256(shaping)
+
+    @property
+    def gates_digest(self) -> str:
+        """SHA-256 of the limits that a model has to meet; whether a person is asked as well is none of them."""
+        return _sha256(self.gates.model_dump(exclude={"approval", "approval_timeout_hours"}))
 
     def absolute(self, uri: str) -> str:
         """A URI with a relative local path resolved against the project's folder."""
@@ -97,6 +109,11 @@ class Settings(BaseSettings):
     def storage_uri(self) -> str:
         """Where partitions, datasets and journals are."""
         return self.absolute(self.storage.uri)
+
+    @property
+    def cron(self) -> str:
+        """When Airflow ingests: `[schedule] cron`, else the start of each period."""
+        return self.schedule.cron or CRONS[self.source.period]
 
     @property
     def tracking_uri(self) -> str:
@@ -125,9 +142,12 @@ class Settings(BaseSettings):
 
     @property
     def registry(self) -> str:
-        """A name for the registry that is released to, since each has a ledger of its own."""
+        """A name for the registry that is released to, since each has a ledger of its own.
+
+        By default two addresses of one server are two registries; `[tracking] registry` makes them one.
+        """
         server = "local" if self.is_mlflow_local else hashlib.sha256(self.tracking.uri.encode()).hexdigest()[:8]
-        return f"{self.registered_model}@{server}"
+        return f"{self.registered_model}@{self.tracking.registry or server}"
 
     @property
     def local_store_uri(self) -> str:
@@ -158,3 +178,7 @@ class Settings(BaseSettings):
     def mlflow_url(self) -> str:
         """Where people see runs and models: on the server of `make up`, or on the team's."""
         return self.local_mlflow_url if self.is_mlflow_local else self.tracking_uri
+
+
+def _sha256(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -17,7 +18,7 @@ from modelworks.stack.session import find_members, read_leader
 
 STALL_S = 240.0
 MIN_CPU_S = 0.2
-"""Processor seconds in each second that count as progress: idle servers use less, starting ones more."""
+"""Processor seconds in each second that count as progress: idle servers use or lack fewer, starting ones more."""
 
 
 class Patience:
@@ -45,7 +46,7 @@ class Patience:
         Parameters
         ----------
         healthy : parts that are healthy by now
-        cpu_s : processor seconds that all processes have used by now
+        cpu_s : processor seconds that all processes have used, or waited for, by now
         """
         now, (healthy_before, cpu_before) = self._clock(), self._seen
         if healthy > healthy_before or cpu_s - cpu_before > MIN_CPU_S * (now - self._seen_at):
@@ -66,7 +67,7 @@ def wait_until_healthy(settings: Settings, console: Console) -> None:
     healthy: set[str] = set()
     with console.status("Starting ...") as line:
         while missing := _find_missing(settings, console, healthy, patience):
-            if patience.is_over(len(healthy), _cpu_seconds(settings)):
+            if patience.is_over(len(healthy), _wanted_cpu_seconds(settings)):
                 raise StackError(
                     f"{', '.join(missing)} not healthy after {patience.waited_s:.0f} s, of "
                     f"{settings.stack.start_timeout_s:.0f} s by [stack] start_timeout_s:\n"
@@ -97,7 +98,7 @@ def _wait_for_dags(settings: Settings, console: Console, patience: Patience) -> 
     fetch(f"{settings.stack.url('airflow')}/execution/health", timeout_s=60)
     api = AirflowApi(settings)
     errors, dags = _find_dags(api)
-    while not errors and api.dag_id("training") not in dags and not patience.is_over(0, _cpu_seconds(settings)):
+    while not errors and api.dag_id("training") not in dags and not patience.is_over(0, _wanted_cpu_seconds(settings)):
         time.sleep(0.5)
         errors, dags = _find_dags(api)
     for file, message in errors.items():
@@ -112,11 +113,20 @@ def _find_dags(api: AirflowApi) -> tuple[dict[str, str], list[str]]:
     return api.import_errors(), api.dag_ids()
 
 
-def _cpu_seconds(settings: Settings) -> float:
-    """Processor seconds of all processes of the stack so far."""
+def _wanted_cpu_seconds(settings: Settings) -> float:
+    """Processor seconds that all processes of the stack have used so far, or waited for on a busy machine."""
     total = 0.0
     for process in find_members(read_leader(pid_file(settings)), settings.home):
         with suppress(psutil.Error):
             times: Any = process.cpu_times()
-            total += times.user + times.system
+            total += times.user + times.system + _waited_seconds(process.pid)
     return total
+
+
+def _waited_seconds(pid: int) -> float:
+    """Seconds for which threads of a process were ready and another one ran; 0 where the system does not say."""
+    waited_ns = 0
+    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError, IndexError):  # a thread that ends meanwhile
+            waited_ns += int(file.read_text().split()[1])
+    return waited_ns / 1e9

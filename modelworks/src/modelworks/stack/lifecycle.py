@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import psutil
@@ -17,7 +17,8 @@ from sqlalchemy import make_url
 
 from modelworks.errors import StackError
 from modelworks.registry.relocation import repair_locations
-from modelworks.settings import ENV_PREFIX, Settings
+from modelworks.registry.store import whole_store
+from modelworks.settings import ENV_PREFIX, Settings, check_disk, written_folders
 from modelworks.stack.environment import (
     SUPERVISOR_CONFIG,
     find_ignored_variables,
@@ -43,9 +44,11 @@ def up(settings: Settings, console: Console) -> None:
 
     Raises
     ------
-    StackError
-        If a port is in use, or a part does not come up; what this call has started is then ended again.
+    StackError, DiskError
+        If a folder cannot be written to, a port is in use, or a part does not come up; what this call has started is
+        then ended again.
     """
+    check_disk(written_folders(settings))
     with _alone(settings):
         new = make_passwords(settings)
         leader = find_leader(pid_file(settings), settings.home)
@@ -203,21 +206,12 @@ def _prepare_databases(settings: Settings, environment: dict[str, str], console:
     """Bring both databases to their present form: many processes that do it at once would break them."""
     python = str(programs(settings) / "python")  # scripts would start the interpreter by its real path
     commands = {"Airflow": [python, "-m", "airflow", "db", "migrate"]}
-    if settings.is_mlflow_local:
-        (settings.home / "var" / "mlflow").mkdir(parents=True, exist_ok=True)
-        commands["MLflow"] = [python, "-m", "mlflow", "db", "upgrade", settings.local_store_uri]
-    with console.status(f"Preparing the databases of {' and '.join(commands)} ..."):
-        started = time.monotonic()
-        running = {
-            name: subprocess.Popen(
-                command, env=environment, cwd=settings.home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-            )
-            for name, command in commands.items()
-        }
-        for name, process in running.items():
-            output, _ = process.communicate()
-            if process.returncode:
-                raise StackError(f"the database of {name} could not be prepared:\n{last_lines(output)}")
+    started = time.monotonic()
+    with whole_store(settings) if settings.is_mlflow_local else nullcontext("") as store_uri:
+        if store_uri:
+            commands["MLflow"] = [python, "-m", "mlflow", "db", "upgrade", store_uri]
+        with console.status(f"Preparing the databases of {' and '.join(commands)} ..."):
+            _migrate(commands, environment, settings.home, console)
     if settings.is_mlflow_local:
         # The server, the API and commands use one file: in this mode, which stays, readers do not wait for a writer.
         with closing(sqlite3.connect(settings.local_store_file)) as database:
@@ -225,6 +219,34 @@ def _prepare_databases(settings: Settings, environment: dict[str, str], console:
         if former := repair_locations(settings):
             console.print(f"The project was moved: what was in {former} is found here")
     console.print(f"[green]✓[/] databases{'':<17} {time.monotonic() - started:5.1f} s")
+
+
+def _migrate(commands: dict[str, list[str]], environment: dict[str, str], home: Path, console: Console) -> None:
+    """Run the migrations side by side, each to its end, whatever comes: half of one can never be finished."""
+    running = {
+        name: subprocess.Popen(
+            command,
+            env=environment,
+            cwd=home,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,  # which Ctrl-C does not reach
+        )
+        for name, command in commands.items()
+    }
+    try:
+        for name, process in running.items():
+            output, _ = process.communicate()
+            if process.returncode:
+                raise StackError(f"the database of {name} could not be prepared:\n{last_lines(output)}")
+    except KeyboardInterrupt:
+        console.print("The databases are made whole first, which takes some seconds ...", style="dim")
+        raise
+    finally:
+        for process in running.values():
+            if process.returncode is None:
+                process.communicate()
 
 
 def _print_addresses(settings: Settings, console: Console, new_passwords: dict[str, str]) -> None:

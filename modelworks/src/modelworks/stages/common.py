@@ -26,6 +26,9 @@ REJECTED = "rejected"
 ACCEPTED = "accepted"
 REFUSED = "refused"
 
+GATES_DIGEST = "gates_digest"
+"""Tag of a run: digest of the gates that it was judged by."""
+
 UNCHANGED = "unchanged"
 """Tag of a run: the version of the same data, code and settings, for which it ended; "" if there is none."""
 
@@ -47,7 +50,7 @@ def stage(function: Callable[P, R]) -> Callable[P, R]:
             with in_stage(name):
                 facts = function(*arguments, **options)
         except BaseException as error:
-            result = error.summary if isinstance(error, QualityGateError) else str(error)
+            result = _describe(error)
             about = {"stage": name, "event": "failed", "seconds": time.monotonic() - started, "result": result}
             log.error("%s: failed: %s", name, result, extra=about)
             raise
@@ -56,6 +59,12 @@ def stage(function: Callable[P, R]) -> Callable[P, R]:
         return facts
 
     return logged
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return error.summary if isinstance(error, QualityGateError) else str(error)
 
 
 def run_tags(settings: Settings, by: str | None, reason: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from modelworks.registry.files import RECIPE_FILE
 from modelworks.registry.promotion import LedgerEntry
 from modelworks.registry.tracker import Tracker
 from modelworks.settings import Settings
-from modelworks.stages.common import UNCHANGED, run_tags, stage
+from modelworks.stages.common import GATES_DIGEST, UNCHANGED, run_tags, stage
 from modelworks.stages.facts import Compared
 
 TRIALS = "trials"
@@ -20,25 +20,28 @@ TRIALS = "trials"
 
 @dataclass(frozen=True)
 class Origin:
-    """Everything that a version comes from.
+    """Everything that a version comes from, and by what it was judged.
 
     Attributes
     ----------
     settings : digest of [training], [model] and [tuning]
+    gates : digest of [gates], without the approval; None where its run does not say
     trials : of each model type, as the run was asked; None where its run does not say
     environment : code, lock, contract, Python, machine and packages
     """
 
     data: str
     settings: str
+    gates: str | None
     trials: str | None
     environment: dict[str, str]
 
     def changes_since(self, then: "Origin") -> list[str]:
-        """What differs from an earlier origin, in words; nothing: the same model would come of it."""
+        """What differs from an earlier origin, in words; nothing: the same model and verdict would come of it."""
         parts = {
             "data": self.data != then.data,
             "[training], [model] or [tuning]": self.settings != then.settings,
+            "[gates]": self.gates != then.gates,
             "trials": self.trials != then.trials,
         }
         names = [name for name, has_changed in parts.items() if has_changed]
@@ -69,7 +72,7 @@ def compare(
     run_id = tracker.runs.open(run_name, dataset.periods[-1], run_tags(settings, None, ""))
     trials = str(settings.tuning.trials if n_trials is None else n_trials)
     environment = lineage.recipe(project, settings, settings.model)["environment"]
-    now = Origin(dataset.digest, settings.digest, trials, environment)
+    now = Origin(dataset.digest, settings.digest, settings.gates_digest, trials, environment)
     entries = ledger.read_ledger(settings)
     released = {each.to_version: each for each in entries if each.action == "deploy" and each.run_id != run_id}
     changes = {version: now.changes_since(_read_origin(tracker, entry)) for version, entry in released.items()}
@@ -90,7 +93,8 @@ def _read_origin(tracker: Tracker, entry: LedgerEntry) -> Origin:
         found = tracker.runs.find_json(entry.run_id, RECIPE_FILE, {})
     except ReleaseError:
         tags, found = {}, {}
-    return Origin(entry.data_digest, tags.get("config_digest", ""), tags.get(TRIALS), found.get("environment", {}))
+    settings, gates = tags.get("config_digest", ""), tags.get(GATES_DIGEST)
+    return Origin(entry.data_digest, settings, gates, tags.get(TRIALS), found.get("environment", {}))
 
 
 def _describe(same: str | None, in_force: str | None, changes: list[str] | None, force: bool) -> str:

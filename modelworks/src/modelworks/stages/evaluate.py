@@ -35,7 +35,7 @@ from modelworks.registry.tracker import Tracker
 from modelworks.registry.versions import Version
 from modelworks.reporting import documents
 from modelworks.settings import Settings
-from modelworks.stages.common import ACCEPTED, NOT_NEEDED, PENDING, REFUSED, log, stage, stage_tag
+from modelworks.stages.common import ACCEPTED, GATES_DIGEST, NOT_NEEDED, PENDING, REFUSED, log, stage, stage_tag
 from modelworks.stages.facts import Evaluated
 from modelworks.stages.rows import check_labelled, read_rows, split_dataset
 from modelworks.targets import Baseline, Target
@@ -90,7 +90,7 @@ def evaluate(project: Project, settings: Settings, run_id: str) -> Evaluated:
         verdict = _judge(project, settings, evaluation, tracker.runs.find_json(run_id, DATA_WARNINGS_FILE, []))
         summary = f"{summarise(project.contract, evaluation.report)} on {tags['held_out']}"
         _log_evaluation(project, settings, tracker, run_id, candidate, evaluation)
-        _log_verdict(tracker, run_id, verdict, champion, summary)
+        _log_verdict(settings, tracker, run_id, verdict, champion, summary)
         if verdict.broken:
             _refuse(verdict)
     instead = f"instead of version {champion.version}" if champion else "the first of all"
@@ -177,12 +177,15 @@ def _log_evaluation(
         tracker.runs.log_figure(run_id, figure, file)
 
 
-def _log_verdict(tracker: Tracker, run_id: str, verdict: Verdict, champion: Version | None, summary: str) -> None:
+def _log_verdict(
+    settings: Settings, tracker: Tracker, run_id: str, verdict: Verdict, champion: Version | None, summary: str
+) -> None:
     word = REFUSED if verdict.broken else ACCEPTED
     tracker.runs.log_json(run_id, [asdict(check) for check in verdict.checks], VERDICT_FILE)
     tracker.runs.log_json(run_id, verdict.warnings, WARNINGS_FILE)
     tags = {
         "verdict": word,
+        GATES_DIGEST: settings.gates_digest,
         "compared_with": ledger.name_of(champion),
         "approval": PENDING if verdict.is_asked else NOT_NEEDED,
         "mlflow.note.content": f"{summary}; {word}",

@@ -11,11 +11,13 @@ from typing import Any
 import pandas as pd
 
 from modelworks.data import files, frames, labels, partitions, splits
+from modelworks.data.execution import map_parts
 from modelworks.data.partitions import Partition, PartitionWriter
-from modelworks.data.periods import choose_periods
-from modelworks.data.sources.files import ValueNotParsedError, read_labels, read_source
+from modelworks.data.periods import check_enough, choose_periods, count_wanted
+from modelworks.data.sources.files import ValueNotParsedError, cut_row_groups, read_labels, read_source
 from modelworks.data.sources.opening import SourceFile, open_source, source_columns
-from modelworks.errors import SourceChangedError
+from modelworks.data.sources.parts import SourcePart, ingest_part
+from modelworks.errors import NoRowsError, SourceChangedError
 from modelworks.progress import track
 from modelworks.project import Project
 from modelworks.settings import Settings
@@ -53,6 +55,11 @@ def ingest(
     refresh : ingest a source that changed as a new version of its period; changed labels always are
     for_training : without a `period`, end with the newest whose labels are known, which can be held out. If not, end
         with the newest of all, and reach back to all whose labels may have come since
+
+    Raises
+    ------
+    NoRowsError
+        If a period has no rows, and `[source] gaps` does not allow that, or the run is for that period.
     """
     check_settings(project, settings)  # fail now rather than after the download
     for text in find_unused_settings(project, settings):
@@ -67,14 +74,46 @@ def ingest(
         for_training=for_training,
     )
     n_before = {each: len(partitions.find_partitions(settings.storage_uri, "raw", each)) for each in periods}
-    ingested = [_ingest_period(project, settings, each, refresh) for each in track(periods, "ingesting", "periods")]
+    ingested, gaps = _ingest_periods(project, settings, periods, refresh, for_training=for_training)
     dataset = partitions.save_dataset(settings.storage_uri, ingested)
+    without = f", {count(gaps, 'period')} without rows" if gaps else ""
     n_new = sum(partition.version > n_before[partition.period] for partition in ingested)
     return Ingested(
         dataset_uri=dataset.uri,
-        period=periods[-1],
-        summary=f"{span(dataset)}, {count(dataset.rows, 'row')} ({n_new} new){_describe_gaps(ingested)}",
+        period=dataset.periods[-1],
+        summary=f"{span(dataset)}, {count(dataset.rows, 'row')} ({n_new} new){without}{_describe_gaps(ingested)}",
     )
+
+
+def _ingest_periods(
+    project: Project, settings: Settings, periods: list[str], refresh: bool, *, for_training: bool
+) -> tuple[list[Partition], int]:
+    """The raw partitions in order of time, and how many periods have no rows.
+
+    Where the source may have gaps, from the newest back to as many periods with rows as are wanted.
+    """
+    if not settings.source.gaps:
+        return [_ingest_period(project, settings, each, refresh) for each in track(periods, "ingesting", "periods")], 0
+    holdout = splits.holdout_periods(project.contract, settings.training)
+    wanted = count_wanted(
+        settings.training.window, settings.labels.delay_periods, holdout, for_training=for_training
+    ) or len(periods)
+    found: list[Partition] = []
+    gaps = 0
+    for period in track(periods[::-1], "ingesting", "periods"):
+        try:
+            found.append(_ingest_period(project, settings, period, refresh))
+        except NoRowsError:
+            is_asked_for = period == periods[-1] and not for_training
+            if is_asked_for or partitions.find_partitions(settings.storage_uri, "raw", period):
+                raise  # the run is about this period, or its rows have vanished
+            gaps += 1
+        if len(found) == wanted:
+            break
+    found.reverse()
+    if for_training:
+        check_enough([each.period for each in found], periods[-1], holdout)
+    return found, gaps
 
 
 def _today() -> date:
@@ -140,9 +179,10 @@ def _write_raw(
         origin |= {"labels": label_file.uri, "labels_sha256": label_file.sha256}
     given = _read_labels(project, settings, label_file) if label_file else None
     for as_text in (False, True):
-        with partitions.new_partition(settings.storage_uri, "raw", period) as writer:
+        rows_per_part = settings.compute.rows_per_part
+        with partitions.new_partition(settings.storage_uri, "raw", period, rows_per_part) as writer:
             try:
-                counts = _write_rows(project, settings, writer, source.path, given, as_text=as_text)
+                counts = _write_rows(project, settings, writer, source, given, as_text=as_text)
             except ValueNotParsedError:
                 continue  # once more, as text: validation names the rows
             return writer.publish(**origin, **counts)
@@ -159,15 +199,36 @@ def _write_rows(
     project: Project,
     settings: Settings,
     writer: PartitionWriter,
-    path: Path,
+    source: SourceFile,
     given: pd.DataFrame | None,
     *,
     as_text: bool,
 ) -> dict[str, Any]:
     """Write all rows of a source, joined with the given labels; returns the counts of the labels, if any."""
     columns = source_columns(project.contract, settings)
-    batches = read_source(project.contract, path, settings.source, columns, as_text=as_text)
+    if given is None and _write_parts(project, settings, writer, source, as_text=as_text):
+        return {}
+    batches = read_source(project.contract, source.path, settings.source, columns, as_text=as_text)
     period_labels = None if given is None else labels.PeriodLabels(project.contract, given)
     for batch in track(batches, f"ingesting {writer.period}", "rows", size=len):
         writer.write(period_labels.join(batch) if period_labels else batch)
     return period_labels.counts() if period_labels else {}
+
+
+def _write_parts(
+    project: Project, settings: Settings, writer: PartitionWriter, source: SourceFile, *, as_text: bool
+) -> bool:
+    """Write a Parquet file by its row groups, if it makes more than one part."""
+    columns, compute = source_columns(project.contract, settings), settings.compute
+    # Other machines see no temporary file of this one.
+    uri = source.uri if source.is_at_uri else str(source.path)
+    here = (
+        compute if source.is_at_uri or compute.executor != "spark" else compute.model_copy(update={"executor": "local"})
+    )
+    tasks = [
+        SourcePart(project.contract, writer.period, uri, each, tuple(columns), as_text, writer.attempt)
+        for each in cut_row_groups(project.contract, source.path, columns, compute.rows_per_part)
+    ]
+    for part in map_parts(ingest_part, tasks, here, f"ingesting {writer.period}"):
+        writer.add(part)
+    return bool(tasks)

@@ -3,17 +3,20 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
-import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from modelworks.contract import Contract
 from modelworks.data import partitions
+from modelworks.data.execution import map_parts
 from modelworks.data.partitions import Partition
+from modelworks.data.shipping import Shipped, ship
 from modelworks.errors import PipelineError
 from modelworks.models import pipeline
 from modelworks.monitoring import drift
-from modelworks.monitoring.drift import Binning, Counted, Findings, Profile
+from modelworks.monitoring.binning import Binning
+from modelworks.monitoring.counting import PartToCount, count_part, feature_columns, to_column
+from modelworks.monitoring.drift import BinCounts, Counted, Findings, Profile
 from modelworks.progress import track
 from modelworks.project import Project
 from modelworks.registry import ledger
@@ -21,7 +24,7 @@ from modelworks.registry.files import PROFILE_FILE
 from modelworks.registry.tracker import Tracker
 from modelworks.registry.versions import Version
 from modelworks.settings import Settings
-from modelworks.stages.score import find_scores, score_batches
+from modelworks.stages.score import find_scores, parts_to_score
 
 
 def measure_drift(
@@ -35,8 +38,7 @@ def measure_drift(
     try:
         model = ledger.load_version(project, tracker, champion)
         binning, reference = _find_reference(project, settings, tracker, champion, model)
-        rows = _read_columns(project, settings, champion, model, [clean])
-        period = drift.count(project.contract, rows, binning)
+        period = _count(project, settings, champion, model, binning, [clean])
         columns = drift.measure(project.contract, reference, period, settings.monitoring.drift_quantile)
     except (ValueError, PipelineError) as error:
         return Findings([], str(error))
@@ -51,45 +53,49 @@ def _find_reference(
     if kept := tracker.runs.find_json(champion.run_id, PROFILE_FILE, None):
         return Binning(**kept["binning"]), Profile.from_json(kept["profile"])
     dataset = partitions.load_dataset(settings.absolute(champion.tags["dataset_uri"]))
-    frames = (frame for _, frame in _read_features(project.contract, model, dataset.partitions))
-    sample = drift.take_sample(frames, dataset.rows)
+    sample = drift.take_sample(_read_features(project.contract, model, dataset.partitions), dataset.rows)
     features = pipeline.watched(model, sample[list(model.feature_names_in_)])
-    predicted = _to_column(project.contract, pipeline.predict(project, model, sample))
+    predicted = to_column(project.contract, pipeline.predict(project, model, sample))
     binning = drift.choose_binning(project.contract, features.assign(**{drift.PREDICTION: predicted}))
-    rows = _read_columns(project, settings, champion, model, dataset.partitions)
-    profile = drift.count(project.contract, rows, binning)
+    profile = _count(project, settings, champion, model, binning, dataset.partitions)
     tracker.runs.log_json(champion.run_id, {"binning": asdict(binning), "profile": profile.to_json()}, PROFILE_FILE)
     return binning, profile
 
 
-def _read_features(
-    contract: Contract, model: Pipeline, periods: Iterable[Partition]
-) -> Iterator[tuple[str, pd.DataFrame]]:
-    names = list(dict.fromkeys([*contract.identity, *model.feature_names_in_]))
+def _read_features(contract: Contract, model: Pipeline, periods: Iterable[Partition]) -> Iterator[pd.DataFrame]:
+    names = feature_columns(contract, model.feature_names_in_)
     for period in periods:
         batches = partitions.read_batches(period, names)
-        for frame in track(batches, f"reading the features of {period.period}", "rows", period.rows, size=len):
-            yield period.period, frame
+        yield from track(batches, f"reading the features of {period.period}", "rows", period.rows, size=len)
 
 
-def _read_columns(
-    project: Project, settings: Settings, champion: Version, model: Pipeline, periods: list[Partition]
-) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The features of all rows, then the champion's predictions; predictions that were written are read."""
-    for name, frame in _read_features(project.contract, model, periods):
-        yield name, pipeline.watched(model, frame)
-    for period in periods:
-        if scores := find_scores(settings, period, champion):
-            frames = partitions.read_batches(scores)
-        else:
-            frames = score_batches(project, settings, period, champion, model)
-        for frame in frames:
-            predicted = _to_column(project.contract, project.contract.target.from_columns(frame))
-            yield period.period, frame[project.contract.identity].assign(**{drift.PREDICTION: predicted})
+def _count(
+    project: Project,
+    settings: Settings,
+    champion: Version,
+    model: Pipeline,
+    binning: Binning,
+    periods: list[Partition],
+) -> Profile:
+    """The features of all rows, and the champion's predictions; predictions that were written are read."""
+    n_parts = 2 * sum(len(period.parts) for period in periods)  # of features, and of predictions
+    with partitions.new_attempt(settings.storage_uri, "clean", periods[0].period) as attempt:
+        shipped = ship((project, model), attempt, settings.compute, n_parts)
+        tasks = [each for period in periods for each in _parts_to_count(settings, champion, shipped, binning, period)]
+        counts = BinCounts(project.contract, binning)
+        for counted in map_parts(count_part, tasks, settings.compute, "counting"):
+            counts.merge(counted)
+    return counts.profile()
 
 
-def _to_column(contract: Contract, prediction: np.ndarray) -> pd.Series:
-    """A prediction as one column: its number, or the most likely of many classes."""
-    if contract.target.is_multiclass:
-        return contract.target.decode(prediction.argmax(axis=1)).astype("str")
-    return pd.Series(prediction)
+def _parts_to_count(
+    settings: Settings, champion: Version, shipped: Shipped, binning: Binning, period: Partition
+) -> Iterator[PartToCount]:
+    for each in period.located:
+        yield PartToCount(each.where, shipped, binning, period.period, period.uri, each.part)
+    if scores := find_scores(settings, period, champion):
+        for each in scores.located:
+            yield PartToCount(each.where, shipped, binning, period.period, scores.uri, each.part, is_scores=True)
+        return
+    for each, to_score in zip(period.located, parts_to_score(settings, period, champion, shipped), strict=True):
+        yield PartToCount(each.where, shipped, binning, period.period, period.uri, each.part, to_score=to_score)

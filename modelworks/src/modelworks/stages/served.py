@@ -37,6 +37,7 @@ def measure_performance(
             note = f"only {accumulator.rows:,} of {served.rows:,} rows have a label"
         else:
             figures = _measure(settings, tracker, version, by_block)
+            note = calibration.describe_few(project.contract, figures)
     except ValueError as error:
         note = str(error) if accumulator.rows else "no row has a label"
     limit = settings.monitoring.max_calibration_drift

@@ -79,7 +79,8 @@ def _log(
 def _tags(project: Project, settings: Settings, dataset: Dataset, rows: TrainingRows) -> dict[str, str]:
     """What `evaluate`, `deploy` and later runs look up of this one; `held_out` and `trained_on` are for people."""
     contract, held_out = project.contract, rows.holdout.periods
-    baseline = choose_baseline(contract, rows.frame, splits.holdout_periods(contract, settings.training))
+    n_held_out = splits.holdout_periods(contract, settings.training)
+    baseline = choose_baseline(contract, rows.frame, n_held_out, settings.source.period)
     return {
         "dataset_uri": settings.relative(dataset.uri),
         "data_digest": dataset.digest,

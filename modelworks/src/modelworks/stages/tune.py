@@ -50,7 +50,7 @@ def tune(
     with tracker.runs.working_on(run_id), pipeline.limit_threads(settings.training):
         check_same_run(tracker.runs.tags(run_id), settings, dataset)
         frame = read_training_rows(project, settings, dataset).frame
-        rows = folds.arrange(project, frame, tuning, settings.training)
+        rows = folds.arrange(project, frame, tuning, settings.training, settings.source.period)
         tracker.runs.end_killed_trials(run_id, model_type)
         finished = collect(tracker.runs.trials(run_id), model_type)
         losses = [each.loss for each in finished if each.state == "complete"]
@@ -112,7 +112,7 @@ def conclude(project: Project, settings: Settings, tracker: Tracker, run_id: str
     default = next((each for each in trials if each.model_type == settings.model.type and each.number == 0), None)
     if default is None:
         raise PipelineError(f"run {run_id}: tuning has no trial of [model] type = {settings.model.type!r}")
-    rows = folds.arrange(project, frame, settings.tuning, settings.training)
+    rows = folds.arrange(project, frame, settings.tuning, settings.training, settings.source.period)
     seed = settings.training.seed
     choice = choose(project, trials, default, settings.tuning, seed)
     baseline_loss = folds.measure_baseline(project, rows)

@@ -4,8 +4,11 @@ from dataclasses import asdict
 
 from modelworks.checks import Check, explain, failures
 from modelworks.data import partitions, validation
+from modelworks.data.duplicates import find_duplicates
+from modelworks.data.execution import map_parts
 from modelworks.data.partitions import Dataset, Partition, PartitionWriter
-from modelworks.data.validation import PeriodFacts
+from modelworks.data.splitting import RawPart, split_part
+from modelworks.data.validation import PeriodAccumulator, PeriodFacts
 from modelworks.errors import ContractError
 from modelworks.progress import track
 from modelworks.project import Project
@@ -106,7 +109,8 @@ def _validate_period(
         partitions.new_partition(settings.storage_uri, "clean", raw.period) as clean,
         partitions.new_partition(settings.storage_uri, "quarantine", raw.period) as quarantine,
     ):
-        facts = PeriodFacts(**existing.facts) if existing else _split_period(project, raw, clean, quarantine)
+        known = PeriodFacts(**existing.facts) if existing else None
+        facts = known or _split_period(project, settings, raw, clean, quarantine)
         checks = validation.check_period(project.contract, facts, earlier, settings.validation)
         checked[raw.period] = facts, checks
         if not existing and facts.quarantined:
@@ -126,18 +130,21 @@ def _find_clean(project: Project, settings: Settings, raw: Partition) -> Partiti
     return made_of_it[-1] if made_of_it else None
 
 
-def _split_period(project: Project, raw: Partition, clean: PartitionWriter, quarantine: PartitionWriter) -> PeriodFacts:
-    duplicated = validation.find_duplicates(project.contract, partitions.read_partition(raw, project.contract.key))
-    accumulator, start = validation.PeriodAccumulator(project.contract), 0
-    batches = partitions.read_batches(raw)
-    for batch in track(batches, f"validating {raw.period}", "rows", raw.rows, size=len):
-        kept, rejected = validation.split_rows(
-            project.contract, batch, duplicated[start : start + len(batch)], raw.period
-        )
-        clean.write(kept)
-        quarantine.write(rejected)
-        accumulator.add(kept, rejected)
-        start += len(batch)
+def _split_period(
+    project: Project, settings: Settings, raw: Partition, clean: PartitionWriter, quarantine: PartitionWriter
+) -> PeriodFacts:
+    contract, compute = project.contract, settings.compute
+    duplicated = find_duplicates(contract, raw, compute, clean.attempt)
+    tasks = [
+        RawPart(each.where, contract, raw.period, raw.uri, each.part, rows, clean.attempt, quarantine.attempt)
+        for each, rows in zip(raw.located, duplicated, strict=True)
+    ]
+    accumulator = PeriodAccumulator(contract)
+    for made in map_parts(split_part, tasks, compute, f"validating {raw.period}"):
+        clean.add(made.clean)
+        if made.quarantine:
+            quarantine.add(made.quarantine)
+        accumulator.merge(made.counts)
     return accumulator.facts()
 
 

@@ -20,7 +20,7 @@ ORDERS = Path(os.environ["FAULT_ORDERS"])
 FUNCTIONS = {
     "mlflow.tracking.client": ["MlflowClient.create_model_version"],
     "modelworks.data.journal": ["append_entry", "create"],
-    "modelworks.data.partitions": ["PartitionWriter.write"],
+    "modelworks.data.partitions": ["PartitionWriter.publish", "PartitionWriter.write"],
     "modelworks.models.pipeline": ["fit"],
     "modelworks.registry.models": ["Models.save"],
     "modelworks.registry.runs": ["Runs.end", "Runs.log_figure", "Runs.log_text", "Runs.open"],
@@ -44,7 +44,7 @@ def obey(moment: str) -> None:
 
 
 def watch(module: ModuleType, name: str) -> None:
-    """Look for orders before and after each call of a function."""
+    """Look for orders before and after each call of a function, or once it has failed."""
     *path, last = name.split(".")
     owner = attrgetter(".".join(path))(module) if path else module
     function = getattr(owner, last)
@@ -53,7 +53,11 @@ def watch(module: ModuleType, name: str) -> None:
     @functools.wraps(function)
     def watched(*arguments: Any, **options: Any) -> Any:
         obey(f"before {moment}")
-        result = function(*arguments, **options)
+        try:
+            result = function(*arguments, **options)
+        except Exception:
+            obey(f"failed {moment}")
+            raise
         obey(f"after {moment}")
         return result
 

@@ -1,6 +1,8 @@
 """Read a source file with the contract's columns, typed if every value parses."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -10,11 +12,21 @@ import pyarrow.parquet as pq
 
 from modelworks.contract import Contract
 from modelworks.data import frames
-from modelworks.errors import ContractError, SourceError
+from modelworks.data.filesystems import open_filesystem
+from modelworks.errors import ContractError, NoRowsError, SourceError
 from modelworks.settings import Source
 
 BATCH_ROWS = 200_000
 CSV_BLOCK_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class RowGroups:
+    """Consecutive row groups of a Parquet file, from row number `start` on."""
+
+    numbers: tuple[int, ...]
+    start: int
+    rows: int
 
 
 class ValueNotParsedError(Exception):
@@ -36,6 +48,8 @@ def read_source(
     ------
     ValueNotParsedError
         If a value is not of its column's dtype, such as 'n/a' among numbers, and not `as_text`.
+    NoRowsError
+        If the file has a header and no rows.
     SourceError
         If the file is empty, truncated, unreadable or has another delimiter.
     ContractError
@@ -46,7 +60,7 @@ def read_source(
         rows += batch.num_rows
         yield batch
     if not rows:
-        raise SourceError(f"{path}: a header and no rows; fetch it again")
+        raise NoRowsError(f"{path}: a header and no rows; fetch it again")
 
 
 def read_labels(contract: Contract, path: Path, source: Source) -> pd.DataFrame:
@@ -73,11 +87,17 @@ def _read(
 ) -> Iterator[pa.RecordBatch]:
     if path.stat().st_size == 0:
         raise SourceError(f"{path}: empty file (0 bytes); fetch it again")
-    typed = pa.Schema.from_pandas(frames.empty_frame(contract)[columns], preserve_index=False)
-    fields = pa.schema([(name, pa.large_string()) for name in typed.names]) if as_text else typed
+    fields = _to_fields(contract, columns, as_text)
     read = _read_parquet if path.suffix == ".parquet" else _read_csv
-    try:
+    with _explained(path, as_text):
         yield from read(contract, path, source, fields)
+
+
+@contextmanager
+def _explained(path: Path | str, as_text: bool) -> Iterator[None]:
+    """Errors of Arrow as errors of this module."""
+    try:
+        yield
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         if _is_conversion(error) and not as_text:
             raise ValueNotParsedError(str(error)) from error
@@ -86,6 +106,11 @@ def _read(
         raise SourceError(f"{path}: not UTF-8 text: {error}; convert it") from error
     except OSError as error:
         raise SourceError(f"{path}: truncated or damaged: {error}; fetch it again") from error
+
+
+def _to_fields(contract: Contract, columns: list[str], as_text: bool) -> pa.Schema:
+    typed = pa.Schema.from_pandas(frames.empty_frame(contract)[columns], preserve_index=False)
+    return pa.schema([(name, pa.large_string()) for name in typed.names]) if as_text else typed
 
 
 def _read_csv(contract: Contract, path: Path, source: Source, fields: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -107,6 +132,42 @@ def _read_parquet(contract: Contract, path: Path, source: Source, fields: pa.Sch
     with pq.ParquetFile(path) as file:
         check_columns(contract, path, file.schema_arrow.names, fields.names, source.delimiter)
         for batch in file.iter_batches(BATCH_ROWS, columns=fields.names):
+            yield batch.select(fields.names).cast(fields)
+
+
+def cut_row_groups(contract: Contract, path: Path, columns: list[str], rows_per_part: int) -> list[RowGroups]:
+    """The row groups of a Parquet file in lists of about so many rows; empty if it is another file, or one list is all.
+
+    Raises
+    ------
+    ContractError
+        If a column is missing or unexpected.
+    """
+    if path.suffix != ".parquet" or path.stat().st_size == 0:
+        return []
+    with _explained(path, False), pq.ParquetFile(path) as file:
+        check_columns(contract, path, file.schema_arrow.names, columns, ",")
+        sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+    found: list[RowGroups] = []
+    start = rows = 0
+    numbers: list[int] = []
+    for number, size in enumerate(sizes):
+        if numbers and rows + size > rows_per_part:
+            found.append(RowGroups(tuple(numbers), start, rows))
+            start, rows, numbers = start + rows, 0, []
+        numbers.append(number)
+        rows += size
+    return [*found, RowGroups(tuple(numbers), start, rows)] if found else []
+
+
+def read_row_groups(
+    contract: Contract, uri: str, columns: list[str], row_groups: RowGroups, *, as_text: bool
+) -> Iterator[pa.RecordBatch]:
+    """Batches of some row groups of a Parquet file of any URI, as `read_source` gives them."""
+    fs, path = open_filesystem(uri)
+    fields = _to_fields(contract, columns, as_text)
+    with _explained(uri, as_text), fs.open(path, "rb") as opened, pq.ParquetFile(opened) as file:
+        for batch in file.iter_batches(BATCH_ROWS, row_groups=list(row_groups.numbers), columns=fields.names):
             yield batch.select(fields.names).cast(fields)
 
 

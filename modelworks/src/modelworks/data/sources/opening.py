@@ -9,7 +9,7 @@ from pathlib import Path
 from modelworks.contract import Contract
 from modelworks.data import files
 from modelworks.data.sources import sql
-from modelworks.errors import ConfigError, SourceError
+from modelworks.errors import ConfigError, NoRowsError, SourceError
 from modelworks.project import SourceFunction
 from modelworks.settings import Settings
 
@@ -24,11 +24,13 @@ class SourceFile:
     ----------
     uri : where it is from
     sha256 : of the file's bytes; of the rows, whatever their order, if it is from a database
+    is_at_uri : whether the file itself is at `uri`, where other machines find it as well
     """
 
     uri: str
     path: Path
     sha256: str
+    is_at_uri: bool = False
 
 
 @contextmanager
@@ -45,8 +47,10 @@ def open_source(
     ------
     ConfigError
         If neither `[source]` nor the project names a source.
+    NoRowsError
+        If the source has no such period.
     SourceError
-        If the source has no such period, or the function returns no file.
+        If the function returns no file.
     """
     if fetch:
         with _open_own(fetch, period) as source:
@@ -76,10 +80,10 @@ def _open_file(uri: str, period: str) -> Iterator[SourceFile]:
         try:
             path = stack.enter_context(files.local_copy(uri))
         except FileNotFoundError:
-            raise SourceError(
+            raise NoRowsError(
                 f"{uri}: no such file, wanted for period {period}; see [source] uri, first and last in pipeline.toml"
             ) from None
-        yield SourceFile(uri, path, files.file_sha256(path))
+        yield SourceFile(uri, path, files.file_sha256(path), is_at_uri=True)
 
 
 @contextmanager

@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,10 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
+from modelworks.calendar import first_day, shift_period
 from modelworks.contract import Contract
-from modelworks.data.periods import periods_between
 from modelworks.data.sources.files import check_columns
-from modelworks.errors import ConfigError, SourceError
+from modelworks.errors import ConfigError, NoRowsError, SourceError
 from modelworks.settings import Settings, Source
 
 BATCH_ROWS = 20_000
@@ -81,7 +80,9 @@ def fetch_period(contract: Contract, settings: Settings, period: str, columns: l
     ConfigError
         If the connection is not set, or is not valid.
     SourceError
-        If the database refuses user, password or query, has no rows for the period, or its driver is not installed.
+        If the database refuses user, password or query, or its driver is not installed.
+    NoRowsError
+        If the query returns no rows for the period.
     ContractError
         If a column is missing or unexpected.
     ConnectionError
@@ -181,7 +182,7 @@ def _spool(
     A query without an order may return its rows in another order each time. So each row is hashed, and then the sorted
     hashes are: 32 bytes in memory for each row of the period.
     """
-    start, end = (date.fromisoformat(f"{each}-01") for each in (period, _following(period)))
+    start, end = first_day(period), first_day(shift_period(period, 1))
     statement = text(query).bindparams(start=start, end=end)
     fields = pa.schema([(name, pa.large_string()) for name in columns])
     digests = bytearray()
@@ -197,15 +198,11 @@ def _spool(
             arrays = [pa.array(values, pa.large_string()) for values in zip(*rows, strict=True)]
             file.write_batch(pa.record_batch(arrays, schema=fields))
     if not digests:
-        raise SourceError(f"{uri}: no rows from {start} to before {end}; see [source] query in pipeline.toml")
+        raise NoRowsError(f"{uri}: no rows from {start} to before {end}; see [source] query in pipeline.toml")
     np.frombuffer(digests, "S32").sort()  # in place
     whole = hashlib.sha256(repr(columns).encode())
     whole.update(digests)
     return whole.hexdigest()
-
-
-def _following(period: str) -> str:
-    return periods_between(period, f"{int(period[:4]) + 1}-01")[1]
 
 
 def to_text(value: Any) -> str | None:

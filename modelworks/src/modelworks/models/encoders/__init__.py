@@ -1,4 +1,4 @@
-"""Encoders of documents: pre-trained networks that turn a text or an image into numbers.
+"""Encoders of documents: what turns a text or an image into numbers, most of them pre-trained networks.
 
 `[model] encoder` names one of `ENCODERS`. Its numbers are columns like any others, so every model type can be trained
 on them. Importing this package imports no network's library: `Encoder.build` does.
@@ -81,6 +81,12 @@ def _build_vision(parameters: Parameters, training: Training) -> Any:
     return VisionEncoder(**parameters, threads=training.threads)
 
 
+def _build_words(parameters: Parameters, training: Training) -> Any:
+    from modelworks.models.encoders.words import WordEncoder
+
+    return WordEncoder(parameters["max_words"])
+
+
 ENCODERS = {
     "pixels": Encoder(
         title="pixels",
@@ -118,6 +124,12 @@ ENCODERS = {
         packages=["keras", installed("torch", "tensorflow-cpu", "tensorflow"), "pillow"],
         defaults=WEIGHTS,
         reads="image",
+    ),
+    "words": Encoder(
+        title="words, for the model type tfidf",
+        build=_build_words,
+        trusted_types=["modelworks.models.encoders.words.WordEncoder"],
+        defaults={"max_words": 256},
     ),
 }
 

@@ -27,6 +27,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
     step_size : of AdamW, for the network; that of the new layer is 20 times as large
     batch_rows : rows of a step
     threads : 0: as many as there are cores
+    n_documents : how many of the features are texts; one is wanted
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         batch_rows: int = 32,
         threads: int = 1,
         random_state: int = 0,
+        n_documents: int = 1,
     ) -> None:
         self.weights = weights
         self.weights_revision = weights_revision
@@ -48,10 +50,11 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         self.batch_rows = batch_rows
         self.threads = threads
         self.random_state = random_state
+        self.n_documents = n_documents
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> "FineTunedClassifier":
-        if X.shape[1] < self.max_tokens:
-            raise ConfigError("[model] type = 'fine_tuned' needs a text, and no feature is one")
+        if self.n_documents != 1:
+            raise ConfigError(f"[model] type = 'fine_tuned' reads one text, and {self.n_documents} features are texts")
         self.classes_, target = np.unique(y, return_inverse=True)
         others = X[:, : -self.max_tokens]
         known = ~np.isnan(others).all(axis=0)

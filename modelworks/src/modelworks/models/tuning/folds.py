@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from modelworks.calendar import Frequency
 from modelworks.data import splits
 from modelworks.data.blocks import number_blocks
 from modelworks.data.splits import Fold
@@ -34,13 +35,15 @@ class FoldedRows:
     blocks : number of each row's block, shape (n_rows,)
     scale : what losses are divided by, see `modelworks.targets.Baseline`
     holdout : periods that are held out from these rows; 0 where rows have no time
+    frequency : what a period is
     """
 
     frame: pd.DataFrame
     folds: list[Fold]
     blocks: np.ndarray
     scale: float
-    holdout: int = 0
+    holdout: int
+    frequency: Frequency
 
     @property
     def n_blocks(self) -> int:
@@ -60,8 +63,14 @@ class BlockLosses:
         return BlockLosses(self.losses + other.losses, self.rows + other.rows)
 
 
-def arrange(project: Project, frame: pd.DataFrame, tuning: Tuning, training: Training) -> FoldedRows:
+def arrange(
+    project: Project, frame: pd.DataFrame, tuning: Tuning, training: Training, frequency: Frequency
+) -> FoldedRows:
     """Rows with their folds and blocks.
+
+    Parameters
+    ----------
+    frequency : what a period is
 
     Raises
     ------
@@ -69,9 +78,9 @@ def arrange(project: Project, frame: pd.DataFrame, tuning: Tuning, training: Tra
         If there are too few rows for the folds.
     """
     contract, holdout = project.contract, splits.holdout_periods(project.contract, training)
-    scale = choose_baseline(contract, frame, holdout).scale
+    scale = choose_baseline(contract, frame, holdout, frequency).scale
     folds = splits.make_folds(contract, frame, tuning.folds)
-    return FoldedRows(frame, folds, number_blocks(contract, frame)[0], scale, holdout)
+    return FoldedRows(frame, folds, number_blocks(contract, frame)[0], scale, holdout, frequency)
 
 
 def measure(
@@ -154,6 +163,6 @@ def measure_baseline(project: Project, rows: FoldedRows) -> float:
     encoded = target.encode(rows.frame[target.column])
     losses = []
     for fold in rows.folds:
-        baseline = choose_baseline(project.contract, rows.frame.iloc[fold.train], rows.holdout)
+        baseline = choose_baseline(project.contract, rows.frame.iloc[fold.train], rows.holdout, rows.frequency)
         losses.append(target.row_losses(encoded[fold.test], baseline.predict(len(fold.test)), rows.scale))
     return float(np.concatenate(losses).mean())

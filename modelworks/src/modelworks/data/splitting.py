@@ -1,0 +1,189 @@
+"""Split the rows of a part into those that keep the contract and those that break it, column by column.
+
+Each rule is asked once for a column of numbers, and once for each distinct text of a column. Only rows that may break a
+rule become a frame, in which `validation.find_reasons` says why they do.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modelworks.calendar import first_day, shift_period
+from modelworks.contract import Column, Contract
+from modelworks.data import frames, validation
+from modelworks.data.frames import to_table
+from modelworks.data.manifests import Part
+from modelworks.data.parts import PartWriter, new_part, read_part_batches
+from modelworks.data.validation import PeriodAccumulator
+from modelworks.progress import track
+
+
+@dataclass(frozen=True)
+class RawPart:
+    """A part to split.
+
+    Attributes
+    ----------
+    folder, part : where its rows are
+    duplicated : numbers of its rows that repeat a key of the period
+    clean, quarantine : URIs of the folders for what is made of it
+    """
+
+    where: str
+    contract: Contract
+    period: str
+    folder: str
+    part: Part
+    duplicated: np.ndarray
+    clean: str
+    quarantine: str
+
+
+@dataclass(frozen=True)
+class SplitPart:
+    """What was made of a part; no quarantine if every row keeps the contract."""
+
+    clean: Part
+    quarantine: Part | None
+    counts: PeriodAccumulator
+
+
+def split_part(raw: RawPart) -> SplitPart:
+    """Write the rows of a part that keep the contract, and those that break it."""
+    accumulator, start = PeriodAccumulator(raw.contract), 0
+    batches = read_part_batches(raw.folder, raw.part, encoded=_categories(raw.contract))
+    with new_part() as clean, new_part() as quarantine:
+        for batch in track(batches, f"validating {raw.period}", "rows", raw.part.rows, size=len):
+            duplicated = np.zeros(len(batch), bool)
+            within = (raw.duplicated >= start) & (raw.duplicated < start + len(batch))
+            duplicated[raw.duplicated[within] - start] = True
+            kept, rejected = split_batch(raw.contract, batch, duplicated, raw.period)
+            clean.write(_decode(kept))
+            if len(rejected):
+                quarantine.write(rejected)
+            accumulator.add(kept, rejected)
+            start += len(batch)
+        return SplitPart(clean.store(raw.clean), _store(quarantine, raw.quarantine), accumulator)
+
+
+def _store(writer: PartWriter, folder: str) -> Part | None:
+    return writer.store(folder) if writer.rows else None
+
+
+def split_batch(
+    contract: Contract, batch: pa.RecordBatch, duplicated: np.ndarray, period: str
+) -> tuple[pa.Table, pd.DataFrame]:
+    """Separate the rows as `validation.split_rows` does.
+
+    Parameters
+    ----------
+    batch : categories as dictionaries, as `split_part` reads them
+    """
+    if not _is_typed(contract, batch.schema):  # texts, since some do not parse
+        kept, rejected = validation.split_rows(contract, _decode(to_table(batch)).to_pandas(), duplicated, period)
+        return to_table(kept), rejected
+    at = np.flatnonzero(find_suspects(contract, batch, period) | duplicated)
+    frame = _decode(to_table(batch.take(pa.array(at)))).to_pandas()
+    reasons = validation.find_reasons(contract, frame, duplicated[at], period)[1] if len(at) else {}
+    kept_rows = np.ones(len(batch), bool)
+    kept_rows[at[list(reasons)]] = False
+    clean = to_table(batch if kept_rows.all() else batch.filter(pa.array(kept_rows)))
+    return _without_nans(clean), validation.describe_rows(frame, reasons)
+
+
+def _categories(contract: Contract) -> list[str]:
+    return [name for name in contract.dtypes if contract.is_category(name)]
+
+
+def _is_typed(contract: Contract, schema: pa.Schema) -> bool:
+    typed = schema_of(contract)
+    same = (pa.types.is_dictionary(each.type) or each.type == due.type for each, due in zip(schema, typed, strict=True))
+    return schema.names == typed.names and all(same)
+
+
+def _decode(rows: pa.Table) -> pa.Table:
+    """The same rows, with texts in place of dictionaries of them."""
+    for number, field in enumerate(rows.schema):
+        if pa.types.is_dictionary(field.type):
+            texts = rows.column(number).cast(field.type.value_type).cast(pa.large_string())
+            rows = rows.set_column(number, pa.field(field.name, pa.large_string()), texts)
+    return rows
+
+
+@cache
+def schema_of(contract: Contract) -> pa.Schema:
+    """The contract's columns as Arrow has them."""
+    return pa.Schema.from_pandas(frames.empty_frame(contract), preserve_index=False).remove_metadata()
+
+
+def find_suspects(contract: Contract, batch: pa.RecordBatch, period: str) -> np.ndarray:
+    """Rows that may break the contract, shape (n_rows,), bool; all others keep it.
+
+    Parameters
+    ----------
+    batch : of the contract's schema, categories as dictionaries
+    """
+    found = np.zeros(len(batch), bool)
+    for name, column in contract.columns.items():
+        found |= _find_broken(contract, column, batch[name])
+    return found | _find_outside(batch[contract.time], period) if contract.time else found
+
+
+def _find_outside(when: pa.Array, period: str) -> np.ndarray:
+    """Times outside the period, shape (n_rows,), bool."""
+    start, end = (np.datetime64(first_day(each), "us") for each in (period, shift_period(period, 1)))
+    if (extremes := _find_extremes(when, "datetime64[us]")) is not None and extremes.between(start, end, "left").all():
+        return np.zeros(len(when), bool)
+    moments = when.to_pandas().to_numpy()
+    return ~((moments >= start) & (moments < end))
+
+
+def _find_broken(contract: Contract, column: Column, values: pa.Array) -> np.ndarray:
+    """Values that break a rule of their column, or are null where they may not be; shape (n_rows,), bool."""
+    if contract.is_category(column.name):
+        distinct = values.dictionary.to_pandas()
+        broken = np.append(_break_a_rule(contract, column, distinct), not column.nullable)
+        found: np.ndarray = broken[values.indices.fill_null(len(distinct)).to_numpy()]
+        return found
+    if column.dtype == "int64" and values.null_count and column.nullable:
+        return np.ones(len(values), bool)  # their frame, in which these are floats, says whether they may be
+    broken = np.zeros(len(values), bool)
+    if not _keep_their_range(contract, column, values):
+        broken = _break_a_rule(contract, column, values.to_pandas())
+    if not column.nullable:
+        broken |= pc.is_null(values, nan_is_null=True).to_numpy(zero_copy_only=False)
+    return broken
+
+
+def _keep_their_range(contract: Contract, column: Column, values: pa.Array) -> bool:
+    """Whether numbers keep all rules of their column because the smallest and the largest of them do."""
+    if column.dtype == "str" or any(rule.name != "in_range" for rule in column.rules):
+        return False
+    extremes = _find_extremes(values, column.dtype)
+    return extremes is None or not _break_a_rule(contract, column, extremes).any()
+
+
+def _find_extremes(values: pa.Array, dtype: str) -> pd.Series | None:
+    """The smallest and the largest value; None if all are null."""
+    found = pc.min_max(values)
+    return pd.Series([each.as_py() for each in found.values()], dtype=dtype) if found["min"].is_valid else None
+
+
+def _break_a_rule(contract: Contract, column: Column, values: pd.Series) -> np.ndarray:
+    broken = np.zeros(len(values), bool)
+    for _, failing in frames.find_broken(contract, column.name, values):
+        broken[failing.index.to_numpy("int64")] = True
+    return broken
+
+
+def _without_nans(rows: pa.Table) -> pa.Table:
+    """The same rows, with nulls in place of numbers that are none, as pandas has them."""
+    for number, field in enumerate(rows.schema):
+        if pa.types.is_floating(field.type) and pc.any(pc.is_nan(rows.column(number))).as_py():
+            values = rows.column(number)
+            rows = rows.set_column(number, field, pc.if_else(pc.is_nan(values), pa.scalar(None, field.type), values))
+    return rows
