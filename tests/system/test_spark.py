@@ -106,7 +106,7 @@ def test_stages_make_the_same_files_on_spark_as_in_one_process(
         environment = {f"MODELWORKS_COMPUTE__{key.upper()}": value for key, value in compute.items()}
         environment |= {"MODELWORKS_STORAGE__URI": str(storage), VARIABLE: cluster.connect_with_token}
         raw = succeed(on_spark, on_spark.command, "ingest", "--period", "2013-02", **environment)
-        succeed(on_spark, on_spark.command, "validate", json.loads(raw)["dataset_uri"], **environment)
+        succeed(on_spark, on_spark.command, "validate", "--dataset", json.loads(raw)["dataset_uri"], **environment)
         found[executor] = {str(path.relative_to(storage)) for path in storage.rglob("*.parquet")}
     assert len(found["local"]) >= 14  # two months, as they came and clean, of three and four parts each
     assert found["spark"] == found["local"]
