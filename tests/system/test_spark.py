@@ -95,6 +95,23 @@ def test_a_year_validated_on_spark_is_that_of_a_loop_byte_for_byte(
     assert files_of(tmp_path) == local_results[1]
 
 
+def test_stages_make_the_same_files_on_spark_as_in_one_process(
+    on_spark: BakedProject, cluster: Cluster, tmp_path: Path
+) -> None:
+    """By the settings alone; files are named by their content."""
+    found = {}
+    for executor in ("local", "spark"):
+        storage = tmp_path / executor
+        compute = {"executor": executor, "spark_url": CONNECTION, "rows_per_part": "3000"}
+        environment = {f"MODELWORKS_COMPUTE__{key.upper()}": value for key, value in compute.items()}
+        environment |= {"MODELWORKS_STORAGE__URI": str(storage), VARIABLE: cluster.connect_with_token}
+        raw = succeed(on_spark, on_spark.command, "ingest", "--period", "2013-02", **environment)
+        succeed(on_spark, on_spark.command, "validate", "--dataset", json.loads(raw)["dataset_uri"], **environment)
+        found[executor] = {str(path.relative_to(storage)) for path in storage.rglob("*.parquet")}
+    assert len(found["local"]) >= 14  # two months, as they came and clean, of three and four parts each
+    assert found["spark"] == found["local"]
+
+
 def test_results_are_in_the_order_of_items_and_not_of_their_ends(
     on_spark: BakedProject, cluster: Cluster, tmp_path: Path
 ) -> None:

@@ -118,9 +118,24 @@ def _session(address: SparkAddress) -> _Session:
 
 
 def _connect(address: SparkAddress) -> Any:
-    from pyspark.sql.connect.session import SparkSession
+    with _having_a_file():
+        from pyspark.sql.connect.session import SparkSession
 
-    return SparkSession.builder.remote(address.url).create()
+        return SparkSession.builder.remote(address.url).create()
+
+
+@contextmanager
+def _having_a_file() -> Iterator[None]:
+    """A context in which the program has a file: Spark's client takes `python -c` for its doctests, and ends it."""
+    main = sys.modules["__main__"]
+    if hasattr(main, "__file__"):
+        yield
+        return
+    main.__file__ = "-c"
+    try:
+        yield
+    finally:
+        del main.__file__
 
 
 def _start_driver(address: SparkAddress) -> Any:
