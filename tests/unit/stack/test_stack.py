@@ -121,6 +121,14 @@ def test_mlflow_admits_only_its_own_hosts(settings: Settings) -> None:
     assert (given["STACK_HOST"], given["AIRFLOW__API__HOST"]) == ("127.0.0.1", "127.0.0.1")
 
 
+def test_tables_of_the_shell_reach_the_stack_as_they_are(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"{ENV_PREFIX}GATES__METRICS"
+    monkeypatch.setenv(name, '{"roc_auc": {"min": 0.5}}')
+    wanted = load_settings(settings.home)
+    monkeypatch.setenv(name, environment.stack_environment(wanted)[name])
+    assert load_settings(settings.home).gates.metrics == wanted.gates.metrics != settings.gates.metrics
+
+
 def test_mlflow_of_the_team_is_not_started_here(settings: Settings, monkeypatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.com")
     given = environment.stack_environment(load_settings(settings.home))

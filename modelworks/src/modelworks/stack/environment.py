@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 from pydantic import BaseModel, SecretStr
+from pydantic_core import to_jsonable_python
 
 from modelworks.errors import StackError
 from modelworks.registry import MLFLOW_DEFAULTS, MLFLOW_FIXED, without_proxy
@@ -158,7 +159,7 @@ def _to_text(value: object) -> str:
     """A value of a setting as an environment variable holds it."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(to_jsonable_python(value))
 
 
 def _supervisor(settings: Settings) -> dict[str, str]:
