@@ -14,11 +14,12 @@ from sklearn.pipeline import Pipeline
 
 from examples import IMAGE, TEXT, skip_without
 from flights import FLIGHTS
-from modelworks.contract import Contract
+from modelworks.contract import Contract, column, identifier
 from modelworks.models import pipeline
 from modelworks.models.types import blend, boosting, forest, keras, lightgbm, linear, pytorch, xgboost
 from modelworks.project import Project
 from modelworks.settings import Model, Training
+from modelworks.targets import Target
 
 COUNT = 800
 N_TRAINED = COUNT * 3 // 4
@@ -209,3 +210,19 @@ def find_table(name: str, model_type: str) -> Table:
     """A table, if the libraries of it and of the model type are installed; else the test is skipped."""
     skip_without(*LIBRARIES.get(name, []), *LIBRARIES.get(model_type, []))
     return TABLES[name]
+
+
+def table_of(target: Target) -> Table:
+    """A table with a column of each kind, and times of rows."""
+    columns = [
+        identifier("id", "int64", "number"),
+        column("when", "datetime64[us]", "time"),
+        column("wind", "float64", "wind", nullable=True),
+        column("seats", "int64", "seats", nullable=True),
+        column("carrier", "str", "carrier", nullable=True),
+        column("opened", "datetime64[us]", "day of its opening", nullable=True),
+    ]
+    now = "2024-01-01T00:00:00"
+    example = {"id": 1, "when": now, "wind": 1.0, "seats": 1, "carrier": "a", "opened": now}
+    contract = Contract(target=target, key=["id"], time="when", columns=columns, example=example)
+    return Table(Project(contract=contract, model_types=ALL_MODEL_TYPES), Model())

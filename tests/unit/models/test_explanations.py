@@ -14,17 +14,15 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 
 from examples import skip_without
 from flights import FLIGHTS, Rows
-from model_rows import ALL_MODEL_TYPES, LIBRARIES, TABLES, Table
-from modelworks.contract import Contract, column, identifier, multiclass, regression
+from model_rows import LIBRARIES, TABLES, Table, table_of
+from modelworks.contract import multiclass, regression
 from modelworks.errors import ExplanationError
 from modelworks.models import pipeline
 from modelworks.models.explanations import Explainer, estimators
 from modelworks.models.explanations.columns import name_columns
 from modelworks.models.explanations.estimators import Parts, make_split
 from modelworks.models.explanations.trees import Tree, TreePaths
-from modelworks.project import Project
 from modelworks.settings import Model, Training
-from modelworks.targets import Target
 
 STUMP_OF_TWO = Tree(
     # Node 0 splits column 0; its right side, node 2, splits column 1.
@@ -34,22 +32,6 @@ STUMP_OF_TWO = Tree(
     cover=np.array([10.0, 6.0, 4.0, 1.0, 3.0]),
     value=np.array([[0.0], [1.0], [0.0], [2.0], [6.0]]),
 )
-
-
-def table_of(target: Target) -> Table:
-    """A table with a column of each kind."""
-    columns = [
-        identifier("id", "int64", "number"),
-        column("when", "datetime64[us]", "time"),
-        column("wind", "float64", "wind", nullable=True),
-        column("seats", "int64", "seats", nullable=True),
-        column("carrier", "str", "carrier", nullable=True),
-        column("opened", "datetime64[us]", "day of its opening", nullable=True),
-    ]
-    now = "2024-01-01T00:00:00"
-    example = {"id": 1, "when": now, "wind": 1.0, "seats": 1, "carrier": "a", "opened": now}
-    contract = Contract(target=target, key=["id"], time="when", columns=columns, example=example)
-    return Table(Project(contract=contract, model_types=ALL_MODEL_TYPES), Model())
 
 
 EXPLAINED = {

@@ -11,34 +11,16 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 
 from examples import skip_without
-from model_rows import ALL_MODEL_TYPES, LIBRARIES, TABLES, Table
-from modelworks.contract import Contract, column, identifier, multiclass, regression
+from model_rows import LIBRARIES, TABLES, Table, table_of
+from modelworks.contract import multiclass, regression
 from modelworks.data import frames
 from modelworks.errors import ContractError
 from modelworks.models import pipeline
 from modelworks.models.fast import FEW_ROWS, Predictor, make_predictor, predictor
 from modelworks.models.model_type import ModelType
-from modelworks.project import Project
 from modelworks.settings import Model, Training
-from modelworks.targets import Target
 
 TREELITE, ESTIMATOR = True, False
-
-
-def table_of(target: Target) -> Table:
-    """A table with a column of each kind."""
-    columns = [
-        identifier("id", "int64", "number"),
-        column("when", "datetime64[us]", "time"),
-        column("wind", "float64", "wind", nullable=True),
-        column("seats", "int64", "seats", nullable=True),
-        column("carrier", "str", "carrier", nullable=True),
-        column("opened", "datetime64[us]", "day of its opening", nullable=True),
-    ]
-    now = "2024-01-01T00:00:00"
-    example = {"id": 1, "when": now, "wind": 1.0, "seats": 1, "carrier": "a", "opened": now}
-    contract = Contract(target=target, key=["id"], time="when", columns=columns, example=example)
-    return Table(Project(contract=contract, model_types=ALL_MODEL_TYPES), Model())
 
 
 def add_wind_of_seats(rows: pd.DataFrame) -> pd.DataFrame:

@@ -113,6 +113,7 @@ _sessions: dict[SparkAddress, _Session] = {}
 
 def _session(address: SparkAddress) -> _Session:
     if address not in _sessions:
+        atexit.register(_close, address)
         _sessions[address] = _Session(address, _connect(address) if address.is_connect else _start_driver(address))
     return _sessions[address]
 
@@ -154,12 +155,6 @@ def _close(address: SparkAddress) -> None:
     if session := _sessions.pop(address, None):
         with suppress(Exception):  # of a server that is gone
             session.spark.stop()
-
-
-@atexit.register
-def _close_all() -> None:
-    for address in list(_sessions):
-        _close(address)
 
 
 def _check_packages(address: SparkAddress) -> None:
