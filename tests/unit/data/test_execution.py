@@ -1,6 +1,8 @@
 """One function on many parts: the same results, in order, by every executor."""
 
+import errno
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import subprocess
@@ -12,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from modelworks.data import execution
 from modelworks.data.execution import map_parts
 from modelworks.errors import ComputeError, ConfigError, ContractError
 from modelworks.settings import Compute
@@ -96,9 +99,27 @@ def test_killed_worker_is_replaced_and_its_part_done_again(tmp_path: Path) -> No
 
 
 def test_workers_that_are_killed_again_and_again_end_the_stage_with_one_message() -> None:
-    with pytest.raises(ComputeError, match=r"killed 3 times, the last time in part 0; if memory is short, lower"):
+    with pytest.raises(ComputeError, match=r"killed .* 3 times, the last time in part 0: .* If memory is short, lower"):
         map_parts(die, [Number(0), Number(1)], TWO)
     assert map_parts(square, [Number(4), Number(3)], TWO) == [16, 9]
+
+
+def test_pool_that_breaks_while_it_starts_a_worker_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "_pools", {})
+    map_parts(square, [Number(4), Number(5)], THREE)
+    execution._pools[3]._call_queue._reader.close()  # as the pool's own thread does once a worker was killed
+    assert map_parts(square, [Number(each) for each in range(5)], THREE) == [0, 1, 4, 9, 16]
+
+
+def _start_none(*_arguments: object) -> None:
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+def test_worker_that_cannot_be_started_ends_the_stage_with_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "_pools", {})
+    monkeypatch.setattr(multiprocessing.util, "spawnv_passfds", _start_none)  # what a limit of processes does
+    with pytest.raises(ComputeError, match=r"could not be started 3 times.*temporarily unavailable\. If memory"):
+        map_parts(square, [Number(0), Number(1)], TWO)
 
 
 def _map_as_a_daemon(results: "multiprocessing.Queue[list[int]]") -> None:

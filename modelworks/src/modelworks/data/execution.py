@@ -157,11 +157,11 @@ def _map_in_processes(tasks: list[Task], workers: int) -> Iterator[Any]:
                         futures[number] = _submit(tasks[number], workers)
                 yield _unwrap(futures[at].result())
                 at += 1
-            except BrokenProcessPool:
+            except BrokenProcessPool as error:
                 futures = {number: each for number, each in futures.items() if _is_whole(each)}
                 losses += 1
-                _pools.pop(workers).shutdown()
-                _check_losses(losses, tasks[at].where)
+                _pools.pop(workers).shutdown(cancel_futures=True)
+                _check_losses(losses, tasks[at].where or "a part", error)
     finally:
         for each in futures.values():
             each.cancel()
@@ -169,15 +169,15 @@ def _map_in_processes(tasks: list[Task], workers: int) -> Iterator[Any]:
 
 
 def _is_whole(future: "Future[Outcome]") -> bool:
-    return future.done() and future.exception() is None
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
-def _check_losses(losses: int, where: str) -> None:
-    log.warning("a worker was killed in %s; its part and those that were not done begin anew", where or "a part")
+def _check_losses(losses: int, where: str, error: BrokenProcessPool) -> None:
+    log.warning("a worker ended or was not started in %s; what was not done begins anew: %s", where, error)
     if losses == MAX_LOSSES:
         raise ComputeError(
-            f"a worker was killed {losses} times, the last time in {where or 'a part'}; if memory is short, lower "
-            "[compute] workers or rows_per_part"
+            f"a worker was killed or could not be started {losses} times, the last time in {where}: {error} "
+            "If memory is short, lower [compute] workers or rows_per_part"
         )
 
 
@@ -193,6 +193,8 @@ def _submit(task: Task, workers: int) -> "Future[Outcome]":
     is_daemon = configuration.pop("daemon", None)
     try:
         return _pools[workers].submit(run_task, task)
+    except OSError as error:  # a pool that breaks at this moment closes its queue under the worker that it starts
+        raise BrokenProcessPool(f"{error}.") from error
     finally:
         if is_daemon is not None:
             configuration["daemon"] = is_daemon
