@@ -50,9 +50,9 @@ demo: setup ## Generate the example project and run its training DAG to a deploy
 ##@ test
 test: check test-engine test-template ## Run everything that CI runs on a change
 
-test-fast: setup engine ## Lint, and test all that needs no Airflow, server or environment of its own
+test-fast: setup engine ## Lint, and test all that is not marked as slow
 	$(BIN)/ruff check
-	$(ENGINE)/pytest -n auto tests/unit
+	$(ENGINE)/pytest -n auto -m "not slow" tests/unit
 	$(TEMPLATE_TESTS) -n auto -m "not slow" tests/template
 
 test-engine: engine ## Test the engine, without a bake [ARGS="-k monitoring"]

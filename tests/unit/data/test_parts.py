@@ -183,6 +183,7 @@ def test_rows_of_one_hash_and_different_keys_are_no_duplicates(tmp_path: Path, m
         assert sum(map(len, found)) == expected > 0
 
 
+@pytest.mark.slow
 def test_every_executor_makes_the_same_partitions_and_counts(tmp_path: Path) -> None:
     raw = store(tmp_path, dirty_rows(), 300)
     made = [split(tmp_path / str(number), raw, compute) for number, compute in enumerate(EXECUTORS)]
