@@ -31,7 +31,8 @@ README = """\
 
 {table}
 
-`import.toml` says how files as they arrive become these; `{command} import FILE` does it.
+`import.toml` says how files as they arrive become these; `{command} import FILE` does it. The prediction API reads rows
+that are written as in such a file.
 {rejected}"""
 
 
