@@ -29,12 +29,15 @@ def compare(project: Path, rows: list[int], rounds: int) -> None:
         peak = max(adopted.peak_mib for adopted, _ in found)
         first = first or peak
         wall_s = median(adopted.wall_s for adopted, _ in found)
-        ratio = median(adopted.wall_s / reading.wall_s for adopted, reading in found)
+        cpu_s = median(adopted.cpu_s for adopted, _ in found)
+        by_wall = median(adopted.wall_s / reading.wall_s for adopted, reading in found)
+        by_cpu = median(adopted.cpu_s / reading.cpu_s for adopted, reading in found)
         size, rate = file.stat().st_size / 2**20, n_rows / wall_s
-        line = [f"{n_rows:,}", f"{size:.0f}", f"{wall_s:.1f}", f"{rate:,.0f}", f"{ratio:.0f}"]
+        line = [f"{n_rows:,}", f"{size:.0f}", f"{wall_s:.1f}", f"{rate:,.0f}", f"{by_wall:.0f}"]
+        line += [f"{cpu_s:.1f}", f"{by_cpu:.0f}"]
         lines.append([*line, f"{peak:.0f}", f"{peak / first:.2f}"])
         file.unlink()
-    header = ["rows", "MiB of text", "wall s", "rows/s", "times reading it", "peak MiB", "ratio"]
+    header = ["rows", "MiB of text", "wall s", "rows/s", "times reading it", "CPU s", "times", "peak MiB", "ratio"]
     print_table(f"{SLUG} adopt, eight columns (aim: a ratio of memory far below that of the rows)", header, lines)
 
 

@@ -16,6 +16,7 @@ __all__ = ["bake", "installed", "isolate", "project", "template", "uv"]
 LONGEST_FIRST = [
     "test_year.py",
     "test_adopted_tables.py",
+    "test_real_tables.py",
     "test_run.py",
     "test_live.py",
     "test_pages.py",

@@ -129,6 +129,62 @@ def test_year_is_a_time_if_somebody_says_so() -> None:
     assert (parsed.recipe.time, values_of(parsed, "year", ["2001"])) == ("year", [pd.Timestamp("2001-01-01")])
 
 
+MONTHS = [1 + at % 12 for at in range(60)]
+YEARS = [2001 + at // 12 for at in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("parts", "second"),
+    [
+        ({"Year": YEARS, "Month": MONTHS}, "2001-02-01"),
+        ({"year": YEARS, "month": [f"{month:02}" for month in MONTHS]}, "2001-02-01"),
+        ({"year": YEARS, "month": ["Jan", "Feb", "march"] * 20}, "2001-02-01"),
+        ({"year": YEARS, "monat": ["Januar", "Februar", "März"] * 20, "tag": [31, 28, 1] * 20}, "2001-02-28"),
+        ({"year": YEARS, "quarter": [1 + at % 4 for at in range(60)]}, "2001-04-01"),
+        ({"year": YEARS, "month": MONTHS, "day": ["Mon", "Tue"] * 30}, "2001-02-01"),
+        ({"year": [*YEARS[1:], None], "month": [*MONTHS[1:], 12], "other": [None] * 60}, None),
+    ],
+)
+def test_year_and_month_or_quarter_are_put_together(parts: dict[str, list[object]], second: str | None) -> None:
+    """What is not of that part, such as the name of a weekday, or has gaps, stays a column of its own."""
+    parsed = read(parts)
+    if second is None:
+        assert parsed.recipe.time == ""
+        return
+    table = pa.table({"y": ["0"] * 60} | {name: [str(each) for each in values] for name, values in parts.items()})
+    frame, rejected = convert(table, parsed.recipe)
+    assert rejected.empty
+    assert frame[parsed.recipe.time][1] == pd.Timestamp(second)
+    named = parsed.recipe.find(parsed.recipe.time).sources
+    assert read(parts, time=named).recipe == parsed.recipe
+
+
+def test_part_of_a_time_that_is_none_is_named() -> None:
+    parts: dict[str, list[object]] = {"year": YEARS, "period": ["spring", "autumn"] * 30}
+    with pytest.raises(AdoptionError, match=r"--time 'period': no month, such as 'spring'; name the parts of a time"):
+        read(parts, time=["year", "period"])
+    with pytest.raises(AdoptionError, match=r"--time 'period': no year, nor a date that can be read, such as 'spring'"):
+        read(parts, time=["period", "year"])
+
+
+def test_quarters_and_months_behind_their_year_are_dates() -> None:
+    for texts, third in (
+        ([f"{2001 + at // 4}Q{1 + at % 4}" for at in range(60)], "2001-07-01"),
+        ([f"{2001 + at // 4}-Q{1 + at % 4}" for at in range(60)], "2001-07-01"),
+        (["2001-Jan", "2002-Feb", "2003-Mar"] * 20, "2003-03-01"),
+    ):
+        parsed = read({"when": texts})
+        assert (parsed.recipe.time, values_of(parsed, "when", [texts[2]])) == ("when", [pd.Timestamp(third)])
+
+
+def test_first_line_that_is_a_row_or_comes_again_is_a_warning() -> None:
+    [warning] = read({"ham": ["ham", "ham", "spam"] * 20, "see you": [f"at {at}" for at in range(60)]}).warnings
+    assert "the first line says 'ham', and so do 40 rows: if it is a row itself" in warning
+    [warning] = read({"age": [*("1234567" * 8), "age", *"123"], "kind": [*"ab" * 28, "kind", *"abc"]}).warnings[-1:]
+    assert "the first line says 'age', 'kind', and so does 1 row" in warning
+    assert read({"0": ["0", "1", "2"] * 20, "class": ["first", "second"] * 30}).warnings == []
+
+
 def test_time_that_cannot_be_read_is_a_warning() -> None:
     parsed = read({"booking date": [f"day {at} of spring" for at in range(60)], "daytime": ["morning", "noon"] * 30})
     [warning] = [each for each in parsed.warnings if "sounds like a time" in each]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from modelworks.adopt import columns, leaks, pipeline_settings, planning, summary, target, writing
+from modelworks.adopt import columns, leaks, model_settings, pipeline_settings, planning, summary, target, writing
 from modelworks.adopt.choices import Ask, Choices, ask
 from modelworks.adopt.conversion import PeriodFiles, convert
 from modelworks.adopt.keys import propose_keys
@@ -68,7 +68,7 @@ def adopt(home: Path, uri: str, choices: Choices, console: Console) -> None:
             files.write(path)
             # Of a local file the name alone: its folder says nothing to others.
             origin = f"Inferred from {uri if '://' in uri else Path(uri).name} on {date.today():%Y-%m-%d} by `adopt`."
-            pipeline = set_values((home / "pipeline.toml").read_text(encoding="utf-8"), settings)
+            pipeline = set_values((home / "pipeline.toml").read_text(encoding="utf-8-sig"), settings)
             change = writing.make_change(home, folder, plan, files, pipeline, origin, name)
             summary.print_change(console, home, change, settings, _name_old_data(home))
             if ask_person("Write all this?", ["yes", "no"], "--yes") == "no":
@@ -170,7 +170,9 @@ def _complete_recipe(plan: Plan) -> Plan:
 def _choose_settings(home: Path, plan: Plan, name: str, table_bytes: int) -> tuple[SettingChanges, list[str]]:
     settings, warnings = pipeline_settings.choose_settings(plan, name, table_bytes)
     pipeline = writing.read_pipeline(home)
-    settings |= pipeline_settings.choose_leaves(plan, pipeline.get("model", {}).get("parameters", {}))
+    n_training = plan.statistics.rows - pipeline_settings.count_held_out(plan)
+    settings |= model_settings.choose_model(plan, pipeline.get("model", {}), n_training)
+    warnings += model_settings.warn_of_level(plan)
     return settings | pipeline_settings.choose_new_places(home, pipeline, read_name(home), name), warnings
 
 

@@ -96,7 +96,7 @@ def parse_columns(profile: Profile, layout: Layout, choices: Choices, ask: Ask) 
         f"{name!r} is called {new!r} here: the pipeline has a column of that name, or it had none"
         for name, new in renamed.items()
     ]
-    warnings += _warn_of_nulls(profile)
+    warnings += _warn_of_nulls(profile) + _warn_of_header(profile)
     if layout.encoding != "utf-8":
         warnings.append(f"the file is not UTF-8; it is read as {layout.encoding}: look at its special letters")
     return ParsedColumns(recipe, renamed, warnings)
@@ -245,3 +245,20 @@ def _warn_of_nulls(profile: Profile) -> list[str]:
             if text:
                 columns.setdefault(text, []).append(name)
     return [f"{text!r} is read as no value, in {shorten(names)}" for text, names in columns.items()]
+
+
+def _warn_of_header(profile: Profile) -> list[str]:
+    """Columns whose name is one of their texts: of a file without a header, or of several files in one."""
+    found = {
+        name: each.counts[name] if each.counts and name in each.counts else 0
+        for name, each in profile.columns.items()
+        if each.kind == "text"
+    }
+    names = [name for name, rows in found.items() if rows and not any(letter.isdigit() for letter in name)]
+    if not names:
+        return []
+    rows = count(max(found[name] for name in names), "row")
+    return [
+        f"the first line says {shorten(names)}, and so {'does' if rows == '1 row' else 'do'} {rows}: if it is a row "
+        "itself, write a line with the columns' names before it; if headers repeat within the file, remove them"
+    ]

@@ -63,14 +63,16 @@ def _take(batch: pa.RecordBatch | pa.Table, column: ColumnRecipe) -> tuple[pd.Se
     if len(column.sources) == 1:
         return encode(values_of(column.sources[0]))
     parts = [values.iloc[codes].reset_index(drop=True) for values, codes in map(encode, map(values_of, column.sources))]
-    texts = join_parts(parts)
+    texts = join_parts(parts, column.formats[0])
     return texts, np.arange(len(texts))
 
 
-def join_parts(parts: list[pd.Series]) -> pd.Series:
+def join_parts(parts: list[pd.Series], fmt: str) -> pd.Series:
     """The parts of a time, year first, or a date and a time of day, as one text; null if one of them is."""
     texts = [_to_text(part) for part in parts]
-    whole, marks = texts[0], [" ", ":"] if len(parts) == 2 else ["-", "-", " ", ":"]
+    if fmt in formats.YEAR_AND_PART:
+        return (texts[0] + formats.YEAR_AND_PART[fmt] + texts[1].str.zfill(2 if fmt == "Y-m" else 1)).astype("str")
+    whole, marks = texts[0], [" "] if len(parts) == 2 else ["-", "-", " ", ":"]
     for mark, text in zip(marks, texts[1:], strict=False):
         whole = whole + mark + text
     return (whole + ":0" if len(parts) == 4 else whole).astype("str")

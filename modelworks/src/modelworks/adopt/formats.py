@@ -2,8 +2,8 @@
 
 A format is a name: `int`, `point` (1.5), `comma` (1,5), `point, thousands` (1,234.5), `comma, thousands` (1.234,5),
 `point, spaces` (1 234.5 or 1'234.5) and `comma, spaces` (1 234,5), each with or without a unit; or a date's parts with
-the marks between them, such as `Y-m-d`, `d.m.Y` or `d-b-y`, where b is the name of a month, each with or without a time
-of day; or `unix s`, `unix ms`, `unix us` and `unix ns`, the time that has passed since 1970.
+the marks between them, such as `Y-m-d`, `d.m.Y` or `d-b-y`, where b is the name of a month and Q a quarter, each with
+or without a time of day; or `unix s`, `unix ms`, `unix us` and `unix ns`, the time that has passed since 1970.
 """
 
 import re
@@ -73,9 +73,13 @@ DATES = {
 } | {
     "Ymd": r"(?P<year>(?:19|20)\d{2})(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])" + _TIME_OF_DAY + _OFFSET,
     "Y-m": r"(?P<year>\d{4})-(?P<month>0[1-9]|1[0-2])",
+    "Y-b": rf"{_PARTS['Y']}-{_PARTS['b']}",
+    "Y-Q": r"(?P<year>\d{4})[- ]?[Qq](?P<quarter>[1-4])",
     "b-Y": rf"{_PARTS['b']}[- ]{_PARTS['Y']}",
     "b-y": rf"{_PARTS['b']}[- ]{_PARTS['y']}",
 }
+YEAR_AND_PART = {"Y-m": "-", "Y-b": "-", "Y-Q": "-Q"}
+"""Formats of a year and what follows it, with the mark between the two."""
 _CLOCK = r"[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?"
 ISO = rf"^\d{{4}}-\d{{2}}-\d{{2}}(?:[T ](?:[01]\d|2[0-3]):{_CLOCK})?$"
 LEADING_ZEROS = "leading zeros"  # would lose something as a number, such as a postal code
@@ -182,7 +186,9 @@ def _assemble(parts: pd.DataFrame) -> pd.Series:
         short = pd.to_numeric(parts["short"])
         parts = parts.assign(year=short + 2000 - 100 * (short > (pd.Timestamp.now().year + 10) % 100))
     if "name" in parts:
-        parts = parts.assign(month=parts["name"].map(_number_month))
+        parts = parts.assign(month=parts["name"].map(number_month))
+    if "quarter" in parts:
+        parts = parts.assign(month=3 * pd.to_numeric(parts["quarter"]) - 2)
     hour = pd.to_numeric(parts["hour"]).fillna(0)
     half = parts["half"].astype("str").str.lower()
     hour = hour.where(~half.isin(["am", "pm"]), hour % 12 + 12 * (half == "pm"))
@@ -198,8 +204,10 @@ def _assemble(parts: pd.DataFrame) -> pd.Series:
     return (days + pd.to_timedelta((seconds * 1_000_000).round(), unit="us")).where(hour < 24).astype("datetime64[us]")
 
 
-def _number_month(name: str) -> int:
-    return next(number for number, pattern in _MONTHS.items() if re.fullmatch(pattern, name, re.IGNORECASE))
+def number_month(name: str) -> int:
+    """Which month is called so; 0 for none."""
+    found = (number for number, pattern in _MONTHS.items() if re.fullmatch(pattern, name, re.IGNORECASE))
+    return next(found, 0)
 
 
 def _offset(texts: pd.Series) -> pd.Series:

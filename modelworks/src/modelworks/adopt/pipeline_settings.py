@@ -8,14 +8,12 @@ from typing import Any
 
 import psutil
 
-from modelworks.adopt import rolling_trial
 from modelworks.adopt.pipeline_toml import SettingChanges
 from modelworks.adopt.plan import MANY_CATEGORIES, Plan
-from modelworks.adopt.planning import min_samples_leaf
 from modelworks.calendar import CRONS
 from modelworks.evaluation.limits import ALL_METRICS
 from modelworks.models.encoders import ENCODERS
-from modelworks.models.types import boosting
+from modelworks.settings import Labels
 
 PERFECT = 0.995
 EVERY_PERIODS = {"day": 7, "week": 4}
@@ -32,7 +30,7 @@ def choose_settings(plan: Plan, name: str, table_bytes: int) -> tuple[SettingCha
     table_bytes : what the whole table takes in memory, roughly
     """
     rows, split, period = plan.statistics.rows, plan.split, plan.recipe.period
-    held_out = split.held_out or int(rows * _fraction(rows))
+    held_out = count_held_out(plan)
     gates, warnings = _choose_gates(plan, held_out)
     max_rows = _choose_max_rows(rows, table_bytes)
     if max_rows:
@@ -61,22 +59,19 @@ def choose_settings(plan: Plan, name: str, table_bytes: int) -> tuple[SettingCha
     }
     if _has_new_categories(plan):
         settings["serving", "unseen_categories"] = ("as_missing", "")
-    return settings | gates | _choose_limits(plan) | _choose_model(plan), [*warnings, *_warn_of_level(plan)]
+    labels, more = _choose_labels(plan)
+    return settings | gates | labels | _choose_limits(plan), [*warnings, *more]
+
+
+def count_held_out(plan: Plan) -> int:
+    """Rows that are held out, about."""
+    return plan.split.held_out or int(plan.statistics.rows * _fraction(plan.statistics.rows))
 
 
 def round_down(number: int) -> int:
     """To one significant digit."""
     step = 10 ** max(len(str(number)) - 1, 0)
     return max(number // step * step, 1)
-
-
-def choose_leaves(plan: Plan, parameters: Mapping[str, Any]) -> SettingChanges:
-    """Rows of a leaf that suit the number of rows, where [model.parameters] has them."""
-    if "min_samples_leaf" not in parameters or plan.trial.model_type != "boosting":
-        return {}
-    rows = plan.statistics.rows
-    held_out = plan.split.held_out or int(rows * _fraction(rows))
-    return {("model.parameters", "min_samples_leaf"): (min_samples_leaf(rows - held_out), "")}
 
 
 def _choose_holdout(plan: Plan) -> tuple[float, str]:
@@ -172,31 +167,21 @@ def _warn_of_trial(reached: float, chance: float) -> list[str]:
     return []
 
 
-def _choose_model(plan: Plan) -> SettingChanges:
-    """The time as a feature, and the model type, where the trial was better by them."""
-    settings: SettingChanges = {("training", "trend"): (plan.trial.trend, "the time itself is a feature")}
-    if plan.trial.model_type != "boosting":
-        settings["model", "type"] = (plan.trial.model_type, "")
-        own = rolling_trial.MODEL_TYPES[plan.trial.model_type].defaults
-        settings |= {
-            ("model.parameters", name): (None, "") for name in sorted(boosting.MODEL_TYPE.defaults.keys() - own)
-        }
-    return settings
-
-
-def _warn_of_level(plan: Plan) -> list[str]:
-    if not plan.trial.is_level_moving:
-        return []
-    follows = {
-        (False, "boosting"): "no model that was tried follows it better by [training] trend = true, the time itself as "
-        "a feature; a column such as its last known value may",
-        (True, "boosting"): "the trial was better by [training] trend = true, the time itself as a feature",
-        (True, "linear"): '[training] trend = true makes the time itself a feature, and [model] type = "linear" '
-        "extrapolates it, which trees cannot",
-    }
-    return [
-        f"the level of {plan.recipe.target!r} moves with time: its newest periods are a better baseline than all rows; "
-        + follows[plan.trial.trend, plan.trial.model_type]
+def _choose_labels(plan: Plan) -> tuple[SettingChanges, list[str]]:
+    """The share of rows with a target that each used period reaches, with half as many gaps again; and a warning."""
+    name, used = plan.recipe.target, _used_periods(plan) or list(plan.statistics.nulls)
+    rows = plan.statistics.periods or {"": plan.statistics.rows}
+    shares = [plan.statistics.nulls[each][name] / rows[each] for each in used]
+    gaps = max((share for share in shares if share < 1), default=0.0)  # nothing is ever measured on a period of gaps
+    usual = Labels().min_labelled_fraction
+    wanted = max(min(usual, 1 - 1.5 * gaps), (1 - gaps) / 2)
+    fraction = usual if wanted >= usual else max(math.floor(round(100 * wanted, 6)) / 100, 0.01)
+    settings: SettingChanges = {("labels", "min_labelled_fraction"): (fraction, "")}
+    if fraction == usual:
+        return settings, []
+    where = f"a {plan.recipe.period} where {1 - gaps:.0%}" if plan.split.kind == "time" else f"{1 - gaps:.0%}"
+    return settings, [
+        f"{where} of the rows have a {name!r} is measured on those: [labels] min_labelled_fraction is {fraction:g}"
     ]
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
-from modelworks.adopt.trial import TREES, sample_rows, to_dtypes
+from modelworks.adopt.trial import sample_rows, to_dtypes
 from modelworks.calendar import Frequency
 from modelworks.contract import Contract
 from modelworks.data.periods import number_periods
@@ -23,6 +23,8 @@ from modelworks.project import Project
 from modelworks.settings import Evaluation, Model, Training
 
 MODEL_TYPES = {"boosting": boosting.MODEL_TYPE, "linear": linear.MODEL_TYPE, tfidf.NAME: tfidf.MODEL_TYPE}
+TREES = (boosting.MODEL_TYPE.defaults["max_iter"], 40)
+"""Numbers of trees that are tried: fewer learn less by heart where rows, or those of a class, are few."""
 MEASURING = Evaluation(bootstrap_resamples=200)
 MIN_SHARE = 2 / 3
 """Of the rows that the newest fold is fitted to: a model of far fewer says little of the project's own."""
@@ -42,6 +44,7 @@ class TrialResult:
     is_level_moving : the newest periods are a better baseline than all rows
     model_type : of the better model
     trend : it has the time itself as a feature
+    trees : of boosting
     """
 
     metrics: dict[str, Estimate] = field(default_factory=dict)
@@ -50,6 +53,7 @@ class TrialResult:
     is_level_moving: bool = False
     model_type: str = "boosting"
     trend: bool = False
+    trees: int = TREES[0]
 
 
 def run_trial(
@@ -62,9 +66,9 @@ def run_trial(
 ) -> TrialResult:
     """Fit and measure on folds like the hold-out.
 
-    With a time the folds are of a rolling origin, each as long as the hold-out. Where the level of the target moves,
-    models that have the time as a feature are tried as well, and where features are texts, one of their words. The one
-    with the lowest loss counts.
+    With a time the folds are of a rolling origin, each as long as the hold-out. Boosted trees are tried in two numbers.
+    Where the level of the target moves, models that have the time as a feature are tried as well, and where features
+    are texts, one of their words. The one with the lowest loss counts.
 
     Parameters
     ----------
@@ -75,12 +79,13 @@ def run_trial(
     """
     frame = _complete_key(contract, to_dtypes(contract, sample_rows(rows, len(features))))
     is_level_moving = compare_baselines(contract, frame, holdout, frequency).is_level_moving
-    parameters = {"learning_rate": 0.1, "max_iter": TREES, "min_samples_leaf": min_samples_leaf}
-    by_trees = Model(type="boosting", parameters=parameters)
+    by_trees = [
+        Model(type="boosting", parameters={"max_iter": trees, "min_samples_leaf": min_samples_leaf}) for trees in TREES
+    ]
     others = [name for name in features if name not in contract.documents]
-    tried = [(by_trees, False, others)] if others else []
+    tried = [(model, False, others) for model in by_trees if others]
     if others and is_level_moving:
-        tried += [(by_trees, True, others), (Model(type="linear"), True, others)]
+        tried += [(model, True, others) for model in (*by_trees, Model(type="linear"))]
     if others != features:
         tried.append((Model(type=tfidf.NAME), False, features))
         # Beside a linear model without them, so that the texts are what makes the difference.
@@ -106,6 +111,7 @@ def run_trial(
         is_level_moving=is_level_moving,
         model_type=model.type,
         trend=trend,
+        trees=int(model.parameters.get("max_iter") or TREES[0]),
     )
 
 

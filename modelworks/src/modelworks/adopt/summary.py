@@ -12,6 +12,7 @@ from modelworks.adopt.pipeline_toml import SettingChanges
 from modelworks.adopt.plan import Plan, PlannedColumn
 from modelworks.adopt.writing import Change
 from modelworks.calendar import ANY_PATTERN
+from modelworks.models.types import boosting
 from modelworks.wording import count
 
 MAX_COLUMNS = 60
@@ -45,7 +46,7 @@ def print_plan(console: Console, plan: Plan, rows: int) -> None:
     name = "R²" if plan.task == "regression" else "ROC-AUC"
     how = "rolling origin" if plan.split.kind == "time" else "cross-validation"
     folds = f"{how} on a sample, {count(plan.trial.folds, 'fold')}"
-    _print(console, "Trial", f"{name} {plan.reached}, by {folds}{_describe_trend(plan)}")
+    _print(console, "Trial", f"{name} {plan.reached}, by {folds}{_describe_model(plan)}")
     if plan.warnings:
         console.print("\n[bold]Warnings[/]")
     for warning in plan.warnings:
@@ -53,10 +54,12 @@ def print_plan(console: Console, plan: Plan, rows: int) -> None:
         console.print(warning, markup=False, soft_wrap=True)
 
 
-def _describe_trend(plan: Plan) -> str:
-    if plan.trial.trend:
-        return f"; {plan.trial.model_type} with [training] trend"
-    return "" if plan.trial.model_type == "boosting" else f"; [model] type = {plan.trial.model_type!r}"
+def _describe_model(plan: Plan) -> str:
+    trial = plan.trial
+    trees = f"; {trial.trees} trees" if trial.trees != boosting.MODEL_TYPE.defaults["max_iter"] else ""
+    if trial.trend:
+        return f"; {trial.model_type} with [training] trend{trees}"
+    return trees if trial.model_type == "boosting" else f"; [model] type = {trial.model_type!r}"
 
 
 def _print(console: Console, title: str, text: str) -> None:

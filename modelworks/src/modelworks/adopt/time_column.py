@@ -1,10 +1,13 @@
 """The time of a row: one column, or its parts in several."""
 
 import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 from modelworks.adopt.choices import Ask, Choices
-from modelworks.adopt.column_profile import ColumnAccumulator
-from modelworks.adopt.formats import find_unix
+from modelworks.adopt.column_profile import MIN_SHARE, ColumnAccumulator
+from modelworks.adopt.formats import YEARS, find_unix, number_month
 from modelworks.adopt.names import ID
 from modelworks.adopt.profile import Profile
 from modelworks.adopt.recipe import ColumnRecipe
@@ -13,7 +16,10 @@ from modelworks.wording import shorten
 
 TIME_NAMES = re.compile(r"date|datum|time|zeit|stamp|month|monat|day|tag", re.IGNORECASE)
 LATER_NAMES = re.compile(r"birth|geburt|dob|end|close|expir|due|after|updat|modif|deliver|arriv|return", re.IGNORECASE)
-PARTS = [("year", "jahr"), ("month", "monat"), ("day", "tag"), ("hour", "stunde"), ("minute",)]
+QUARTER = ("quarter", "quartal")
+PARTS = [("year", "jahr"), ("month", "monat", *QUARTER), ("day", "tag"), ("hour", "stunde"), ("minute",)]
+SPANS = [YEARS, (1, 12), (1, 31), (0, 24), (0, 59)]
+"""The numbers that each part may be."""
 YEAR_NAMES = re.compile(r"year|jahr|année|año", re.IGNORECASE)
 MAX_NULL_SHARE = 0.01
 
@@ -28,13 +34,13 @@ def choose_time(
         _check_is_time(choices.time[0], columns, profile)
         return columns, choices.time[0], []
     if choices.time:
-        return *_combine(columns, choices.time), []
+        return *_combine(columns, choices.time, profile), []
     if dates := _find_dates(columns, profile, choices):
         time, warnings = _choose_date(dates, ask)
         parts = [time, *_find_clock(time, columns, profile, choices)]
     else:
         time, warnings = "", []
-        parts = _find_parts([column.name for column in columns if column.name != choices.target])
+        parts = _find_parts([column.name for column in columns if column.name != choices.target], profile)
     if not parts:
         return columns, "", _warn_of_unread_times(columns, profile, choices)
     if len(parts) == 1:
@@ -42,7 +48,7 @@ def choose_time(
     warnings.append(
         f"{', '.join(map(repr, parts))} are put together as the time; name another by --time, or none by --no-time"
     )
-    return *_combine(columns, parts), warnings
+    return *_combine(columns, parts, profile), warnings
 
 
 def _check_is_time(name: str, columns: list[ColumnRecipe], profile: Profile) -> None:
@@ -118,18 +124,70 @@ def _choose_date(dates: list[str], ask: Ask) -> tuple[str, list[str]]:
     return time, [f"{time!r} is taken as the time of a row; others: {others}"]
 
 
-def _find_parts(names: list[str]) -> list[str]:
-    """Columns named as the parts of a time, from the year on; at least two, or none."""
+def _find_parts(names: list[str], profile: Profile) -> list[str]:
+    """Columns named as the parts of a time, and with values of them, from the year on; at least two, or none."""
     lower = {name.lower(): name for name in names}
-    found = [next((lower[word] for word in words if word in lower), "") for words in PARTS]
-    parts = found[: found.index("")] if "" in found else found
+    parts: list[str] = []
+    for words in PARTS:
+        name = next((lower[word] for word in words if word in lower), "")
+        if not name or _is_quarter(parts[-1:]) or not _is_part(profile, name, len(parts)):
+            break
+        parts.append(name)
     return parts if len(parts) >= 2 else []
 
 
-def _combine(columns: list[ColumnRecipe], parts: list[str]) -> tuple[list[ColumnRecipe], str]:
+def _is_quarter(names: list[str]) -> bool:
+    return any(name.lower() in QUARTER for name in names)
+
+
+def _is_part(profile: Profile, name: str, at: int) -> bool:
+    """Whether nearly all rows have a value of the part at that place of `PARTS`."""
+    accumulator = profile.columns[name]
+    if accumulator.nulls > MAX_NULL_SHARE * profile.rows or not accumulator.known:
+        return False
+    first, last = SPANS[at]
+    has_numbers = _are_mostly(accumulator, lambda value: first <= _to_number(value) <= last)
+    return has_numbers or (at == 1 and _has_month_names(accumulator))
+
+
+def _to_number(value: object) -> float:
+    """A whole number, -1 for anything else."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        return -1.0
+    return number if number.is_integer() else -1.0
+
+
+def _has_month_names(accumulator: ColumnAccumulator) -> bool:
+    return _are_mostly(accumulator, lambda value: bool(number_month(str(value).removesuffix("."))))
+
+
+def _are_mostly(accumulator: ColumnAccumulator, test: Callable[[object], bool]) -> bool:
+    counts: Counter[Any] = accumulator.counts or Counter()
+    return sum(rows for value, rows in counts.items() if test(value)) >= MIN_SHARE * accumulator.known > 0
+
+
+def _combine(columns: list[ColumnRecipe], parts: list[str], profile: Profile) -> tuple[list[ColumnRecipe], str]:
     by_name = {column.name: column for column in columns}
     first = by_name[parts[0]]
-    written = first.formats if first.dtype == "datetime64[us]" and first.formats else ["Y-m-d"]
+    is_date = first.dtype == "datetime64[us]"
+    written = (first.formats or ["Y-m-d"]) if is_date else [_find_format(parts, profile)]
     name = "time" if "time" not in by_name or "time" in parts else "time_"
     combined = ColumnRecipe(name, parts, "datetime64[us]", written)
     return [combined, *(column for column in columns if column.name not in parts)], name
+
+
+def _find_format(parts: list[str], profile: Profile) -> str:
+    """How the parts of a time are written when they are put together, year first."""
+    for at, (name, words) in enumerate(zip(parts, PARTS, strict=False)):
+        if not _is_part(profile, name, at):
+            example = next(iter(profile.columns[name].counts or ["..."]))
+            what = words[0] if at else "year, nor a date that can be read"
+            raise AdoptionError(
+                f"--time {name!r}: no {what}, such as {example!r}; name the parts of a time in this order: year, "
+                "month, day, hour, minute; or a date and a time of day"
+            )
+    if _is_quarter(parts[1:2]):
+        return "Y-Q"
+    return ("Y-b" if _has_month_names(profile.columns[parts[1]]) else "Y-m") + "-d" * (len(parts) > 2)

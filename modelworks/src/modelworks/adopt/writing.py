@@ -127,7 +127,7 @@ def find_removals(home: Path) -> list[str]:
 
 def read_pipeline(home: Path) -> dict[str, Any]:
     """pipeline.toml as it is."""
-    return tomllib.loads((home / "pipeline.toml").read_text(encoding="utf-8"))
+    return tomllib.loads((home / "pipeline.toml").read_text(encoding="utf-8-sig"))
 
 
 def data_pattern(pipeline: Mapping[str, Any]) -> str:
