@@ -64,7 +64,16 @@ def test_numbers_with_marks_signs_and_units_are_numbers(texts: list[str], number
     assert parsed.recipe.find("x").unit == unit
 
 
-@pytest.mark.parametrize("texts", [["PAL1011", "PAL1012"], ["S00001", "S00002"], ["12A", "12B"], ["5 kg", "3 lb"]])
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["PAL1011", "PAL1012"],
+        ["S00001", "S00002"],
+        ["12A", "12B"],
+        ["5 kg", "3 lb"],
+        [f"{at} {'x' * 16}" for at in (5, 6)],
+    ],
+)
 def test_codes_and_mixed_units_are_no_numbers(texts: list[str]) -> None:
     assert read({"x": texts * 60}).recipe.find("x").dtype == "str"
 

@@ -38,6 +38,7 @@ FORMS: dict[str, tuple[str, list[str], str]] = {
     "area": (FLOAT, ["comma, spaces"], ""),
     "mass": (FLOAT, ["comma, thousands"], "kg"),
     "plan": ("str", [], ""),
+    "code": ("str", [], ""),
     "typed": (FLOAT, [], ""),  # as Parquet has it
     "when": (TIME, [], ""),
     "until": (TIME, [], ""),
@@ -61,6 +62,7 @@ JSON_ROW: dict[str, Any] = {
     **dict.fromkeys(["at", "opened", "packed", "stamp", "year", "month", "when", "until"], "2013-05-06T08:15:00"),
     **dict.fromkeys(["visits", "months", "gaps", "price", "rate", "area", "mass", "typed"], 5),
     "plan": "basic",
+    "code": "x",
 }
 READER = RequestReader(CONTRACT, 10, RECIPE)
 
@@ -120,6 +122,7 @@ WRITTEN: list[tuple[str, str, Any]] = [
     ("plan", "NA", None),
     ("plan", "-", "-"),
     ("plan", "none", "none"),
+    ("code", " y\t", "y"),
 ]
 
 
@@ -146,6 +149,10 @@ def test_whole_row_as_text_is_the_row_as_json_and_many_keep_their_order() -> Non
     assert rows[1] == {**expected, **own}
     assert rows[0] == rows[2] == read()
     assert read()["at"] == datetime(2013, 5, 6, 8, 15)
+
+
+def test_text_that_has_to_be_there_may_be_a_word_for_no_value() -> None:
+    assert [read(code=text)["code"] for text in ("NA", "", "x")] == ["NA", "", "x"]
 
 
 def test_time_since_1970_may_be_a_number_as_well() -> None:
