@@ -12,13 +12,15 @@ from fastapi import FastAPI  # type: ignore[import-not-found]
 from pydantic import ConfigDict, create_model
 
 from modelworks.project import load_project
-from modelworks.serving.row_schema import build_row_type
+from modelworks.serving.file_forms import FileForms
+from modelworks.serving.row_schema import build_row_type, logged_columns
 from modelworks.settings import find_home
 
 
 def create_app() -> Any:
     """An app that answers with what was asked."""
-    fields = build_row_type(load_project(find_home()).contract).__annotations__
+    contract = load_project(find_home()).contract
+    fields = build_row_type(contract, FileForms(contract, logged_columns(contract), None)).__annotations__
     row: Any = create_model("Row", __config__=ConfigDict(extra="forbid"), **fields)
 
     async def echo(rows: Any) -> Any:

@@ -88,7 +88,7 @@ def main() -> None:
     if what == "none":
         return
     if what == "rows":
-        holdout.BlockBootstrap = RowBootstrap
+        holdout.BlockBootstrap = RowBootstrap  # type: ignore[attr-defined, misc, unused-ignore]
     settings = Evaluation(bootstrap_resamples=resamples)
     baseline = CONTRACT.target.fit_baseline(frame["late"].to_numpy())
     wall, cpu = time.perf_counter(), time.process_time()

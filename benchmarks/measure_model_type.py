@@ -77,7 +77,7 @@ def measure(name: str, rounds: int, packages: list[str]) -> dict[str, object]:
     truth, known = target.encode(test[target.column]), target.encode(train[target.column])
     by_baseline = target.row_losses(truth, target.fit_baseline(known).predict(len(truth)))
     draws = BlockBootstrap(
-        number_blocks(contract, test)[0], settings.evaluation.bootstrap_resamples, settings.evaluation.confidence, 0
+        number_blocks(contract, test)[0], settings.evaluation.bootstrap_resamples, settings.evaluation.interval_level, 0
     )
     return {
         "log_loss": _figures(draws.mean(target.row_losses(truth, prediction))),

@@ -14,6 +14,8 @@ from functools import partial
 from statistics import median
 from time import perf_counter
 
+import numpy as np  # type: ignore[import-not-found]
+
 from modelworks.data import frames
 from modelworks.models import pipeline
 from modelworks.models.fast import make_predictor
@@ -61,7 +63,7 @@ def main() -> None:
     print(json.dumps(found))
 
 
-def _answer(writer: AnswerWriter, prediction: object) -> bytes:
+def _answer(writer: AnswerWriter, prediction: np.ndarray) -> bytes:
     answer: bytes = writer.write("id", "1", prediction, writer.decide(prediction))
     return answer
 

@@ -42,6 +42,7 @@ def measure_rate(period: str, rounds: int) -> dict[str, list[float]]:
     """Seconds of each round by what was done, and those of the CPU; rows of bare predictions lie in memory."""
     tracker = Tracker(project, settings)
     champion = ledger.find_champion(tracker, ledger.read_ledger(settings))
+    assert champion
     model = ledger.load_version(project, tracker, champion)
     [partition] = partitions.find_partitions(settings.storage_uri, "clean", period)
     features = partitions.read_partition(partition, list(model.feature_names_in_))

@@ -147,14 +147,18 @@ def succeed(project: BakedProject, *command: str | Path, **environment: str) -> 
 
 
 def in_foreground(
-    command: Sequence[str | Path], folder: Path, environment: Mapping[str, str], output: int | IO[str]
+    command: Sequence[str | Path],
+    folder: Path,
+    environment: Mapping[str, str],
+    output: int | IO[str],
+    typed: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     """Start a command as a terminal does: its process group gets Ctrl-C, `os.killpg(pid, SIGINT)`, and heeds it."""
     return subprocess.Popen(
         command,
         cwd=folder,
         env=environment,
-        stdin=subprocess.DEVNULL,
+        stdin=typed,
         stdout=output,
         stderr=output,
         start_new_session=True,

@@ -224,7 +224,7 @@ def test_row_that_cannot_be_explained_is_one_message(released: Path) -> None:
     wrong = json.dumps(FLIGHTS.contract.example | {"temp": "warm"})
     (released / "wrong.json").write_text(wrong, encoding="utf-8")
     for words, message in (
-        ([str(released / "wrong.json")], "wrong.json: temp: Input should be a valid number\n"),
+        ([str(released / "wrong.json")], "wrong.json: temp: 'warm' is no number here; accepted: a number, not as text"),
         ([str(released / "missing.json")], "missing.json: No such file or directory; name a file of JSON with a row"),
         (["--version", "9"], "has no version 9"),
     ):

@@ -53,7 +53,7 @@ def run_all(folder: Path, database: Path, executor: tuple[str, int]) -> dict[str
         return {
             "manifests": manifests(settings.storage_uri),
             "decisions": scored.decisions,
-            "drift": runs.metrics(monitored.run_id),
+            "monitored": runs.metrics(monitored.run_id),
             "metrics": runs.metrics(run_id),
             "verdict": runs.find_json(run_id, VERDICT_FILE, None),
             "plots": runs.find_json(run_id, PLOT_DATA_FILE, None),
@@ -71,5 +71,5 @@ def test_release_scores_and_drift_are_the_same_by_every_executor(
     several = [each for each in local["manifests"].values() if len(each["parts"]) > 1]
     assert len(several) == 7  # three periods as they came, three that are clean, and one of scores
     assert local["verdict"]
-    assert local["drift"]
+    assert local["monitored"].keys() >= {"log_loss", "gain"}
     assert json.dumps(local, sort_keys=True) == json.dumps(processes, sort_keys=True)

@@ -1,74 +1,29 @@
-"""Ctrl-C in the middle of `make run` and `make up`: one message, and the same command goes on; data to read only."""
+"""Ctrl-C in the middle of a command: one message, nothing by halves, and the same command goes on; read-only data."""
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import signal
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import pty
 from pathlib import Path
 
-import psutil
 import pytest
 
-from bakes import BakedProject, in_foreground, restored, succeed
+from bakes import BakedProject, restored, succeed
 from live_project import free_ports
+from moments import disturb, files_of, held, press_ctrl_c, printed, read_only, small_disk, working_in
+from own_tables import write_rentals
 
 pytestmark = pytest.mark.slow
 
 PERIOD = "ARGS=--period 2013-02"
 QUICK = {"MODELWORKS_MODEL__PARAMETERS__MAX_ITER": "20", "MODELWORKS_EVALUATION__BOOTSTRAP_RESAMPLES": "100"}
-PATIENCE_S = 1800
-
-Happened = Callable[[str], bool]
-"""Whether the moment has come, by what a command has printed so far."""
+ADOPT = ["--target", "rentals", "--time", "day", "--key", "day", "--key", "station"]
 
 
 @pytest.fixture
 def project(installed: BakedProject) -> BakedProject:
     """A project for each test, as it was generated."""
     return restored(installed)
-
-
-def interrupt(project: BakedProject, *command: str | Path, at: Happened, **environment: str) -> tuple[int, str]:
-    """Start a command, press Ctrl-C as a terminal does once a moment has come; its exit status and what it printed."""
-    log = project.path.parent / "interrupted.log"
-    with log.open("w") as output:
-        process = in_foreground(command, project.path, os.environ | environment, output)
-        deadline = time.monotonic() + PATIENCE_S
-        try:
-            while not at(log.read_text()):
-                assert process.poll() is None, f"ended before the moment came: {log.read_text()}"
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.1)
-            os.killpg(process.pid, signal.SIGINT)
-            process.wait(PATIENCE_S)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-    return process.returncode, log.read_text()
-
-
-def printed(pattern: str) -> Happened:
-    """The moment at which something has been printed."""
-    return lambda text: re.search(pattern, text) is not None
-
-
-def working_in(folder: Path) -> list[str]:
-    """The commands of all processes that work in a folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.status() != psutil.STATUS_ZOMBIE and process.cwd() == str(folder):
-                found.append(" ".join(process.cmdline()))
-        except psutil.Error:
-            continue
-    return found
 
 
 def assert_ended_well(project: BakedProject, status: int, text: str) -> None:
@@ -92,7 +47,7 @@ def test_run_that_is_interrupted_goes_on(project: BakedProject) -> None:
         printed(r"train +\.\.\."),
     ]
     for moment in moments:
-        status, text = interrupt(project, "make", "run", PERIOD, at=moment, **QUICK)
+        status, text = disturb(project, "make", "run", PERIOD, at=moment, **QUICK)
         assert_ended_well(project, status, text)
         assert "is the champion" not in text
     assert "version 1 is the champion" in succeed(project, "make", "run", PERIOD, **QUICK)
@@ -103,7 +58,7 @@ def test_start_of_the_stack_that_is_interrupted_leaves_nothing_and_goes_on(proje
     database = project.path / "var" / "airflow" / "airflow.db"
     try:
         for moment in (lambda _: database.exists(), printed("✓ databases"), printed("✓ mlflow")):
-            status, text = interrupt(project, "make", "up", at=moment, **environment)
+            status, text = disturb(project, "make", "up", at=moment, **environment)
             assert_ended_well(project, status, text)
         succeed(project, "make", "up", **environment)
         assert "is the champion" in succeed(project, "make", "trigger", PERIOD, **environment)
@@ -112,35 +67,45 @@ def test_start_of_the_stack_that_is_interrupted_leaves_nothing_and_goes_on(proje
     assert working_in(project.path) == []
 
 
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """A disk of its own in place of a folder, with what the folder holds."""
-    kept = folder.with_name(f"{folder.name}.kept")
-    folder.mkdir(exist_ok=True)
-    folder.rename(kept)
-    folder.mkdir()
-    options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "small"]
-    if subprocess.run(["mount", *options, folder], capture_output=True, check=False).returncode:
-        folder.rmdir()
-        kept.rename(folder)
-        pytest.skip("needs a small disk of its own, and `mount` is for root only here")
-    shutil.copytree(kept, folder, dirs_exist_ok=True, symlinks=True)
+def test_adoption_that_is_interrupted_changes_nothing(project: BakedProject, tmp_path: Path) -> None:
+    write_rentals(tmp_path / "rentals.csv", days=425)
+    command = [project.command, "adopt", tmp_path / "rentals.csv", *ADOPT]
+    before = files_of(project)
+    moments = ["before adoption.profile_table", "after leaks.try_out", "after conversion.PeriodFiles.write"]
+    for number, moment in enumerate(moments):
+        stands, environment = held(moment, tmp_path / f"orders-{number}")
+        status, text = disturb(project, *command, "--yes", at=stands, **environment)
+        assert_ended_well(project, status, text)
+        assert status == 130
+        assert files_of(project) == before
+    keyboard, typed = pty.openpty()
     try:
-        yield folder
+        status, text = disturb(project, *command, at=printed("Write all this"), typed=typed)
     finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
-        folder.rmdir()
-        kept.rename(folder)
+        os.close(keyboard)
+        os.close(typed)
+    assert_ended_well(project, status, text)
+    assert status == 130
+    assert files_of(project) == before
+    assert "Adopted" in succeed(project, *command, "--yes")
 
 
-@contextmanager
-def read_only(disk: Path) -> Iterator[None]:
-    """Let nobody write there, root neither."""
-    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+def test_adoption_that_is_interrupted_while_it_writes_is_complete(project: BakedProject, tmp_path: Path) -> None:
+    write_rentals(tmp_path / "rentals.csv", days=425)
+    command = [project.command, "adopt", tmp_path / "rentals.csv", *ADOPT, "--yes"]
+    moment, orders = "before writing._apply", tmp_path / "orders"
+    stands, environment = held(moment, orders)
+
+    def press_and_let_go(group: int) -> None:
+        press_ctrl_c(group)
+        (orders / moment).unlink()
+
+    status, text = disturb(project, *command, at=stands, by=press_and_let_go, **environment)
+    assert (status, text.count("Adopted"), text.count("interrupted")) == (0, 1, 0), text
+    written = files_of(project)
+    assert {path.name.split("-")[0] for path in written if path.suffix in {".parquet", ".gz"}} == {"rentals"}
+    assert "Adopted" in succeed(project, *command, "--force")
+    assert files_of(project).keys() == written.keys()
 
 
 def test_run_needs_no_more_than_to_read_the_data(project: BakedProject) -> None:

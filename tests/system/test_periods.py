@@ -38,9 +38,11 @@ class Case:
         return f"2013-{month}-{day}" if self.period == "day" else f"2013-Q{(int(month) + 2) // 3}"
 
 
-DAYS = tuple(f"2013-05-{day:02}" for day in (6, 7, 8, 10, 11))
+# A model of one day is good enough for the next one on some days only: that of 7 July ranks the flights of the 8th by
+# an ROC-AUC of 0.725. Most others are rightly refused, such as that of 6 May, with 0.485 on the 7th.
+DAYS = tuple(f"2013-07-{day:02}" for day in (7, 8, 9, 11, 12))
 CASES = [
-    Case("day", DAYS, DAYS, "2013-05-09", "2013-05-09", ("2013-05-06", "2013-05-11")),
+    Case("day", DAYS, DAYS, "2013-07-10", "2013-07-10", ("2013-07-07", "2013-07-12")),
     Case(
         "quarter",
         ("2013-Q1", "2013-Q3", "2013-Q4"),

@@ -277,6 +277,7 @@ def test_the_folder_s_name_is_enough_where_it_was_made_on_the_spot(
     assert "  cd flight-delays\n" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_it_can_be_baked_from_a_git_address(template: Path, tmp_path: Path) -> None:
     """Cookiecutter clones it first, and finds the license texts in the clone."""
     origin = BakedProject(tmp_path / "origin", {})

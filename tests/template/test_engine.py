@@ -99,6 +99,7 @@ def test_zip_whose_link_became_a_text_file_is_refused(
     assert_incomplete(capfd.readouterr().err, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_clone_without_symbolic_links_is_refused_by_cruft_as_well(clone: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     git(tmp_path, "clone", "--quiet", "--config", "core.symlinks=false", str(clone), "copy")

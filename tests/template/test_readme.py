@@ -103,6 +103,7 @@ FOLLOWED = {
     "docs/how-to/add-a-notifier.md": ADDED,
     "docs/how-to/add-a-stage.md": ADDED,
     "docs/how-to/describe-your-data.md": ADDED,
+    "docs/how-to/use-your-own-table.md": ADDED,
     "docs/how-to/patch-the-engine.md": ADDED,
     "docs/how-to/eject-a-project.md": ADDED,
     "docs/how-to/publish-the-engine.md": "test_project_runs_with_an_engine_from_an_index",

@@ -18,6 +18,8 @@ import pytest
 
 from bakes import PROJECT_FOLDER, REPOSITORY, BakedProject, commit_all, git, succeed, tool
 
+pytestmark = pytest.mark.slow
+
 BEFORE, AFTER = "v1.0.0", "v1.1.0"
 ANSWERS = {
     "project_name": 'It\'s "late" \\ {again} & <again>',

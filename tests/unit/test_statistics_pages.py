@@ -13,7 +13,7 @@ from modelworks.evaluation import bootstrap, metrics
 from modelworks.evaluation.bootstrap import BlockBootstrap
 from modelworks.models.encoders import documents
 from modelworks.models.tuning import choice, pruning
-from modelworks.monitoring import calibration, drift
+from modelworks.monitoring import calibration, drift, recalibration
 from modelworks.settings import Evaluation, Gates, Monitoring, Retraining, Tuning
 
 FOLDER = REPOSITORY / "docs" / "explanation"
@@ -35,7 +35,7 @@ FOLDER = REPOSITORY / "docs" / "explanation"
         ("drift", f"with replacement, {drift.DRAWS} times"),
         ("drift", f"q = {Monitoring().drift_quantile} by default"),
         ("calibration-drift", f"the limit of `[monitoring]`, {Monitoring().max_calibration_drift:.0f} by default"),
-        ("calibration-drift", f"{calibration.LOGIT_BINS[1] - calibration.LOGIT_BINS[0]:.1f} wide from -8 to 8"),
+        ("calibration-drift", f"{recalibration.LOGIT_BINS[1] - recalibration.LOGIT_BINS[0]:.1f} wide from -8 to 8"),
         ("tuning-choice", f"({choice.RESAMPLES:,} draws"),
         ("tuning-choice", f"at least {choice.MIN_BLOCKS} blocks"),
         ("tuning-choice", f"({Tuning().significance} by default"),

@@ -128,6 +128,14 @@ project = Project(
 """
 
 
+def test_settings_that_an_editor_of_windows_has_saved_are_read(project: Path) -> None:
+    file = project / "pipeline.toml"
+    file.write_text(file.read_text(encoding="utf-8"), encoding="utf-8-sig", newline="\r\n")
+    commit(project)
+    adopt(project, make_table(), "target")
+    assert load_settings().source.uri == "data/table-{period}.parquet"
+
+
 def test_what_is_about_the_table_before_is_reset_and_nothing_else(project: Path) -> None:
     package = project / "src" / PACKAGE
     for name, text in (("features.py", FEATURES), ("checks.py", CHECKS), ("project.py", OWN_PROJECT)):

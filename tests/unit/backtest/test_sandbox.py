@@ -52,6 +52,12 @@ def test_overrides_win_over_the_file_and_the_environment_which_stays_as_it_was(
     assert load_settings().storage_uri == "s3://team"
 
 
+def test_settings_with_a_byte_order_mark_are_read(home: Path) -> None:
+    text = (home / "pipeline.toml").read_text(encoding="utf-8")
+    (home / "pipeline.toml").write_text(text, encoding="utf-8-sig", newline="\r\n")
+    assert make_sandbox(home, home / "var" / "sandbox", {"model": {"type": "linear"}}).model.type == "linear"
+
+
 def test_processes_of_a_sandbox_read_its_settings_from_its_own_file(home: Path) -> None:
     """Whatever starts there, such as a task of Airflow, is handed no overrides."""
     settings = make_sandbox(home, home / "var" / "sandbox", {"model": {"type": "linear"}})

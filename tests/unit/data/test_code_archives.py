@@ -78,6 +78,7 @@ def on_worker(archive: CodeArchive, sha256: str, *paths: Path) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_worker_imports_what_was_sent_and_not_its_own(lake, tmp_path: Path) -> None:
     archive = code_archives.archive("lake")
     (tmp_path / "own" / "lake").mkdir(parents=True)
@@ -86,6 +87,7 @@ def test_worker_imports_what_was_sent_and_not_its_own(lake, tmp_path: Path) -> N
     assert on_worker(archive, archive.sha256, tmp_path / "own", archive.path) == "sent"
 
 
+@pytest.mark.slow
 def test_worker_refuses_code_that_is_missing_or_changed_or_of_elsewhere(lake, tmp_path: Path) -> None:
     archive = code_archives.archive("lake")
     assert on_worker(archive, archive.sha256) == f"{archive.path.name} has not arrived"

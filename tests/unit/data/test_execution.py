@@ -19,6 +19,8 @@ from modelworks.data.execution import map_parts
 from modelworks.errors import ComputeError, ConfigError, ContractError
 from modelworks.settings import Compute
 
+pytestmark = pytest.mark.slow
+
 LOCAL, ONE, TWO, THREE = (
     Compute(),
     Compute(executor="processes", workers=1),

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from modelworks.contract import Contract, between, binary, column, identifier, length, matches, outcome
-from modelworks.data import duplicates, partitions, validation
+from modelworks.data import duplicates, key_hashes, partitions, validation
 from modelworks.data.execution import map_parts
 from modelworks.data.leftovers import find_leftovers, remove_leftovers
 from modelworks.data.partitions import Partition
@@ -175,7 +175,7 @@ def test_duplicates_are_found_across_parts_and_the_first_row_stays(tmp_path: Pat
 
 def test_rows_of_one_hash_and_different_keys_are_no_duplicates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = dirty_rows(200)
-    monkeypatch.setattr(duplicates, "_mix", lambda numbers: numbers % np.uint64(7))
+    monkeypatch.setattr(key_hashes, "mix", lambda numbers: numbers % np.uint64(7))
     for rows_per_part in (50, 10_000):
         raw = store(tmp_path / str(rows_per_part), frame, rows_per_part)
         found = duplicates.find_duplicates(CONTRACT, raw, Compute(), str(tmp_path / "attempt"))
@@ -183,6 +183,7 @@ def test_rows_of_one_hash_and_different_keys_are_no_duplicates(tmp_path: Path, m
         assert sum(map(len, found)) == expected > 0
 
 
+@pytest.mark.slow
 def test_every_executor_makes_the_same_partitions_and_counts(tmp_path: Path) -> None:
     raw = store(tmp_path, dirty_rows(), 300)
     made = [split(tmp_path / str(number), raw, compute) for number, compute in enumerate(EXECUTORS)]

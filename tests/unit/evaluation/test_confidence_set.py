@@ -44,6 +44,7 @@ def test_two_models_are_tested_as_a_pair() -> None:
     assert p_values(losses).min() == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_model_that_is_the_worst_of_several_by_chance_stays_in() -> None:
     """Of five equal models one is always the worst; uncorrected, the pair of worst and best differs in every third."""
     repeated = [days(*[0.0] * 5, n_days=240, seed=seed) for seed in range(60)]

@@ -208,6 +208,7 @@ def test_unknown_column_or_disparity_is_refused_with_the_nearest() -> None:
     assert find_fairness_limits(contract_of(NUMBER), fairness(["region"])) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("project")
 def test_mistake_is_refused_before_training_and_unused_limits_are_named(monkeypatch) -> None:
     monkeypatch.setenv("MODELWORKS_GATES__FAIRNESS__COLUMNS", '["orign"]')

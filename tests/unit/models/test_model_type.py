@@ -37,6 +37,7 @@ def test_trusted_types_are_those_of_the_projects_model_types() -> None:
     assert "lightgbm.basic.Booster" in trusted_types(replace(FLIGHTS, model_types=ALL_MODEL_TYPES))
 
 
+@pytest.mark.slow
 def test_own_model_type_needs_a_title_and_how_it_is_built(settings: Settings) -> None:
     own = ModelType("always the same", lambda target, parameters, n_categorical, training: DummyClassifier())
     project = replace(FLIGHTS, model_types={**FLIGHTS.model_types, "constant": own})

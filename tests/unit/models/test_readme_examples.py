@@ -33,7 +33,7 @@ def test_feature_of_the_readme_adds_its_column(rows: Rows) -> None:
 def test_model_type_of_the_readme_fits_and_predicts(rows: Rows) -> None:
     project = replace(FLIGHTS, features=None, model_types=run(MODEL_TYPE)["MODEL_TYPES"])
     frame = rows(200, distance=[500, 2475] * 100)
-    model = pipeline.fit(project, frame, Training(), Model(type="naive_bayes"))
+    model = pipeline.fit(project, frame, Training(), Model(type="extra_trees"))
     prediction = pipeline.predict(project, model, frame)
     assert prediction[1::2].mean() > 0.9  # a long flight is late in these rows, a short one is not
     assert prediction[::2].mean() < 0.1

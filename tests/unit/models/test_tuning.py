@@ -17,6 +17,8 @@ from modelworks.models.types import boosting
 from modelworks.project import Project
 from modelworks.settings import Model, Training, Tuning
 
+pytestmark = pytest.mark.slow
+
 FEATURES = Training(features=["recent_delay", "carrier", "temp", "humidity"])
 SMALL = Model(parameters={"max_iter": 5, "min_samples_leaf": 5})
 SIX = Tuning(trials=6)

@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 from flights import FLIGHTS
+from modelworks.contract import Contract, column, identifier
 from modelworks.monitoring import calibration
 from modelworks.settings import Evaluation
+from modelworks.targets import Target, binary, multiclass, regression
 
 SETTINGS = Evaluation(bootstrap_resamples=200)
 
@@ -87,6 +89,38 @@ def test_figures_do_not_depend_on_how_rows_are_batched() -> None:
     assert replace(parts, loss=[], gain=[], expected=[]) == replace(whole, loss=[], gain=[], expected=[])
     assert parts.loss == pytest.approx(whole.loss)
     assert parts.gain == pytest.approx(whole.gain)
+
+
+TARGETS = [
+    binary("y", "y", negative=0.0, positive=1.0),
+    multiclass("y", "y", classes=[0.0, 1.0, 2.0]),
+    regression("y", "y"),
+]
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=["binary", "multiclass", "regression"])
+def test_figures_of_parts_that_are_merged_are_those_of_the_whole(target: Target) -> None:
+    contract = Contract(
+        target=target,
+        columns=[column("at", "datetime64[us]", "when"), identifier("id", "int64", "row")],
+        key=["id"],
+        time="at",
+    )
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame({"at": pd.to_datetime("2013-05-01") + pd.to_timedelta(np.arange(900) % 30, unit="D")})
+    values = 1e6 + random.normal(size=900) if target.is_regression else (random.random(900) < 0.3).astype("float64")
+    predictions = random.dirichlet([1, 1, 1], 900) if target.is_multiclass else np.clip(values * 0.8, 0.1, None)
+    whole, *parts = (calibration.PerformanceAccumulator(contract, 2.0, origin=1e6) for _ in range(4))
+    whole.add(frame, values, predictions)
+    for number, part in enumerate(parts):  # of some days each, and none
+        mine = np.flatnonzero(frame.index % 2 == number)
+        part.add(frame.iloc[mine], values[mine], predictions[mine])
+    for part in parts[1:]:
+        parts[0].merge(part)
+    merged, expected = parts[0].by_block(), whole.by_block()
+    assert (merged.blocks, merged.rows) == (expected.blocks, expected.rows)
+    for name in ("observed", "expected", "loss", "gain", "constant_loss"):
+        assert getattr(merged, name) == pytest.approx(getattr(expected, name), rel=1e-9), name
 
 
 def test_predictions_that_are_certain_keep_the_figures_finite() -> None:

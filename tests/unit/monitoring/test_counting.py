@@ -77,6 +77,7 @@ def score_and_count(root: Path, clean: Partition, model: Pipeline, compute: Comp
     )
 
 
+@pytest.mark.slow
 def test_scores_sums_and_counts_are_the_same_by_every_executor(tmp_path: Path, model: Pipeline) -> None:
     clean = store(tmp_path, 300)
     found = {score_and_count(tmp_path / str(at), clean, model, each) for at, each in enumerate(EXECUTORS)}

@@ -68,10 +68,14 @@ def text_of(html: str) -> str:
     return unescape(re.sub(r"<[^>]+>", "", html))
 
 
-def test_page_says_first_what_was_found_and_decided() -> None:
-    page = text_of(
-        build_page(FLIGHTS.contract, RECORD, [], {"2013-04": BY_BLOCK}, COUNTED, "2013-01 to 2013-03", LIMITS)
-    )
+@pytest.fixture(scope="module")
+def first_page() -> str:
+    """The page of the first period that was monitored."""
+    return build_page(FLIGHTS.contract, RECORD, [], {"2013-04": BY_BLOCK}, COUNTED, "2013-01 to 2013-03", LIMITS)
+
+
+def test_page_says_first_what_was_found_and_decided(first_page: str) -> None:
+    page = text_of(first_page)
     said = (
         "In 2013-05 monitoring found calibration drift in 2013-04, and requests a new model: "
         "calibration drift in 2013-04."
@@ -94,9 +98,8 @@ def test_page_says_first_what_was_found_and_decided() -> None:
         ("alarm", "yes"),
     ],
 )
-def test_page_explains_each_measure_of_the_performance(name: str, value: str) -> None:
-    page = build_page(FLIGHTS.contract, RECORD, [], {"2013-04": BY_BLOCK}, COUNTED, "2013-01 to 2013-03", LIMITS)
-    row = next(row for row in table_rows(page) if row[0] == name)
+def test_page_explains_each_measure_of_the_performance(first_page: str, name: str, value: str) -> None:
+    row = next(row for row in table_rows(first_page) if row[0] == name)
     assert row[1] == value
     assert row[2]
 
@@ -133,9 +136,8 @@ def test_page_sets_each_column_against_its_threshold() -> None:
     assert "it covers 99.5 % of each" in text
 
 
-def test_page_shows_the_period_its_history_and_the_most_drifted_columns() -> None:
-    page = build_page(FLIGHTS.contract, RECORD, [], {"2013-04": BY_BLOCK}, COUNTED, "2013-01 to 2013-03", LIMITS)
-    plots = re.findall(r'role="img" aria-label="plot: ([^"]+)"><svg ', page)
+def test_page_shows_the_period_its_history_and_the_most_drifted_columns(first_page: str) -> None:
+    plots = re.findall(r'role="img" aria-label="plot: ([^"]+)"><svg ', first_page)
     assert plots == ["blocks-2013-04", "periods", "columns", "column-1", "column-2", "column-3"]
 
 

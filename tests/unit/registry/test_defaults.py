@@ -45,6 +45,7 @@ def test_servers_on_this_computer_are_reached_without_a_proxy(environment: dict[
     assert without_proxy(environment, "10.0.0.5") == wanted
 
 
+@pytest.mark.slow
 def test_importing_the_engine_sets_nothing_and_setting_the_defaults_imports_no_mlflow() -> None:
     program = """
 import os, sys

@@ -19,6 +19,7 @@ def settings(tmp_path: Path, new_mlflow_database: Path) -> Settings:
     return settings_of(tmp_path)
 
 
+@pytest.mark.slow
 def test_asking_for_runs_makes_no_experiment(settings: Settings) -> None:
     tracker = Tracker(project_of(TWO_TEXTS_BY_GROUP), settings)
     assert tracker.runs.find("first") is None
@@ -30,6 +31,7 @@ def test_asking_for_runs_makes_no_experiment(settings: Settings) -> None:
     assert list(client.search_registered_models()) == []
 
 
+@pytest.mark.slow
 def test_two_experiments_of_one_project_know_their_own_runs(settings: Settings) -> None:
     project = project_of(TWO_TEXTS_BY_GROUP)
     training, monitoring = Tracker(project, settings), Tracker(project, settings, settings.monitoring_experiment)

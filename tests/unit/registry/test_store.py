@@ -5,6 +5,8 @@ import pytest
 from modelworks.registry.store import whole_store
 from modelworks.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 def path_of(uri: str) -> Path:
     return Path(uri.removeprefix("sqlite:///"))

@@ -208,6 +208,7 @@ def quick(monkeypatch) -> None:
     monkeypatch.setattr(session, "PATIENCE_S", 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leader_is_killed", [False, True])
 def test_whole_session_ends_and_only_it(tmp_path: Path, quick: None, leader_is_killed: bool) -> None:
     bystander = subprocess.Popen(["sleep", "600"], cwd=tmp_path)
@@ -226,6 +227,7 @@ def test_whole_session_ends_and_only_it(tmp_path: Path, quick: None, leader_is_k
     leader.wait()
 
 
+@pytest.mark.slow
 def test_session_whose_files_are_gone_is_found_by_what_it_runs(tmp_path: Path, quick: None, monkeypatch) -> None:
     """As after `rm -rf var`, and after the folder was renamed while the stack ran."""
     home, renamed = tmp_path / "home", tmp_path / "renamed"

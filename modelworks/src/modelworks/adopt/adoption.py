@@ -68,7 +68,7 @@ def adopt(home: Path, uri: str, choices: Choices, console: Console) -> None:
             files.write(path)
             # Of a local file the name alone: its folder says nothing to others.
             origin = f"Inferred from {uri if '://' in uri else Path(uri).name} on {date.today():%Y-%m-%d} by `adopt`."
-            pipeline = set_values((home / "pipeline.toml").read_text(encoding="utf-8"), settings)
+            pipeline = set_values((home / "pipeline.toml").read_text(encoding="utf-8-sig"), settings)
             change = writing.make_change(home, folder, plan, files, pipeline, origin, name)
             summary.print_change(console, home, change, settings, _name_old_data(home))
             if ask_person("Write all this?", ["yes", "no"], "--yes") == "no":

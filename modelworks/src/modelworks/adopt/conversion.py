@@ -39,8 +39,7 @@ def convert(batch: pa.RecordBatch | pa.Table, recipe: Recipe, first_row: int = 1
         columns[recipe.row_number] = pd.Series(np.arange(first_row, first_row + batch.num_rows), dtype="Int64")
     for column in recipe.columns:
         values, codes = _take(batch, column)
-        typed = parse(values, column, recipe.null_words)
-        wrong = typed.isna() & values.notna() & ~is_null(values, column, recipe.null_words)
+        typed, wrong = parse_checked(values, column, recipe.null_words)
         columns[column.name] = typed.iloc[codes].reset_index(drop=True)
         if wrong.any():
             rows = wrong.to_numpy()[codes]
@@ -91,6 +90,12 @@ def is_null(values: pd.Series, column: ColumnRecipe, null_words: list[str]) -> p
         return values.isna()
     more = formats.NULLS_AMONG_NUMBERS if column.dtype != "str" else []
     return values.isna() | values.isin([*null_words, *more])
+
+
+def parse_checked(values: pd.Series, column: ColumnRecipe, null_words: list[str]) -> tuple[pd.Series, pd.Series]:
+    """Values in the column's dtype, and which of them do not parse."""
+    typed = parse(values, column, null_words)
+    return typed, typed.isna() & values.notna() & ~is_null(values, column, null_words)
 
 
 def parse(values: pd.Series, column: ColumnRecipe, null_words: list[str]) -> pd.Series:

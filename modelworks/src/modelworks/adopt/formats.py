@@ -198,7 +198,8 @@ def _assemble(parts: pd.DataFrame) -> pd.Series:
         "day": pd.to_numeric(parts["day"]).fillna(1),
     })
     days = pd.to_datetime(numbers, errors="coerce")
-    seconds = (hour * 60 + pd.to_numeric(parts["minute"]).fillna(0)) * 60 + pd.to_numeric(parts["second"]).fillna(0)
+    second = parts["second"].str.replace(r"(\.\d{6})\d+", r"\1", regex=True)  # cut as everywhere else, not rounded
+    seconds = (hour * 60 + pd.to_numeric(parts["minute"]).fillna(0)) * 60 + pd.to_numeric(second).fillna(0)
     seconds -= _offset(parts["offset"])
     return (days + pd.to_timedelta((seconds * 1_000_000).round(), unit="us")).where(hour < 24).astype("datetime64[us]")
 

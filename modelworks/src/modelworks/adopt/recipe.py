@@ -12,7 +12,8 @@ from modelworks.calendar import Frequency
 from modelworks.errors import AdoptionError
 
 HEADER = """\
-# How `import` makes the project's files from the files that arrive; `adopt` has written it, and it is yours.
+# How `import` makes the project's files from the files that arrive, and how the prediction API reads a row that is
+# written as in these; `adopt` has written it, and it is yours.
 # A column has its name here, its columns in the file (several are the parts of one time), a dtype of contract.py,
 # and how its numbers or dates are written: 1.5 is "point" and 1,5 is "comma"; "d.m.Y" is 31.12.2013. `null_words` are
 # the texts that mean "no value".

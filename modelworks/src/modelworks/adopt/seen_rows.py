@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from modelworks.data.key_hashes import look_up
+
 
 class SeenRows:
     """The rows of some files, by which those of further batches are known again.
@@ -44,9 +46,9 @@ class SeenRows:
         Without a key, as many rows of the same values are known as there are in the files.
         """
         hashes = hash_rows(table, self._key)
-        at, is_known = _look_up(self._keys, hashes)
+        at, is_known = look_up(self._keys, hashes)
         if self._is_by_key:
-            is_same = _look_up(self._contents, hash_rows(table, self._columns))[1]
+            is_same = look_up(self._contents, hash_rows(table, self._columns))[1]
             self.changed += int((is_known & ~is_same).sum())
         elif is_known.any():
             before = pd.Series(hashes).groupby(hashes).cumcount().to_numpy()
@@ -69,11 +71,3 @@ def hash_rows(table: pa.Table, names: list[str]) -> np.ndarray:
 
 def _count(hashes: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(np.concatenate([np.zeros(0, "uint64"), *hashes]), return_counts=True)
-
-
-def _look_up(known: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions in the sorted `known`, and which hashes are there."""
-    if not len(known):
-        return np.zeros(len(hashes), "int64"), np.zeros(len(hashes), bool)
-    at = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
-    return at, known[at] == hashes

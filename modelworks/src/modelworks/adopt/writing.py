@@ -31,7 +31,8 @@ README = """\
 
 {table}
 
-`import.toml` says how files as they arrive become these; `{command} import FILE` does it.
+`import.toml` says how files as they arrive become these; `{command} import FILE` does it. The prediction API reads rows
+that are written as in such a file.
 {rejected}"""
 
 
@@ -126,7 +127,7 @@ def find_removals(home: Path) -> list[str]:
 
 def read_pipeline(home: Path) -> dict[str, Any]:
     """pipeline.toml as it is."""
-    return tomllib.loads((home / "pipeline.toml").read_text(encoding="utf-8"))
+    return tomllib.loads((home / "pipeline.toml").read_text(encoding="utf-8-sig"))
 
 
 def data_pattern(pipeline: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,8 @@ def run_once(settings: Settings, params: dict[str, object], *, verbose: bool = F
             with raising_interrupts():
                 run = run_training(settings, params)
         except Exception as error:
-            traceback.print_exc()
+            with suppress(OSError):  # the log's disk is full
+                traceback.print_exc()
             return DagOutcome("", False, False, str(error).partition("\n")[0] or type(error).__name__, log_file)
         states = {task.task_id: task.state for task in run.get_task_instances()}
     is_evaluated = states["evaluate"] in {"success", "failed"}
@@ -114,10 +115,14 @@ def output_to(log_file: Path) -> Iterator[None]:
 
 
 def _redirect(to_output: int, to_errors: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.dup2(to_output, 1)
-    os.dup2(to_errors, 2)
+    for stream, descriptor, target in ((sys.stdout, 1, to_output), (sys.stderr, 2, to_errors)):
+        try:
+            stream.flush()
+        except OSError:  # the log's disk is full: what found no room there is not for where the output goes next
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), descriptor)
+            stream.flush()
+        os.dup2(target, descriptor)
 
 
 def _leave_logging_to_airflow() -> None:

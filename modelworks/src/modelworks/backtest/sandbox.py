@@ -43,7 +43,7 @@ def make_sandbox(home: Path, folder: Path, overrides: Overrides) -> Settings:
     for each in home.iterdir():
         if each.name not in NOT_LINKED:
             (folder / each.name).symlink_to(each)
-    configured = tomllib.loads((home / "pipeline.toml").read_text(encoding="utf-8"))
+    configured = tomllib.loads((home / "pipeline.toml").read_text(encoding="utf-8-sig"))
     text = to_toml(_merge(_merge(configured, OWN), overrides))
     (folder / "pipeline.toml").write_text(text, encoding="utf-8")
     return open_sandbox(folder, overrides)

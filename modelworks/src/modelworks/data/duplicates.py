@@ -11,15 +11,12 @@ import pandas as pd
 import pyarrow as pa
 
 from modelworks.contract import Contract
+from modelworks.data.buckets import HASH, read_bucket, write_buckets
 from modelworks.data.execution import map_parts
-from modelworks.data.filesystems import open_filesystem
+from modelworks.data.key_hashes import hash_keys
 from modelworks.data.manifests import Part, Partition
 from modelworks.data.parts import read_part
 from modelworks.settings import Compute
-
-GOLDEN, MIX, MORE = (np.uint64(each) for each in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
-"""Of the generator splitmix64."""
-NO_VALUE = 0x7FF8_0000_0000_0001
 
 
 @dataclass(frozen=True)
@@ -101,30 +98,17 @@ def _compare(
 def store_hashes(keys: Keys) -> None:
     """Write the hashes of a part's keys, with their rows' numbers, by bucket."""
     hashes = _hash_part(keys)
-    bucket = (hashes % np.uint64(keys.n_buckets)).astype("uint16" if keys.n_buckets < 2**16 else "uint64")
-    order = np.argsort(bucket, kind="stable")
-    ends = np.cumsum(np.bincount(bucket, minlength=keys.n_buckets))
-    schema = pa.schema([("hash", pa.uint64()), ("row", pa.int64())])
-    fs, path = open_filesystem(keys.hashes)
-    fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-    with fs.open(path, "wb") as file, pa.ipc.new_file(file, schema) as writer:
-        for rows in np.split(order, ends[:-1]):
-            writer.write_batch(pa.record_batch([hashes[rows], rows], schema=schema))
+    write_buckets(keys.hashes, hashes, keys.n_buckets, pa.table({"row": np.arange(len(hashes))}))
 
 
 def find_candidates(bucket: Bucket) -> list[np.ndarray]:
     """Numbers of the rows of each part that share a hash with another row of the bucket."""
-    hashes, rows = [], []
-    for uri in bucket.files:
-        fs, path = open_filesystem(uri)
-        with fs.open(path, "rb") as file:
-            batch = pa.ipc.open_file(file).get_batch(bucket.number)
-            hashes.append(batch["hash"].to_numpy().copy())
-            rows.append(batch["row"].to_numpy().copy())
-    ends = np.cumsum([len(each) for each in hashes])
+    parts = [read_bucket(uri, bucket.number) for uri in bucket.files]
+    ends = np.cumsum([len(each) for each in parts])
     repeated = np.zeros(ends[-1], bool)
-    repeated[_find_repeated(np.concatenate(hashes))] = True
-    return [each[marks] for each, marks in zip(rows, np.split(repeated, ends[:-1]), strict=True)]
+    repeated[_find_repeated(np.concatenate([each[HASH].to_numpy() for each in parts]))] = True
+    marks = np.split(repeated, ends[:-1])
+    return [each["row"].to_numpy()[is_repeated] for each, is_repeated in zip(parts, marks, strict=True)]
 
 
 def read_keys(candidates: Candidates) -> pd.DataFrame:
@@ -142,33 +126,4 @@ def _find_repeated(hashes: np.ndarray) -> np.ndarray:
 
 def _hash_part(keys: Keys) -> np.ndarray:
     """A number for each key, shape (n_rows,), uint64; equal keys have equal numbers."""
-    table = read_part(keys.folder, keys.part, list(keys.key), encoded=keys.key)
-    hashes = np.zeros(table.num_rows, "uint64")
-    for name in keys.key:
-        hashes *= MIX
-        hashes += np.concatenate([_to_numbers(each) for each in table[name].chunks] or [hashes])
-    return _mix(hashes)
-
-
-def _to_numbers(values: pa.Array) -> np.ndarray:
-    """Values as uint64, shape (n_rows,): equal values are equal, and others differ but for hashes of texts."""
-    if pa.types.is_dictionary(values.type):
-        distinct = values.dictionary.to_numpy(zero_copy_only=False).astype(object)
-        hashes = pd.util.hash_array(distinct) if len(distinct) else np.empty(0, "uint64")
-        return np.append(hashes, np.uint64(NO_VALUE))[values.indices.fill_null(len(distinct)).to_numpy()]
-    if pa.types.is_floating(values.type):
-        numbers = values.to_numpy(zero_copy_only=False) + 0.0  # no negative zero
-        numbers[np.isnan(numbers)] = np.nan
-        return numbers.view("uint64")
-    bits = values.view(pa.int64()).fill_null(NO_VALUE).to_numpy()
-    found: np.ndarray = bits.view("uint64")
-    return found
-
-
-def _mix(numbers: np.ndarray) -> np.ndarray:
-    """Other numbers, whose every bit depends on every bit of the given ones."""
-    numbers = numbers + GOLDEN
-    numbers = (numbers ^ (numbers >> np.uint64(30))) * MIX
-    numbers = (numbers ^ (numbers >> np.uint64(27))) * MORE
-    mixed: np.ndarray = numbers ^ (numbers >> np.uint64(31))
-    return mixed
+    return hash_keys(read_part(keys.folder, keys.part, list(keys.key), encoded=keys.key), keys.key)

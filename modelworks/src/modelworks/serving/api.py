@@ -24,6 +24,7 @@ from modelworks.project import Project
 from modelworks.serving.batching import MicroBatcher
 from modelworks.serving.champion import ChampionFollower, Served
 from modelworks.serving.explanations import Explanations
+from modelworks.serving.file_forms import read_recipe
 from modelworks.serving.metrics import ApiMetrics
 from modelworks.serving.observer import Observer
 from modelworks.serving.page import StatePage, add_page
@@ -74,7 +75,7 @@ class Api:
         self.settings = settings
         self.metrics = ApiMetrics()
         self.follower = ChampionFollower(project, settings, self.metrics)
-        self.reader = RequestReader(contract, serving.max_rows)
+        self.reader = RequestReader(contract, serving.max_rows, read_recipe(settings.home))
         self.writer = AnswerWriter(contract.target, settings.evaluation.decision_threshold)
         self.worker = ThreadPoolExecutor(1, "large", initializer=pipeline.limit_threads, initargs=(settings.training,))
         self.batcher = MicroBatcher(Predictor.predict, self.worker, self.metrics.batch.observe)

@@ -17,6 +17,7 @@ from modelworks.models.explanations import Explainer, Explanation
 from modelworks.project import Project
 from modelworks.registry import ledger
 from modelworks.registry.tracker import Tracker
+from modelworks.serving.file_forms import read_recipe
 from modelworks.serving.payload import AnswerWriter, RequestReader, Rows
 from modelworks.serving.problems import Refusal
 from modelworks.settings import Settings
@@ -84,7 +85,7 @@ def _read_rows(project: Project, settings: Settings, file: Path | None) -> Rows:
     contract = project.contract
     try:
         body = file.read_bytes() if file else json.dumps(contract.example).encode()
-        rows, _ = RequestReader(contract, settings.serving.max_rows).read(body)
+        rows, _ = RequestReader(contract, settings.serving.max_rows, read_recipe(settings.home)).read(body)
     except OSError as error:
         raise ContractError(f"{file}: {error.strerror}; name a file of JSON with a row, or an array of rows") from None
     except Refusal as refusal:

@@ -1,22 +1,28 @@
 """What the API reads and answers, in JSON; both follow from the contract."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema, create_model
-from pydantic_core import to_json
+from pydantic_core import ErrorDetails, from_json, to_json
 
+from modelworks.adopt.recipe import Recipe
 from modelworks.contract import Contract
 from modelworks.models.explanations import Explanation
+from modelworks.serving.file_forms import FileForms
 from modelworks.serving.problems import MAX_ERRORS, Refusal, shorten
-from modelworks.serving.row_schema import build_row_type, explain_broken, find_pandas_checks
+from modelworks.serving.row_schema import build_row_type, explain_broken, find_pandas_checks, logged_columns
 from modelworks.targets import Target
 
 Rows = list[dict[str, Any]]
 
 MAX_NAMED = 250  # known categories in a message
+NOT_PARSED = {"int_type", "float_type", "string_type", "string_pattern_mismatch", "timezone_naive"} | {
+    f"datetime_{end}" for end in ("type", "parsing", "object_invalid", "from_date_parsing")
+}
+"""Errors of pydantic for a value that is no number or no time."""
 
 
 class RequestReader:
@@ -25,10 +31,13 @@ class RequestReader:
     Parameters
     ----------
     max_rows : of a request
+    recipe : how the project's files write numbers and times, which a request may do as well
     """
 
-    def __init__(self, contract: Contract, max_rows: int) -> None:
-        row: Any = build_row_type(contract)
+    def __init__(self, contract: Contract, max_rows: int, recipe: Recipe | None = None) -> None:
+        self._forms = FileForms(contract, logged_columns(contract), recipe)
+        self._max_rows = max_rows
+        row: Any = build_row_type(contract, self._forms)
         self._one: TypeAdapter[dict[str, Any]] = TypeAdapter(row)
         self._many: TypeAdapter[Rows] = TypeAdapter(Annotated[list[row], Field(min_length=1, max_length=max_rows)])
         self._pandas_checks = find_pandas_checks(contract)
@@ -51,14 +60,41 @@ class RequestReader:
         Refusal
             If the body is not JSON (400), has too many rows (413), or breaks the contract (422).
         """
+        is_many = body.lstrip()[:1] == b"["
         try:
-            is_many = body.lstrip()[:1] == b"["
-            rows = self._many.validate_json(body) if is_many else [self._one.validate_json(body)]
+            rows = self._validate(body, is_many)
         except ValidationError as error:
-            raise _to_refusal(error) from None
+            broken = {str(detail["loc"][-1]) for detail in _details(error) if detail["loc"]}
+            rows = self._read_forms(body, is_many, broken)
+        else:
+            if self._forms.are_in_texts(rows):
+                rows = self._read_forms(body, is_many, set())
         if self._pandas_checks:
             self._check_columns(rows, is_many)
         return rows, is_many
+
+    def _validate(self, body: bytes, is_many: bool) -> Rows:
+        return self._many.validate_json(body) if is_many else [self._one.validate_json(body)]
+
+    def _read_forms(self, body: bytes, is_many: bool, broken: set[str]) -> Rows:
+        """The rows of a body that pydantic alone cannot read, as values may be written as in the project's files.
+
+        Parameters
+        ----------
+        broken : columns with a value that pydantic does not take
+        """
+        try:
+            content = from_json(body)
+        except ValueError as error:
+            raise Refusal(400, ("body", f"Invalid JSON: {error}")) from None
+        given = content if is_many else [content]
+        read = self._forms.read(given, broken) if len(given) <= self._max_rows else given
+        try:
+            return self._validate(to_json(read if is_many else read[0], inf_nan_mode="constants"), is_many)
+        except ValidationError as error:
+            raise _to_refusal(
+                error, lambda at, name: self._forms.explain(name, given[at][name], read[at][name])
+            ) from None
 
     def _check_columns(self, rows: Rows, is_many: bool) -> None:
         """Refuse what breaks a check of pandas; once for each column, as a call costs more than a value."""
@@ -77,18 +113,32 @@ class RequestReader:
             raise Refusal(422, *shorten(errors))
 
 
-def _to_refusal(error: ValidationError) -> Refusal:
-    details = error.errors(include_url=False, include_input=False, include_context=False)
+def _details(error: ValidationError) -> list[ErrorDetails]:
+    return error.errors(include_url=False, include_input=False, include_context=False)
+
+
+def _to_refusal(error: ValidationError, explain: Callable[[int, str], str]) -> Refusal:
+    """A pydantic error as an answer.
+
+    Parameters
+    ----------
+    explain : why the value of a row and column does not parse; "" where pydantic's message says it
+    """
+    details = _details(error)
     kinds = {detail["type"] for detail in details}
     first = details[0]
-    if "json_invalid" in kinds:
-        return Refusal(400, ("body", first["msg"]))
     if len(first["loc"]) == 0:
         if "too_long" in kinds:
             return Refusal(413, ("body", first["msg"]))
         expected = "expected one row as an object, or an array of them"
         return Refusal(422, ("body", first["msg"] if "too_short" in kinds else expected))
-    return Refusal(422, *shorten([(_name_location(detail["loc"]), detail["msg"]) for detail in details]))
+    errors: list[tuple[str, str]] = []
+    for detail in details:
+        *at, name = detail["loc"]
+        may_explain = detail["type"] in NOT_PARSED and len(errors) < MAX_ERRORS
+        message = explain(int(at[0]) if at else 0, str(name)) if may_explain else ""
+        errors.append((_name_location(detail["loc"]), message or detail["msg"]))
+    return Refusal(422, *shorten(errors))
 
 
 def _name_location(location: tuple[int | str, ...]) -> str:

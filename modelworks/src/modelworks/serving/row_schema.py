@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import (
@@ -9,25 +11,34 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    NaiveDatetime,
+    GetJsonSchemaHandler,
+    GetPydanticSchema,
     TypeAdapter,
-    WithJsonSchema,
     with_config,
 )
-from pydantic_core import SchemaError
+from pydantic_core import SchemaError, core_schema
 from typing_extensions import TypedDict
 
 from modelworks.contract import Contract
 from modelworks.data import frames
 from modelworks.data.quiet_pandera import pa
+from modelworks.serving.file_forms import FileForms
 
 # RFC 3339 has no name for a time without a zone; OpenAPI's registry of formats does.
-LOCAL_TIME = {"type": "string", "format": "date-time-local"}
+TIMES = {"anyOf": [{"type": "string", "format": "date-time-local"}, {"type": "string", "format": "date"}]}
+LOCAL_TIME = GetPydanticSchema(
+    lambda *_: core_schema.chain_schema([
+        core_schema.str_schema(pattern="^[0-9]{4}-", strict=True),  # digits alone would be seconds since 1970
+        # Not strict, so of a text: a date alone is its midnight.
+        core_schema.datetime_schema(strict=False, tz_constraint="naive"),
+    ]),
+    lambda *_: TIMES,
+)
 TYPES: dict[str, Any] = {
     "str": str,
     "int64": Annotated[int, Field(ge=-(2**63), le=2**63 - 1)],
     "float64": float,
-    "datetime64[us]": Annotated[NaiveDatetime, WithJsonSchema(LOCAL_TIME)],
+    "datetime64[us]": Annotated[datetime, LOCAL_TIME],
 }
 
 
@@ -36,9 +47,27 @@ def logged_columns(contract: Contract) -> list[str]:
     return contract.names_of("time", "key", "feature")
 
 
-def build_row_type(contract: Contract) -> Any:
-    """One row: features are required; the rest of the key may be given, so that outcomes can be joined later."""
-    fields = {name: _type_of(contract, name) for name in logged_columns(contract)}
+@dataclass(frozen=True, eq=False)  # typing hashes annotations, and a schema has no hash
+class AlsoWritten:
+    """In the specification: further forms of a number or a time, which become JSON's own before pydantic sees them."""
+
+    forms: list[dict[str, Any]]
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        own = handler(schema)
+        return {"anyOf": [*own.get("anyOf", [own]), *self.forms]}
+
+
+def build_row_type(contract: Contract, forms: FileForms) -> Any:
+    """One row: features are required; the rest of the key may be given, so that outcomes can be joined later.
+
+    Parameters
+    ----------
+    forms : how the project's files write numbers and times
+    """
+    fields = {name: _type_of(contract, name, forms.to_schemas(name)) for name in logged_columns(contract)}
     for name in fields:
         if name not in contract.features:
             fields[name] = Annotated[fields[name], Field(default_factory=lambda: None)]
@@ -112,7 +141,7 @@ def _allow(check: pa.Check) -> Callable[[Any], Any]:
     return keep
 
 
-def _type_of(contract: Contract, name: str) -> Any:
+def _type_of(contract: Contract, name: str, written: list[dict[str, Any]]) -> Any:
     column = contract.columns[name]
     kind: Any = TYPES[column.dtype]
     for check in frames.schema_of(contract).columns[name].checks:
@@ -120,6 +149,8 @@ def _type_of(contract: Contract, name: str) -> Any:
             kind = Annotated[kind, constraint]
     if column.dtype == "int64":
         kind = Annotated[kind, BeforeValidator(_without_fraction)]
+    if written:
+        kind = Annotated[kind, AlsoWritten(written)]
     if column.nullable:
         kind = kind | None
     description = f"{column.description}, {column.unit}" if column.unit else column.description

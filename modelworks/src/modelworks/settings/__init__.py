@@ -6,7 +6,7 @@ The environment variable of a setting has its section and key in capitals: `[tra
 
 from modelworks.settings.base import Period, Section
 from modelworks.settings.data import Compute, Labels, Schedule, Source, Storage, Validation
-from modelworks.settings.disk import check_disk, explain_disk, explaining_disk, written_folders
+from modelworks.settings.disk import check_disk, explain_disk, explaining_disk, says_full, written_folders
 from modelworks.settings.home import name_safely
 from modelworks.settings.loading import HOME_VARIABLE, check_working_folder, find_home, load_settings, read_name
 from modelworks.settings.models import ApprovalMode, Evaluation, Fairness, Gates, Limits, Model, Training, Tuning
@@ -48,5 +48,6 @@ __all__ = [
     "load_settings",
     "name_safely",
     "read_name",
+    "says_full",
     "written_folders",
 ]

@@ -43,10 +43,15 @@ def explain_disk(folders: Iterable[Path], error: str = "") -> str:
     """
     existing = {folder: next(each for each in (folder, *folder.parents) if each.exists()) for folder in folders}
     problems = [f"{folder}: {problem}" for folder, there in existing.items() if (problem := _find_problem(there))]
-    if not problems and any(sign in error for sign in FULL):
+    if not problems and says_full(error):
         fullest = min(existing, key=lambda folder: _free_bytes(existing[folder]))
         problems = [f"{fullest}: {_describe_full(existing[fullest])}"]
     return f"{problems[0]}, then run the same command again" if problems else ""
+
+
+def says_full(error: str) -> bool:
+    """Whether an error of the system or of a library is about a full disk."""
+    return any(sign in error for sign in FULL)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from modelworks.errors import PartitionError, PipelineError, QualityGateError
 from modelworks.progress import in_stage
 from modelworks.project import Project
 from modelworks.registry.lineage import code_commit, current_user
-from modelworks.settings import Settings
+from modelworks.settings import Settings, says_full
 from modelworks.stages.facts import Result
 
 # Values of a run's tag `approval`.
@@ -64,7 +64,11 @@ def stage(function: Callable[P, R]) -> Callable[P, R]:
 def _describe(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
-    return error.summary if isinstance(error, QualityGateError) else str(error)
+    if isinstance(error, QualityGateError):
+        return error.summary
+    text = str(error)
+    # SQLite's error has the whole statement; the end of the command says which folder it is.
+    return "No space left on device" if says_full(text) and not isinstance(error, PipelineError) else text
 
 
 def run_tags(settings: Settings, by: str | None, reason: str) -> dict[str, str]:

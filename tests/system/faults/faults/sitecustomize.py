@@ -19,6 +19,10 @@ from typing import Any
 ORDERS = Path(os.environ["FAULT_ORDERS"])
 FUNCTIONS = {
     "mlflow.tracking.client": ["MlflowClient.create_model_version"],
+    "modelworks.adopt.adoption": ["profile_table"],
+    "modelworks.adopt.conversion": ["PeriodFiles.write"],
+    "modelworks.adopt.leaks": ["try_out"],
+    "modelworks.adopt.writing": ["_apply"],
     "modelworks.data.journal": ["append_entry", "create"],
     "modelworks.data.partitions": ["PartitionWriter.publish", "PartitionWriter.write"],
     "modelworks.models.pipeline": ["fit"],
