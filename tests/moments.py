@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -135,7 +135,9 @@ def fill(disk: Path, but_bytes: int = 0) -> Path:
     """Leave so much room on a disk; returns the file that takes the rest."""
     ballast = disk / BALLAST
     with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - but_bytes)
+        while (room := shutil.disk_usage(disk).free - but_bytes) > 0:
+            with suppress(OSError):  # another process took some of it meanwhile
+                os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, room)
     return ballast
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bakes import BakedProject, restored, succeed
+from live_project import free_ports
 from moments import Happened, disturb, files_of, fill, filling, printed, small_disk, working_in
 from own_tables import write_measurements
 
@@ -51,6 +52,24 @@ def test_run_whose_disk_fills_up_names_it_and_goes_on_with_room(project: BakedPr
             assert list(var.rglob("*.tmp")) == []
         assert "version 1 is the champion" in succeed(project, "make", "run", PERIOD, **QUICK)
         assert "version 1" in succeed(project, "make", "status")
+
+
+def test_start_of_the_stack_on_a_disk_that_fills_up_leaves_nothing_and_goes_on_with_room(project: BakedProject) -> None:
+    names = ("AIRFLOW_PORT", "MLFLOW_PORT", "API_PORT")
+    environment = {
+        f"MODELWORKS_STACK__{name}": str(port) for name, port in zip(names, free_ports(0, 0, 0), strict=True)
+    }
+    with small_disk(project.path / "var", 400) as var:
+        try:
+            for moment in (lambda _: (var / "airflow" / "airflow.db").exists(), printed("✓ databases")):
+                status, text = disturb(project, "make", "up", at=moment, by=filling(var), **environment)
+                (var / "ballast").unlink()
+                assert status != 0
+                assert_names_the_disk(text, var)
+                assert working_in(project.path) == []
+            succeed(project, "make", "up", **environment)
+        finally:
+            project.run("make", "down", **environment)
 
 
 def test_adoption_on_a_full_disk_changes_nothing_and_goes_on_with_room(project: BakedProject, tmp_path: Path) -> None:
