@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def disturb(
     at: Happened,
     by: Disturb = press_ctrl_c,
     typed: int = subprocess.DEVNULL,
-    **environment: str,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[int, str]:
     """Start a command, disturb it once a moment has come, and wait for its end; its exit status and what it printed.
 
@@ -45,7 +45,7 @@ def disturb(
     """
     log = project.path.parent / "disturbed.log"
     with log.open("w") as output:
-        process = in_foreground(command, project.path, os.environ | environment, output, typed)
+        process = in_foreground(command, project.path, os.environ | dict(environment or {}), output, typed)
         deadline = time.monotonic() + PATIENCE_S
         try:
             while not at(log.read_text()):

@@ -43,7 +43,7 @@ def test_run_whose_disk_fills_up_names_it_and_goes_on_with_room(project: BakedPr
             printed(r"evaluate +\.\.\."),
         ]
         for moment in moments:
-            status, text = disturb(project, "make", "run", PERIOD, at=moment, by=filling(var), **QUICK)
+            status, text = disturb(project, "make", "run", PERIOD, at=moment, by=filling(var), environment=QUICK)
             (var / "ballast").unlink()
             assert status != 0
             assert_names_the_disk(text, var)
@@ -62,7 +62,7 @@ def test_start_of_the_stack_on_a_disk_that_fills_up_leaves_nothing_and_goes_on_w
     with small_disk(project.path / "var", 400) as var:
         try:
             for moment in (lambda _: (var / "airflow" / "airflow.db").exists(), printed("✓ databases")):
-                status, text = disturb(project, "make", "up", at=moment, by=filling(var), **environment)
+                status, text = disturb(project, "make", "up", at=moment, by=filling(var), environment=environment)
                 (var / "ballast").unlink()
                 assert status != 0
                 assert_names_the_disk(text, var)
@@ -74,7 +74,7 @@ def test_start_of_the_stack_on_a_disk_that_fills_up_leaves_nothing_and_goes_on_w
 
 def test_adoption_on_a_full_disk_changes_nothing_and_goes_on_with_room(project: BakedProject, tmp_path: Path) -> None:
     write_measurements(tmp_path / "machines.csv", rows=200_000)
-    command = [project.command, "adopt", tmp_path / "machines.csv", "--target", "broken", "--yes"]
+    command: list[str | Path] = [project.command, "adopt", tmp_path / "machines.csv", "--target", "broken", "--yes"]
     command += ["--force"]  # what fills the disk is not committed
     with small_disk(project.path / "data", 60) as data:
         before = files_of(project)
