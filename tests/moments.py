@@ -8,8 +8,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -37,7 +37,7 @@ def disturb(
     at: Happened,
     by: Disturb = press_ctrl_c,
     typed: int = subprocess.DEVNULL,
-    **environment: str,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[int, str]:
     """Start a command, disturb it once a moment has come, and wait for its end; its exit status and what it printed.
 
@@ -45,7 +45,7 @@ def disturb(
     """
     log = project.path.parent / "disturbed.log"
     with log.open("w") as output:
-        process = in_foreground(command, project.path, os.environ | environment, output, typed)
+        process = in_foreground(command, project.path, os.environ | dict(environment or {}), output, typed)
         deadline = time.monotonic() + PATIENCE_S
         try:
             while not at(log.read_text()):
@@ -135,7 +135,9 @@ def fill(disk: Path, but_bytes: int = 0) -> Path:
     """Leave so much room on a disk; returns the file that takes the rest."""
     ballast = disk / BALLAST
     with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - but_bytes)
+        while (room := shutil.disk_usage(disk).free - but_bytes) > 0:
+            with suppress(OSError):  # another process took some of it meanwhile
+                os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, room)
     return ballast
 
 

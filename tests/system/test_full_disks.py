@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bakes import BakedProject, restored, succeed
+from live_project import free_ports
 from moments import Happened, disturb, files_of, fill, filling, printed, small_disk, working_in
 from own_tables import write_measurements
 
@@ -42,7 +43,7 @@ def test_run_whose_disk_fills_up_names_it_and_goes_on_with_room(project: BakedPr
             printed(r"evaluate +\.\.\."),
         ]
         for moment in moments:
-            status, text = disturb(project, "make", "run", PERIOD, at=moment, by=filling(var), **QUICK)
+            status, text = disturb(project, "make", "run", PERIOD, at=moment, by=filling(var), environment=QUICK)
             (var / "ballast").unlink()
             assert status != 0
             assert_names_the_disk(text, var)
@@ -53,9 +54,27 @@ def test_run_whose_disk_fills_up_names_it_and_goes_on_with_room(project: BakedPr
         assert "version 1" in succeed(project, "make", "status")
 
 
+def test_start_of_the_stack_on_a_disk_that_fills_up_leaves_nothing_and_goes_on_with_room(project: BakedProject) -> None:
+    names = ("AIRFLOW_PORT", "MLFLOW_PORT", "API_PORT")
+    environment = {
+        f"MODELWORKS_STACK__{name}": str(port) for name, port in zip(names, free_ports(0, 0, 0), strict=True)
+    }
+    with small_disk(project.path / "var", 400) as var:
+        try:
+            for moment in (lambda _: (var / "airflow" / "airflow.db").exists(), printed("✓ databases")):
+                status, text = disturb(project, "make", "up", at=moment, by=filling(var), environment=environment)
+                (var / "ballast").unlink()
+                assert status != 0
+                assert_names_the_disk(text, var)
+                assert working_in(project.path) == []
+            succeed(project, "make", "up", **environment)
+        finally:
+            project.run("make", "down", **environment)
+
+
 def test_adoption_on_a_full_disk_changes_nothing_and_goes_on_with_room(project: BakedProject, tmp_path: Path) -> None:
     write_measurements(tmp_path / "machines.csv", rows=200_000)
-    command = [project.command, "adopt", tmp_path / "machines.csv", "--target", "broken", "--yes"]
+    command: list[str | Path] = [project.command, "adopt", tmp_path / "machines.csv", "--target", "broken", "--yes"]
     command += ["--force"]  # what fills the disk is not committed
     with small_disk(project.path / "data", 60) as data:
         before = files_of(project)

@@ -47,7 +47,7 @@ def test_run_that_is_interrupted_goes_on(project: BakedProject) -> None:
         printed(r"train +\.\.\."),
     ]
     for moment in moments:
-        status, text = disturb(project, "make", "run", PERIOD, at=moment, **QUICK)
+        status, text = disturb(project, "make", "run", PERIOD, at=moment, environment=QUICK)
         assert_ended_well(project, status, text)
         assert "is the champion" not in text
     assert "version 1 is the champion" in succeed(project, "make", "run", PERIOD, **QUICK)
@@ -58,7 +58,7 @@ def test_start_of_the_stack_that_is_interrupted_leaves_nothing_and_goes_on(proje
     database = project.path / "var" / "airflow" / "airflow.db"
     try:
         for moment in (lambda _: database.exists(), printed("✓ databases"), printed("✓ mlflow")):
-            status, text = disturb(project, "make", "up", at=moment, **environment)
+            status, text = disturb(project, "make", "up", at=moment, environment=environment)
             assert_ended_well(project, status, text)
         succeed(project, "make", "up", **environment)
         assert "is the champion" in succeed(project, "make", "trigger", PERIOD, **environment)
@@ -69,12 +69,12 @@ def test_start_of_the_stack_that_is_interrupted_leaves_nothing_and_goes_on(proje
 
 def test_adoption_that_is_interrupted_changes_nothing(project: BakedProject, tmp_path: Path) -> None:
     write_rentals(tmp_path / "rentals.csv", days=425)
-    command = [project.command, "adopt", tmp_path / "rentals.csv", *ADOPT]
+    command: list[str | Path] = [project.command, "adopt", tmp_path / "rentals.csv", *ADOPT]
     before = files_of(project)
     moments = ["before adoption.profile_table", "after leaks.try_out", "after conversion.PeriodFiles.write"]
     for number, moment in enumerate(moments):
         stands, environment = held(moment, tmp_path / f"orders-{number}")
-        status, text = disturb(project, *command, "--yes", at=stands, **environment)
+        status, text = disturb(project, *command, "--yes", at=stands, environment=environment)
         assert_ended_well(project, status, text)
         assert status == 130
         assert files_of(project) == before
@@ -92,7 +92,7 @@ def test_adoption_that_is_interrupted_changes_nothing(project: BakedProject, tmp
 
 def test_adoption_that_is_interrupted_while_it_writes_is_complete(project: BakedProject, tmp_path: Path) -> None:
     write_rentals(tmp_path / "rentals.csv", days=425)
-    command = [project.command, "adopt", tmp_path / "rentals.csv", *ADOPT, "--yes"]
+    command: list[str | Path] = [project.command, "adopt", tmp_path / "rentals.csv", *ADOPT, "--yes"]
     moment, orders = "before writing._apply", tmp_path / "orders"
     stands, environment = held(moment, orders)
 
@@ -100,7 +100,7 @@ def test_adoption_that_is_interrupted_while_it_writes_is_complete(project: Baked
         press_ctrl_c(group)
         (orders / moment).unlink()
 
-    status, text = disturb(project, *command, at=stands, by=press_and_let_go, **environment)
+    status, text = disturb(project, *command, at=stands, by=press_and_let_go, environment=environment)
     assert (status, text.count("Adopted"), text.count("interrupted")) == (0, 1, 0), text
     written = files_of(project)
     assert {path.name.split("-")[0] for path in written if path.suffix in {".parquet", ".gz"}} == {"rentals"}

@@ -135,7 +135,7 @@ TABLES = [
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory, installed: BakedProject, uv: str) -> Path:
-    """The files of the packages, none of which is run."""
+    """The files of the packages; no code of theirs is run."""
     folder = tmp_path_factory.mktemp("packages")
     command = [uv, "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target", str(folder)]
     subprocess.run([*command, "--requirement", str(LOCK)], check=True)

@@ -286,6 +286,14 @@ def test_date_and_time_of_day_are_put_together(project: Path) -> None:
     assert adopted.rows()["time"].tolist() == table["at"].tolist()
 
 
+def test_time_that_no_row_has_is_refused_with_advice(project: Path) -> None:
+    table = make_table(days=180)
+    parts = {"day": table["at"].dt.strftime("%d.%m.%Y"), "clock": "morning"}
+    refused = r"rows can be read: time: not a datetime64\[us\]; name another time by --time, or none by --no-time"
+    with pytest.raises(AdoptionError, match=refused):
+        adopt(project, table.drop(columns="at").assign(**parts), "target", time=["day", "clock"])
+
+
 def test_the_better_of_two_dates_is_the_time(project: Path) -> None:
     table = make_table(days=180)
     table.insert(0, "closed_date", table["at"] + pd.Timedelta(days=3))

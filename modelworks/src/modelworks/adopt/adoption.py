@@ -112,6 +112,11 @@ def _plan(path: Path, layout: Layout, profile: Profile, choices: Choices, ask: A
     task, classes = target.choose_task(profile, parsed, choices, ask)
     parsed, why = _choose_period(profile, parsed, choices)
     statistics, split, warnings = _split(path, profile, parsed, choices, has_classes=bool(classes))
+    if not statistics.rows:
+        why = statistics.reasons.most_common(1)[0][0]
+        is_time = parsed.recipe.time and why.startswith(f"{parsed.recipe.time}: ")
+        advice = "name another time by --time, or none by --no-time" if is_time else "--text keeps a column as text"
+        raise AdoptionError(f"none of {profile.rows:,} rows can be read: {why}; {advice}")
     if parsed.recipe.time and split.kind != "time":
         if choices.time:
             raise AdoptionError(
@@ -122,8 +127,6 @@ def _plan(path: Path, layout: Layout, profile: Profile, choices: Choices, ask: A
         parsed = replace(parsed, recipe=replace(parsed.recipe, time=""))
         keys = propose_keys(profile, parsed, choices)
         statistics = compute_statistics(path, parsed.recipe, keys, has_classes=bool(classes))
-    if not statistics.rows:
-        raise AdoptionError(f"none of {profile.rows:,} rows can be read: {statistics.reasons.most_common(1)[0][0]}")
     sample = _take_used(convert(profile.sample, parsed.recipe)[0], parsed.recipe, split)
     table = Table(profile, parsed, statistics, sample, choices)
     plan = planning.make_plan(table, task, classes, split, [*parsed.warnings, *warnings])

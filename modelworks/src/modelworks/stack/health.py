@@ -10,7 +10,7 @@ import psutil
 from rich.console import Console
 
 from modelworks.errors import StackError
-from modelworks.settings import Settings
+from modelworks.settings import Settings, check_disk, written_folders
 from modelworks.stack.airflow_api import AirflowApi
 from modelworks.stack.environment import pid_file
 from modelworks.stack.processes import fetch, last_lines_of, read_processes
@@ -60,13 +60,15 @@ def wait_until_healthy(settings: Settings, console: Console) -> None:
 
     Raises
     ------
-    StackError
-        If a process ends, or [stack] start_timeout_s is over, or nothing has moved for some minutes.
+    StackError, DiskError
+        If a process ends, or [stack] start_timeout_s is over, or nothing has moved for some minutes; or the disk is
+        full, on which the processes would wait or start again and again.
     """
     patience = Patience(settings.stack.start_timeout_s)
     healthy: set[str] = set()
     with console.status("Starting ...") as line:
         while missing := _find_missing(settings, console, healthy, patience):
+            check_disk(written_folders(settings))
             if patience.is_over(len(healthy), _wanted_cpu_seconds(settings)):
                 raise StackError(
                     f"{', '.join(missing)} not healthy after {patience.waited_s:.0f} s, of "

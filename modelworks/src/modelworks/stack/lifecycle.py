@@ -15,10 +15,10 @@ import psutil
 from rich.console import Console
 from sqlalchemy import make_url
 
-from modelworks.errors import StackError
+from modelworks.errors import DiskError, StackError
 from modelworks.registry.relocation import repair_locations
 from modelworks.registry.store import whole_store
-from modelworks.settings import ENV_PREFIX, Settings, check_disk, written_folders
+from modelworks.settings import ENV_PREFIX, Settings, check_disk, explain_disk, written_folders
 from modelworks.stack.environment import (
     SUPERVISOR_CONFIG,
     find_ignored_variables,
@@ -211,7 +211,7 @@ def _prepare_databases(settings: Settings, environment: dict[str, str], console:
         if store_uri:
             commands["MLflow"] = [python, "-m", "mlflow", "db", "upgrade", store_uri]
         with console.status(f"Preparing the databases of {' and '.join(commands)} ..."):
-            _migrate(commands, environment, settings.home, console)
+            _migrate(commands, environment, settings, console)
     if settings.is_mlflow_local:
         # The server, the API and commands use one file: in this mode, which stays, readers do not wait for a writer.
         with closing(sqlite3.connect(settings.local_store_file)) as database:
@@ -221,13 +221,13 @@ def _prepare_databases(settings: Settings, environment: dict[str, str], console:
     console.print(f"[green]✓[/] databases{'':<17} {time.monotonic() - started:5.1f} s")
 
 
-def _migrate(commands: dict[str, list[str]], environment: dict[str, str], home: Path, console: Console) -> None:
+def _migrate(commands: dict[str, list[str]], environment: dict[str, str], settings: Settings, console: Console) -> None:
     """Run the migrations side by side, each to its end, whatever comes: half of one can never be finished."""
     running = {
         name: subprocess.Popen(
             command,
             env=environment,
-            cwd=home,
+            cwd=settings.home,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -239,6 +239,8 @@ def _migrate(commands: dict[str, list[str]], environment: dict[str, str], home: 
         for name, process in running.items():
             output, _ = process.communicate()
             if process.returncode:
+                if problem := explain_disk(written_folders(settings), output):
+                    raise DiskError(problem)
                 raise StackError(f"the database of {name} could not be prepared:\n{last_lines(output)}")
     except KeyboardInterrupt:
         console.print("The databases are made whole first, which takes some seconds ...", style="dim")
