@@ -74,9 +74,13 @@ def _start(settings: Settings, console: Console) -> None:
     try:
         _start_supervisor(settings, environment)
         wait_until_healthy(settings, console)
-    except BaseException:
+    except BaseException as error:
+        # A process that found no room has nothing in its log either.
+        problem = explain_disk(written_folders(settings), str(error)) if isinstance(error, StackError) else ""
         console.print("Stopping what was started ...", style="dim")
         _stop(settings)
+        if problem:
+            raise DiskError(problem) from error
         raise
 
 
