@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from bakes import REPOSITORY, Bake, BakedProject, serving, tool
+from backends import object_store
+from bakes import REPOSITORY, Bake, BakedProject, serving
 from documents import Reader, first_missing, steps_of
-from live_project import free_ports
 
 pytestmark = pytest.mark.slow
 
@@ -244,18 +244,9 @@ def web(project: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real S3-compatible server with a bucket named `lake`; yields its endpoint."""
-    folder = tmp_path_factory.mktemp("s3")
-    access = {"name": "tester", "credentials": [{"accessKey": "key", "secretKey": "secret"}], "actions": ["Admin"]}
-    (folder / "s3.json").write_text(json.dumps({"identities": [access]}))
-    ports = dict(zip(("master", "volume", "filer"), free_ports(0, 0, 0), strict=True))
-    # Without ports of their own for gRPC, the servers take theirs plus 10,000.
-    command = [tool("weed"), "server", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.config=s3.json", "-dir=."]
-    command += [f"-{name}.port={port}" for name, port in ports.items()]
-    grpc_ports = zip((*ports, "s3"), free_ports(0, 0, 0, 0), strict=True)
-    command += [f"-{name}.port.grpc={port}" for name, port in grpc_ports]
-    with serving([*command, "-s3.port={port}"], folder, path="/healthz") as url:
-        yield url
+    """The endpoint of an S3 store."""
+    with object_store(tmp_path_factory.mktemp("s3")) as endpoint:
+        yield endpoint
 
 
 def test_source_may_be_a_web_server(project: Path, web: str, tmp_path: Path) -> None:

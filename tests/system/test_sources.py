@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
-import signal
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from backends import PostgreSQL, postgresql
 from bakes import REPOSITORY, BakedProject, git
 from documents import Reader, steps_of
 from live_project import PATIENCE_S, free_ports, wait_until
@@ -46,80 +41,15 @@ print(len(ordered[0]), "equal rows")
 """
 
 
-@dataclass(frozen=True)
-class Server:
-    """A running PostgreSQL with the flights in its database `lake`, which belongs to ada."""
-
-    programs: Path
-    port: int
-    password: str
-
-    def url(self, driver: str = "psycopg2", *, password: str = "", port: int = 0, database: str = "lake") -> str:
-        """Where SQLAlchemy finds a database."""
-        return f"postgresql+{driver}://ada:{password or self.password}@127.0.0.1:{port or self.port}/{database}"
-
-    def command(self, line: str) -> list[str]:
-        """One of PostgreSQL's programs and its arguments, all without spaces."""
-        program, *arguments = line.split()
-        return [str(self.programs / program), *arguments]
-
-    def psql(self, script: str, folder: Path, database: str = "lake") -> str:
-        """Run statements and psql's own commands, which have to succeed."""
-        command = self.command(
-            f"psql -X --quiet --tuples-only --set ON_ERROR_STOP=1 --username ada --dbname {database}"
-        )
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=os.environ | {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGPASSWORD": self.password},
-            input=script,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return str(done.stdout).strip()
-
-
-def find_programs() -> Path:
-    """The folder of PostgreSQL's programs, which Debian keeps off the PATH."""
-    found = shutil.which("initdb")  # which may be a link to one of many
-    folders = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    folders = [folder for folder in folders if (folder / "initdb").exists() and (folder / "psql").exists()]
-    if not folders:
-        # Where nobody looks at what was skipped, a missing server must not pass for a tested source.
-        must_be_there = os.environ.get("CI") and sys.platform == "linux"
-        (pytest.fail if must_be_there else pytest.skip)("no PostgreSQL server installed (Debian: postgresql)")
-    return folders[-1]
-
-
 @pytest.fixture(scope="module")
-def postgres(project: BakedProject) -> Iterator[Server]:
-    """A server on a free port of 127.0.0.1, with a year of flights."""
-    server = Server(find_programs(), free_ports(0)[0], secrets.token_hex(12))
-    # PostgreSQL does not run as root, and pytest's own folders are closed to other users.
-    user = "nobody" if os.geteuid() == 0 else None
-    with tempfile.TemporaryDirectory(prefix="postgres-") as name, (Path(name) / "log").open("w") as log:
-        folder = Path(name)
-        (folder / "password").write_text(server.password)
-        for path in (folder, folder / "password"):
-            shutil.chown(path, user or os.geteuid())
-        make = "initdb --pgdata=data --username=ada --pwfile=password --auth=scram-sha-256 --encoding=UTF8 --no-locale"
-        done = subprocess.run(server.command(make), cwd=folder, user=user, stdout=log, stderr=log, check=False)
-        assert done.returncode == 0, (folder / "log").read_text()
-        run = f"postgres -D data -p {server.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
-        process = subprocess.Popen(server.command(run), cwd=folder, user=user, stdout=log, stderr=log)
-        try:
-            ready = server.command(f"pg_isready --quiet --host=127.0.0.1 --port={server.port}")
-            wait_until("PostgreSQL", lambda: subprocess.run(ready, check=False).returncode == 0)
-            load_flights(server, project.path / "data")
-            yield server
-        finally:
-            process.send_signal(signal.SIGINT)  # which ends connections, where SIGTERM waits for them
-            process.wait(timeout=PATIENCE_S)
+def postgres(project: BakedProject) -> Iterator[PostgreSQL]:
+    """A server with a year of flights."""
+    with postgresql() as server:
+        load_flights(server, project.path / "data")
+        yield server
 
 
-def load_flights(server: Server, data: Path) -> None:
+def load_flights(server: PostgreSQL, data: Path) -> None:
     """Copy the sample's twelve periods into a table."""
     server.psql("create database lake", data, "postgres")
     files = sorted(data.glob("flights-*.csv.gz"))
@@ -162,7 +92,7 @@ def files_with(folder: Path, text: str) -> list[Path]:
 
 
 @pytest.mark.usefixtures("drivers")
-def test_clean_rows_from_postgresql_are_those_from_files(project: BakedProject, postgres: Server) -> None:
+def test_clean_rows_from_postgresql_are_those_from_files(project: BakedProject, postgres: PostgreSQL) -> None:
     datasets = [clean(project), clean(project, **from_sql(postgres.url("psycopg2")))]
     compared = project.run(project.path / ".venv/bin/python", "-c", COMPARE, *datasets)
     assert compared.stdout == "111279 equal rows\n", compared.stderr
@@ -172,7 +102,7 @@ def test_clean_rows_from_postgresql_are_those_from_files(project: BakedProject, 
 
 @pytest.mark.usefixtures("drivers")
 def test_periods_are_found_again_by_another_driver_and_in_another_order(
-    project: BakedProject, postgres: Server
+    project: BakedProject, postgres: PostgreSQL
 ) -> None:
     first = call(project, "ingest", "--period", "2013-03", **from_sql(postgres.url("psycopg2")))
     query = f"{QUERY} order by distance, flight desc"
@@ -182,7 +112,7 @@ def test_periods_are_found_again_by_another_driver_and_in_another_order(
 
 
 @pytest.mark.usefixtures("drivers")
-def test_page_about_postgresql_leads_to_its_periods(project: BakedProject, postgres: Server) -> None:
+def test_page_about_postgresql_leads_to_its_periods(project: BakedProject, postgres: PostgreSQL) -> None:
     address = {"reader:password@db.example.com:5432": f"ada:{postgres.password}@127.0.0.1:{postgres.port}"}
     reader = Reader(project.path, {"MODELWORKS_STORAGE__URI": "var/page"}, replaced=address)
     try:
@@ -211,7 +141,7 @@ REFUSALS = {
     [*(("psycopg", fault) for fault in REFUSALS), *(("psycopg2", fault) for fault in ("password", "server", "table"))],
 )
 def test_what_the_database_refuses_is_one_line_without_a_password(
-    project: BakedProject, postgres: Server, driver: str, fault: str
+    project: BakedProject, postgres: PostgreSQL, driver: str, fault: str
 ) -> None:
     queries = {
         "table": QUERY.replace("flights", "flight"),
@@ -238,7 +168,7 @@ def test_what_the_database_refuses_is_one_line_without_a_password(
 
 @pytest.mark.usefixtures("drivers")
 def test_connection_that_drops_half_way_leaves_nothing_and_may_be_tried_again(
-    project: BakedProject, postgres: Server
+    project: BakedProject, postgres: PostgreSQL
 ) -> None:
     slow = QUERY.replace("*", "flights.*").replace("from flights", "from flights, pg_sleep(3600)")
     command = [str(project.command), "ingest", "--period", "2013-02"]
@@ -257,7 +187,7 @@ def test_connection_that_drops_half_way_leaves_nothing_and_may_be_tried_again(
 
 
 @pytest.mark.usefixtures("drivers")
-def test_password_is_nowhere_in_what_a_run_leaves(project: BakedProject, postgres: Server) -> None:
+def test_password_is_nowhere_in_what_a_run_leaves(project: BakedProject, postgres: PostgreSQL) -> None:
     """Of a run that ends well, and of one that fails: logs of Airflow, MLflow's database, manifests."""
     good = project.run("make", "run", **from_sql(postgres.url()))
     assert "is the champion" in good.stdout, good.stdout
