@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -126,18 +126,12 @@ class Cluster:
         return done.stdout
 
 
-def end(process: subprocess.Popen[bytes], by: signal.Signals = signal.SIGTERM) -> None:
-    """End a process with all that it has started."""
-    pids = [process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))]
-    for pid in pids if by == signal.SIGKILL else pids[:1]:
-        try:
-            os.kill(pid, by)
-        except ProcessLookupError:
-            continue
-    try:
-        process.wait(120)
-    except subprocess.TimeoutExpired:
-        end(process, signal.SIGKILL)
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process with all that it has started, as a power cut does."""
+    for pid in [process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait(PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -294,7 +288,7 @@ class Workers:
         [waiting] = wait_until(f"a task is {moment}", lambda: list(orders.glob(f"{moment} *")))
         parents = {parent.pid for parent in psutil.Process(int(waiting.name.rpartition(" ")[2])).parents()}
         [name] = [name for name, process in self._processes.items() if process.pid in parents]
-        end(self._processes.pop(name), signal.SIGKILL)
+        end(self._processes.pop(name))
         (orders / moment).unlink()
         return name
 
