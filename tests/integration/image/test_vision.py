@@ -134,7 +134,7 @@ def test_model_whose_weights_are_gone_says_where_they_should_be(
     fitted = pipeline.fit(IMAGE.project, digits, Training(), model_with(model, weights=str(own_weights)))
     own_weights.unlink()
     begin_anew()
-    with pytest.raises(WeightsError, match=r"\[model\] weights = '.*own.keras': no such file"):
+    with pytest.raises(WeightsError, match=r"\[model.parameters\] weights = '.*own.keras': no such file"):
         pipeline.predict(IMAGE.project, fitted, digits)
 
 

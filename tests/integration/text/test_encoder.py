@@ -130,7 +130,7 @@ def test_model_whose_weights_are_gone_says_where_they_should_be(
     fitted = pipeline.fit(TEXT.project, changes, Training(), there)
     shutil.rmtree(own_weights)
     begin_anew()
-    with pytest.raises(WeightsError, match=r"\[model\] weights = '.*weights': no such folder"):
+    with pytest.raises(WeightsError, match=r"\[model.parameters\] weights = '.*weights': no such folder"):
         pipeline.predict(TEXT.project, fitted, changes)
 
 
@@ -246,7 +246,7 @@ def ask_hub(endpoint: str, folder: Path) -> str:
 def test_what_the_hub_does_not_have_is_a_final_error(status: int, code: str, tmp_path: Path) -> None:
     with hub(status, code) as endpoint:
         error = ask_hub(endpoint, tmp_path)
-    assert error.startswith("WeightsError [model] weights = 'some/model', 0123456789")
+    assert error.startswith("WeightsError [model.parameters] weights = 'some/model', 0123456789")
     assert "the hub has no such repository or commit, or shows it to nobody without the right HF_TOKEN" in error
 
 
@@ -254,7 +254,7 @@ def test_what_the_hub_does_not_have_is_a_final_error(status: int, code: str, tmp
 def test_hub_that_does_not_answer_may_answer_the_next_time(endpoint: str, tmp_path: Path) -> None:
     with hub(503, "") as broken:
         error = ask_hub(endpoint or broken, tmp_path)
-    assert error.startswith("ConnectionError [model] weights = 'some/model', 0123456789")
+    assert error.startswith("ConnectionError [model.parameters] weights = 'some/model', 0123456789")
 
 
 def test_network_that_names_its_width_otherwise_reads_texts_as_well(own_weights: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from live_stack import LiveStack
 
 from modelworks.errors import StackError
+from releases import client_of
 
 
 def at_once(function: Callable[[], Any], times: int = 2) -> list[Any]:
@@ -58,7 +59,7 @@ def test_two_deployments_of_one_run_at_once_are_one_release(stack: LiveStack) ->
     assert [process.returncode for process in both] == [0, 0], outputs
     [entry] = stack.ledger()[before:]
     assert [json.loads(output)["version"] for output in outputs] == [entry["to_version"]] * 2
-    assert stack.tracker()._get_run(run_id).info.status == "FINISHED"
+    assert client_of(stack.settings).get_run(run_id).info.status == "FINISHED"
 
 
 def accepted_run(stack: LiveStack) -> str:
