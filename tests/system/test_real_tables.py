@@ -176,6 +176,7 @@ def test_table_becomes_a_model_that_is_served_scored_and_rolled_back(
     newest = settings["source"]["uri"].format(period=settings["source"]["last"])
     rows = json.loads(succeed(project, ".venv/bin/python", "-c", NEWEST_ROWS, newest))
     with stack(project.path, dict(os.environ)) as live:
+        wait_until("the API serves version 1", lambda: serves(live, "1"))
         first = fetch(f"{live.api}/predict", rows)
         assert (first["model_version"], len(first["predictions"])) == ("1", 2)
         again = succeed(project, "make", "run", "ARGS=--force", **live.environment)
