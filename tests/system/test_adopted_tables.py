@@ -13,7 +13,7 @@ import pytest
 from cookiecutter.exceptions import FailedHookException
 
 from bakes import Bake, BakedProject, answer_to_example, git, restored, succeed
-from live_project import fetch, stack
+from live_project import fetch, stack, wait_until
 from own_tables import write_customers, write_rentals
 
 pytestmark = pytest.mark.slow
@@ -69,6 +69,7 @@ def test_project_of_ones_own_data_serves_what_it_has_trained(customers: BakedPro
     assert champion(customers)["version"] == "1"
     with stack(customers.path, dict(os.environ)) as live:
         row = {"Umsatz [EUR/Monat]": 55.5, "class": 7, "Tarif": "Grün", "Größe": None}
+        wait_until("the champion is loaded", lambda: fetch(f"{live.api}/ready"))
         [answer] = fetch(f"{live.api}/predict", row)["predictions"]
         assert answer["decision"] == "ja"
         assert 0.5 < answer["probability"] < 1
