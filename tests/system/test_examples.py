@@ -278,7 +278,7 @@ def test_champion_whose_weights_are_away_is_named_and_serves_once_they_are_back(
         named = (
             "the champion, version 1, cannot be compared with: [model.parameters] weights = 'weights/characters.keras'"
         )
-        assert named in done.stderr
+        assert named in done.stdout
         quick = {**deployed.settings, "MODELWORKS_SERVING__CHAMPION_POLL_S": "0.5"}
         with serving(API, images.path, "/health", **quick) as url:
             answers: list[str] = []
