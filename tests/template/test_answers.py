@@ -182,6 +182,7 @@ def test_a_refusal_loses_nothing_of_an_existing_folder(
     assert mine.read_text() == "keep"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_comes_out_as_the_same_text(text: str, bake: Bake) -> None:
     project = bake(

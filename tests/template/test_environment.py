@@ -102,6 +102,7 @@ def change_lock(project: BakedProject) -> BakedProject:
     return project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [move, copy, lose_python, upgrade_python, change_lock])
 def test_it_is_made_anew_once_it_fits_no_more(
     project: BakedProject, change: Callable[[BakedProject], BakedProject]
@@ -112,6 +113,7 @@ def test_it_is_made_anew_once_it_fits_no_more(
     assert make(changed, "status", seconds=0) == []
 
 
+@pytest.mark.slow
 def test_installation_that_ctrl_c_has_ended_begins_anew(project: BakedProject) -> None:
     calls = project.path.parent / "calls"
     command = ["make", f"UV={write_uv(project, calls, 60)}", "setup"]

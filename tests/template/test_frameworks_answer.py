@@ -99,6 +99,7 @@ def model_types(project: BakedProject) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_it_names_the_model_types_of_what_was_chosen_and_no_others(
     chosen: tuple[str, ...], baked: BakedProject
 ) -> None:

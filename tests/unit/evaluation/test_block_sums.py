@@ -46,6 +46,7 @@ def test_intervals_of_a_ranking_are_those_of_the_plain_computation(n_days: int) 
     assert ends(draws.average_precision(target, probability)) == pytest.approx(ends(expected), abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base_rate", [0.01, 0.2])
 def test_bins_of_scores_move_an_interval_by_less_than_a_hundredth_of_its_width(
     base_rate: float, monkeypatch: pytest.MonkeyPatch

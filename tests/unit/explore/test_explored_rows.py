@@ -115,6 +115,7 @@ def test_derived_features_are_columns_and_may_not_read_an_outcome(tmp_path: Path
         read_table(replace(project, features=read_price), settings, find_explored(project, settings))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contract", [CLASSES_WITHOUT_TIME, NUMBER_WITH_TIME, TWO_TEXTS_BY_GROUP])
 def test_page_of_every_kind_of_target_names_the_feature_that_determines_it(contract: Contract, tmp_path: Path) -> None:
     settings, project = fill(tmp_path, contract, 800), project_of(contract)

@@ -72,6 +72,7 @@ def check_parity(table: Table, model: Pipeline, made: Predictor) -> None:
         assert np.max(np.abs(predicted - expected) / scale) <= 1e-12, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "model_type", "settings", "is_by_treelite"),
     [

@@ -111,6 +111,7 @@ def test_rows_by_themselves_are_predicted_as_among_others(table: Table, fitted: 
     table.check_equal(alone, expected)
 
 
+@pytest.mark.slow
 def test_every_choice_of_preprocessing_can_be_fitted_and_loaded(table: Table, name: str, model_type: ModelType) -> None:
     few = {"max_iter": 5} if "max_iter" in model_type.defaults else {}
     for encoding, imputation, scaling in product(model_type.encodings, model_type.imputations, model_type.scalings):
@@ -134,6 +135,7 @@ def test_preprocessing_that_it_cannot_take_is_refused(table: Table, name: str, m
                 preprocessing.choices(table.project, Model(type=name, **{key: other}))
 
 
+@pytest.mark.slow
 def test_what_tuning_proposes_can_be_fitted(table: Table, name: str, model_type: ModelType) -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     for _ in range(3):
