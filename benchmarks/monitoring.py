@@ -14,7 +14,6 @@ from report import print_table
 
 HERE = Path(__file__).parent
 PERIOD = "2014-01"  # the champion is trained on all of 2013
-LABEL_BYTES = 16  # a row, of the look-up of labels
 # A period of millions among periods of thousands is no incident here.
 VARIABLES = {"MODELWORKS_VALIDATION__MAX_ROW_COUNT_CHANGE": "1000000000"}
 
@@ -76,9 +75,5 @@ def _line(name: str, n_rows: int, costs: Sequence[Cost], ratio: str) -> list[str
 
 def _print_memory(peaks: dict[int, float]) -> None:
     first = next(iter(peaks.values()))
-    lines = [
-        [f"{n_rows:,}", f"{peak:.0f}", f"{peak / first:.2f}", f"{LABEL_BYTES * n_rows / 2**20:.0f}"]
-        for n_rows, peak in peaks.items()
-    ]
-    header = ["rows", "MiB", "ratio", "of it the look-up of labels, at most"]
-    print_table(f"{SLUG} monitor: peak memory (aim: a ratio of about 1)", header, lines)
+    lines = [[f"{n_rows:,}", f"{peak:.0f}", f"{peak / first:.2f}"] for n_rows, peak in peaks.items()]
+    print_table(f"{SLUG} monitor: peak memory (aim: a ratio of about 1)", ["rows", "MiB", "ratio"], lines)
