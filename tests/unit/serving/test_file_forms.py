@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from flights import FLIGHTS, make_home
-from modelworks.adopt import recipe
+from modelworks.adopt import formats, recipe
 from modelworks.adopt.conversion import convert
 from modelworks.adopt.reading import Layout
 from modelworks.adopt.recipe import ColumnRecipe, Recipe
@@ -18,6 +18,7 @@ from modelworks.contract import Contract, between, binary, column
 from modelworks.data import frames
 from modelworks.errors import AdoptionError
 from modelworks.serving import create_app
+from modelworks.serving.file_forms import FileForms
 from modelworks.serving.payload import RequestReader
 from modelworks.serving.problems import Refusal
 from modelworks.settings import load_settings
@@ -137,6 +138,18 @@ def test_value_is_read_as_import_reads_the_same_text(name: str, text: str, value
     assert imported.astype("object").where(imported.notna(), None).tolist() == (
         kept[name].astype("object").where(kept[name].notna(), None).tolist()
     )
+
+
+@pytest.mark.parametrize("fmt", sorted(formats.DATES))
+def test_date_that_a_refusal_shows_is_read_and_so_is_a_time_of_day_where_it_says_so(fmt: str) -> None:
+    """Of each format that a recipe may have, so that a new one is not forgotten here."""
+    known = Recipe(RECIPE.layout, [ColumnRecipe("at", ["at"], TIME, [fmt])], "churned")
+    reader = FileForms(CONTRACT, ["at"], known)
+    [schema] = reader.to_schemas("at")
+    shown, clock, _ = schema["description"].removeprefix("as in the files, such as ").partition("; a time of day")
+    read_at = reader.read([{"at": shown}, {"at": f"{shown} 8:15"}], {"at"})
+    assert read_at[0]["at"].startswith("2013-10-01" if fmt == "Y-Q" else "2013-12-")
+    assert read_at[1]["at"].endswith("T08:15:00.000000") == bool(clock), read_at
 
 
 def test_whole_row_as_text_is_the_row_as_json_and_many_keep_their_order() -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from modelworks.adopt import recipe
 from modelworks.adopt.conversion import parse_checked
-from modelworks.adopt.formats import UNIX, YEAR
+from modelworks.adopt.formats import UNIX, YEAR, YEAR_AND_PART
 from modelworks.adopt.profile import encode
 from modelworks.adopt.recipe import ColumnRecipe, Recipe
 from modelworks.contract import Contract
@@ -33,9 +33,9 @@ EXAMPLES = {
     "unix us": "1388448000000000",
     "unix ns": "1388448000000000000",
 }
-DATE_PARTS = str.maketrans({"Y": "2013", "y": "13", "m": "12", "b": "Dec", "d": "31"})
+DATE_PARTS = str.maketrans({"Y": "2013", "y": "13", "m": "12", "b": "Dec", "Q": "Q4", "d": "31"})
 """The last day of 2013, for the formats of dates."""
-WITHOUT_CLOCK = {"Y-m", "b-Y", "b-y", YEAR, *UNIX}
+WITHOUT_CLOCK = {*YEAR_AND_PART, "b-Y", "b-y", YEAR, *UNIX}
 OWN_FORMS = {
     "int64": "a whole number",
     "float64": "a number",
