@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -17,5 +18,6 @@ for stream in (sys.stdout, sys.stderr):
 
 
 def test_what_finds_no_room_in_the_log_is_not_shown_later() -> None:
-    done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, check=True)
+    buffered = os.environ | {"PYTHONUNBUFFERED": ""}  # else nothing is left to be shown, whatever the shell says
+    done = subprocess.run([sys.executable, "-c", FULL], env=buffered, capture_output=True, text=True, check=True)
     assert done.stdout == done.stderr == "the message\n"
