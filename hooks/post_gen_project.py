@@ -35,6 +35,14 @@ EXAMPLE_FRAMEWORKS: dict[str, set[str]] = {"tabular": set(), "text": {"pytorch"}
 # The folders of an example that have the same name in a project; its Python files go into the package.
 EXAMPLE_FOLDERS = ["data", "tests", "weights"]
 
+# The folders below deploy/ that a platform needs; observability is that of both that run servers.
+PLATFORMS = {
+    "compose": ["compose", "observability"],
+    "kubernetes": ["kubernetes", "observability"],
+    "aws": ["aws"],
+    "kubeflow": ["kubeflow"],
+}
+
 ENGINE = Path("vendor", "modelworks")
 # Without anything of the flights: what a project of one's own data starts from.
 PLAIN = ENGINE / "src" / "modelworks" / "adopt" / "plain"
@@ -102,6 +110,7 @@ def remove_unwanted(project: Path, answers: dict[str, str]) -> None:
     names = [name for question, by_answer in UNWANTED.items() for name in by_answer[answers[question]]]
     torch = [] if "pytorch" in chosen_frameworks(answers) else ["torch.lock"]
     folders = [project / "frameworks", project / "examples"]  # merged and placed by then
+    folders += [project / "deploy" / name for name in unwanted_platform_folders(answers)]
     for path in [*(project / name for name in names + torch), *(path for each in folders for path in each.rglob("*"))]:
         if not path.is_file():
             continue
@@ -109,6 +118,13 @@ def remove_unwanted(project: Path, answers: dict[str, str]) -> None:
         for folder in path.relative_to(project).parents[:-1]:
             if not any((project / folder).iterdir()):
                 (project / folder).rmdir()
+
+
+def unwanted_platform_folders(answers: dict[str, str]) -> list[str]:
+    """The folders below deploy/ that no chosen platform needs."""
+    chosen = {name.strip().lower() for name in answers["platforms"].split(",")}
+    wanted = {folder for name in chosen for folder in PLATFORMS.get(name, [])}
+    return sorted({folder for folders in PLATFORMS.values() for folder in folders} - wanted)
 
 
 def place_example(project: Path, answers: dict[str, str]) -> None:
