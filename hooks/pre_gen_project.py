@@ -106,8 +106,8 @@ DEPENDENCIES = frozenset(
     python_dotenv python_multipart python_slugify pywin32 pyyaml pyyaml_ft referencing regex requests rich rich_argparse
     rich_toolkit rpds rpds_py ruff s3fs safetensors schemathesis scikit_learn scipy setproctitle setuptools shellingham
     six sklearn skops skrub slack slack_sdk slugify smart_open smmap sniffio sortedcontainers spacy spacy_legacy
-    spacy_loggers sqlalchemy sqlparse srsly starlette structlog supervisor svcs sympy tabulate tenacity tensorflow
-    tensorflow_cpu termcolor text_unidecode thinc threadpoolctl tokenizers tomlkit tools torch torchgen tqdm
+    spacy_loggers sqlalchemy sqlparse srsly standardwebhooks starlette structlog supervisor svcs sympy tabulate tenacity
+    tensorflow tensorflow_cpu termcolor text_unidecode thinc threadpoolctl tokenizers tomlkit tools torch torchgen tqdm
     transformers treelite trove_classifiers truststore typeguard typer typing_extensions typing_inspect
     typing_inspection tzdata universal_pathlib upath urllib3 uuid6 uvicorn uvloop waitress wasabi watchfiles wcwidth
     weasel websockets werkzeug wheel wirerope wrapt xdist xgboost xgboost_cpu yaml yarl zipp zstandard

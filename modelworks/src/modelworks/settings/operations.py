@@ -1,5 +1,6 @@
 """The tables of pipeline.toml about operations: monitoring, retraining, serving, notifications, stack and MLflow."""
 
+from base64 import b64decode
 from contextlib import suppress
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
@@ -9,7 +10,9 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from modelworks.settings.base import Fraction, Section
 
 Count = Annotated[int, Field(ge=0, le=99)]
-Event = Literal["failure", "refusal", "retraining", "deployment"]
+FORM_OF_SECRETS = "`whsec_` followed by 24 to 64 bytes in base64, as of: echo whsec_$(head -c 32 /dev/urandom | base64)"
+
+Event = Literal["failure", "refusal", "drift", "retraining", "deployment", "rollback"]
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -71,9 +74,13 @@ class Notifications(Section):
     """Which events are notified, and to whom; the connections are Airflow's."""
 
     events: list[Event] = Field(default_factory=lambda: list(get_args(Event)))
-    """Events to notify of: a failure that is not retried, a model refused, a retraining requested, a model deployed."""
+    """Events to notify of: a failure that is not retried, a model refused, an alarm of monitoring, a retraining
+    requested, a model deployed, a rollback."""
     webhook_url: SecretStr = SecretStr("")
     """Gets each event as JSON; a secret, so set it in .env."""
+    webhook_secret: SecretStr = SecretStr("")
+    """Signs what the webhook gets: `whsec_` and 24 to 64 bytes in base64; two with a space between, while it is
+    changed."""
     slack_connection: str = ""
     """Airflow connection to an incoming webhook of Slack, such as "slack_default"."""
     email_to: list[Address] = Field(default_factory=list)
@@ -90,6 +97,18 @@ class Notifications(Section):
                 if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
                     return value
             raise ValueError("not a URL such as https://hooks.example.com/abc")
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _is_secret(cls, value: SecretStr) -> SecretStr:
+        for each in value.get_secret_value().split():
+            try:
+                size = len(b64decode(each.removeprefix("whsec_"), validate=True)) if each.startswith("whsec_") else 0
+            except ValueError:
+                size = 0
+            if not 24 <= size <= 64:  # as Standard Webhooks has it
+                raise ValueError(f"not {FORM_OF_SECRETS}")
         return value
 
 
