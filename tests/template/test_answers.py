@@ -250,7 +250,7 @@ def run_cookiecutter(
 
 
 def test_typed_answers_are_taken_as_they_are(template: Path, tmp_path: Path) -> None:
-    """Name, slug, description, no data, no target, first example, two frameworks, a platform, author, license, CI, no git."""
+    """Name, slug, description, no data, no target, example, frameworks, platform, author, license, CI, no git."""
     named = [
         'A "quoted" \\ {name}',
         "typed",
