@@ -1,4 +1,4 @@
-"""Servers that a project may stand on, for tests: PostgreSQL, and an S3 store; on free ports of 127.0.0.1."""
+"""Servers that a project may stand on, for tests: PostgreSQL, Redis, and an S3 store; on free ports of 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -106,3 +106,20 @@ def object_store(folder: Path) -> Iterator[str]:
     command += [f"-{name}.port.grpc={port}" for name, port in grpc_ports]
     with serving([*command, "-s3.port={port}"], folder, path="/healthz") as url:
         yield url
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[int]:
+    """A server that keeps nothing, up until the block ends; yields its port."""
+    if not (program := shutil.which("redis-server")):
+        pytest.fail("no Redis server installed (Debian: apt-get install redis-server)")
+    [port] = free_ports(0)
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    try:
+        ping = [shutil.which("redis-cli") or "redis-cli", "-p", str(port), "ping"]
+        wait_until("Redis", lambda: subprocess.run(ping, capture_output=True, check=False).stdout == b"PONG\n")
+        yield port
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)

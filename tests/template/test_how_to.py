@@ -19,7 +19,11 @@ pytestmark = pytest.mark.slow
 
 HOW_TO = REPOSITORY / "docs" / "how-to"
 OF_THE_TEMPLATE = {"add-a-prompt", "company-defaults", "fork"}
-WITH_SERVERS = {"use-postgresql", "use-s3"}  # followed by the system tests, which have these servers
+WITH_SERVERS = {
+    "start-by-a-message",
+    "use-postgresql",
+    "use-s3",
+}  # followed by the system tests, which have these servers
 # Pages with steps; the others only explain.
 WITH_STEPS = {
     page.stem for page in HOW_TO.glob("*.md") if any(step.language in {"console", "diff"} for step in steps_of(page))
