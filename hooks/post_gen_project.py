@@ -42,6 +42,8 @@ PLATFORMS = {
     "aws": ["aws"],
     "kubeflow": ["kubeflow"],
 }
+# Those whose Airflow has workers of its own: frameworks/cluster.lock.
+WITH_WORKERS = {"compose", "kubernetes"}
 
 ENGINE = Path("vendor", "modelworks")
 # Without anything of the flights: what a project of one's own data starts from.
@@ -120,10 +122,14 @@ def remove_unwanted(project: Path, answers: dict[str, str]) -> None:
                 (project / folder).rmdir()
 
 
+def chosen_platforms(answers: dict[str, str]) -> set[str]:
+    """Where the project is to run."""
+    return PLATFORMS.keys() & {name.strip().lower() for name in answers["platforms"].split(",")}
+
+
 def unwanted_platform_folders(answers: dict[str, str]) -> list[str]:
     """The folders below deploy/ that no chosen platform needs."""
-    chosen = {name.strip().lower() for name in answers["platforms"].split(",")}
-    wanted = {folder for name in chosen for folder in PLATFORMS.get(name, [])}
+    wanted = {folder for name in chosen_platforms(answers) for folder in PLATFORMS[name]}
     return sorted({folder for folders in PLATFORMS.values() for folder in folders} - wanted)
 
 
@@ -183,14 +189,17 @@ def lines_by_section(text: str) -> dict[str, dict[str, str]]:
 
 
 def merge_locks(project: Path, answers: dict[str, str]) -> None:
-    """Add to requirements.lock what the chosen frameworks need beside it."""
+    """Add to requirements.lock what the chosen frameworks and platforms need beside it."""
     chosen = chosen_frameworks(answers)
     if "keras" in chosen and "pytorch" not in chosen:
         chosen = chosen | {"tensorflow"}
     lock = project / "requirements.lock"
     head, *entries = entries_of(lock)
-    for framework in chosen | ({"text"} & {answers["example"]}):
-        entries += entries_of(project / "frameworks" / f"{framework}.lock")[1:]
+    chosen = chosen | ({"text"} & {answers["example"]})
+    if chosen_platforms(answers) & WITH_WORKERS:
+        chosen = chosen | {"cluster"}
+    for name in chosen:
+        entries += entries_of(project / "frameworks" / f"{name}.lock")[1:]
     by_name = sorted(set(entries), key=lambda entry: (entry.split("==")[0], entry))
     lock.write_text(head + "".join(by_name), encoding="utf-8")
 

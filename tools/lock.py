@@ -28,8 +28,11 @@ CHOICES = {
     "text": (["pytorch", "text"], ["pytorch"]),
     "spark": (["spark"], []),
     "spark-classic": (["spark-classic"], []),
+    "cluster": (["cluster"], []),
 }
-EVERYTHING = ["lightgbm", "xgboost", "pytorch", "keras", "tensorflow", "text", "image", "spark", "spark-classic"]
+EVERYTHING = [
+    *("lightgbm", "xgboost", "pytorch", "keras", "tensorflow", "text", "image", "spark", "spark-classic", "cluster"),
+]
 
 
 def bake(frameworks: str) -> Path:
