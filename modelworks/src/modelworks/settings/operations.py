@@ -154,5 +154,9 @@ class Tracking(Section):
     """Experiment of training runs; "": the project's name."""
     model_name: str = ""
     """Name of the registered model; "": the project's name."""
+    signing_key: str = ""
+    """File of a private key, with which models are signed as they are saved; "": not at all."""
+    verification_key: str = ""
+    """File of the public key; a model without a signature of its private key is not loaded. "": no signature needed."""
     registry: str = Field("", pattern=r"^[\w.-]*$")
     """Name of the registry, by which its ledger is found whatever address reaches it; "": a hash of `uri`."""
