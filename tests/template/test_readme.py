@@ -48,7 +48,7 @@ PROJECT = {
 # Of the site's pages about a project.
 IN_A_PROJECT = {
     "docker tag flight-delays flight-delays:local": "by hand, with the stack of Compose",
-    "make compose": "test_all_servers_are_there reads its file; by hand, with Docker",
+    "make compose": "by hand, with Docker; test_compose.py reads its file",
     'make tune ARGS="--trials 20"': "test_tuning_shows_every_model_type_and_releases_nothing",
     "make setup": "test_demo_on_a_new_machine_ends_in_a_deployed_model",
     "make up": "test_up_again_changes_nothing_and_prints_no_password",
