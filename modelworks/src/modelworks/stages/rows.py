@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from modelworks.data import partitions, splits
@@ -60,14 +59,10 @@ def read_rows(
     held_out : read the held-out rows, or the others; without effect where periods are held out. None: read both
     """
     max_rows, frames, unlabelled = settings.training.max_rows, [], 0
-    fraction = 0.0 if project.contract.time else splits.holdout_fraction(project.contract, settings.training)
+    fraction = max_rows / dataset.rows if 0 < max_rows < dataset.rows else 1.0
     batches = (frame for partition in dataset.partitions for frame in partitions.read_batches(partition))
     for frame in track(batches, "reading", "rows", dataset.rows, size=len):
-        taken = np.ones(len(frame), bool)
-        if held_out is not None and not project.contract.time:
-            taken &= splits.is_held_out(project.contract, frame, fraction) == held_out
-        if 0 < max_rows < dataset.rows:
-            taken &= splits.is_sampled(project.contract, frame, max_rows / dataset.rows)
+        taken = splits.choose_rows(project.contract, frame, settings.training, held_out, fraction)
         known = frame[project.contract.target.column].notna().to_numpy()
         unlabelled += int((taken & ~known).sum())
         rows = taken & known
