@@ -18,6 +18,7 @@ from modelworks.data.manifests import Partition
 from modelworks.data.spark_address import read_address
 from modelworks.errors import ConfigError
 from modelworks.models import derived, pipeline, preprocessing
+from modelworks.models.columns import ColumnEncoder
 from modelworks.models.derived import Derived
 from modelworks.models.model_type import ModelType
 from modelworks.models.part_columns import (
@@ -34,7 +35,7 @@ from modelworks.models.part_columns import (
 )
 from modelworks.models.training_columns import check_target, choose_time_parts, encode_target
 from modelworks.project import Project
-from modelworks.settings import Compute, Model, Settings, Training
+from modelworks.settings import Model, Settings, Training
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,24 @@ def restrict_to_spark(model_type: ModelType) -> ModelType:
     return replace(model_type, encodings=("native",), imputations=("native",), initial_points=points)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What there is before the trees: an encoding of all rows, and the parts of each worker.
+
+    Attributes
+    ----------
+    rows : the sample, with the step that derives features
+    estimator : unfitted
+    """
+
+    rows: Derived
+    features: list[str]
+    encoder: ColumnEncoder
+    estimator: Any
+    tasks: list[PartsToEncode]
+    counts: ColumnCounts
+
+
 def fit(
     project: Project,
     settings: Settings,
@@ -116,22 +135,37 @@ def fit(
     ConfigError, ContractError
         As `pipeline.fit` does.
     """
-    training, compute = settings.training, settings.compute
-    check_model(project, model, f"[training] spark_workers = {training.spark_workers}")
+    check_model(project, model, f"[training] spark_workers = {settings.training.spark_workers}")
+    made = plan(project, settings, model, sample, partitions, held_out=held_out)
+    estimator = _train(made, settings.compute.spark_url, project.find_model_type(model.type).packages)
+    fitted = pipeline.add_derived(
+        made.rows, made.features, Pipeline([("columns", made.encoder), ("estimator", estimator)])
+    )
+    return SparkFit(fitted, made.counts.rows, made.counts.unlabelled, len(made.tasks))
+
+
+def plan(
+    project: Project,
+    settings: Settings,
+    model: Model,
+    sample: pd.DataFrame,
+    partitions: Sequence[Partition],
+    *,
+    held_out: bool | None,
+) -> Plan:
+    """Count all rows, part by part, and fit the encoding to the counts; parameters and errors are those of `fit`."""
+    training, target = settings.training, project.contract.target
     rows = derived.derive(project, sample, training)
     parts = _list_parts(project, training, rows, partitions, held_out)
-    counted = map_parts(count_columns, parts, compute, "counting")
+    counted = map_parts(count_columns, parts, settings.compute, "counting")
     counts = merge_counts(counted)
-    target = project.contract.target
     check_target(target, counts.targets, counts.rows)
     unfitted, features = _build(project, training, model, rows, counts)
     encoder = unfitted.named_steps["columns"].fit_counts(features, counts.categories)
-    assigned = assign_parts(parts, [each.rows for each in counted], training.spark_workers)
     classes = np.array([]) if target.is_regression else counts.targets
+    assigned = assign_parts(parts, [each.rows for each in counted], training.spark_workers)
     tasks = [PartsToEncode(each, encoder, features, classes) for each in assigned]
-    estimator = _train(project, model, unfitted.named_steps["estimator"], tasks, compute)
-    fitted = Pipeline([("columns", encoder), ("estimator", estimator)])
-    return SparkFit(pipeline.add_derived(rows, features, fitted), counts.rows, counts.unlabelled, len(tasks))
+    return Plan(rows, features, encoder, unfitted.named_steps["estimator"], tasks, counts)
 
 
 def _list_parts(
@@ -164,11 +198,10 @@ def _build(
     return pipeline.build_model(project, features, model, training, rows.kinds, time_parts), features
 
 
-def _train(project: Project, model: Model, estimator: Any, tasks: list[PartsToEncode], compute: Compute) -> Any:
+def _train(made: Plan, spark_url: str, libraries: list[str]) -> Any:
     """The estimator, fitted to the rows of all tasks, each of which is a worker's."""
     from modelworks.data.spark import rows_on_spark
 
-    n_columns = len(tasks[0].encoder.get_feature_names_out())
-    libraries = project.find_model_type(model.type).packages
-    with rows_on_spark(encode_parts, tasks, SCHEMA, compute.spark_url, libraries) as rows:
-        return estimator.fit_on_spark(rows, FEATURES, LABEL, n_columns, tasks[0].classes, len(tasks))
+    n_columns, classes = len(made.encoder.get_feature_names_out()), made.tasks[0].classes
+    with rows_on_spark(encode_parts, made.tasks, SCHEMA, spark_url, libraries) as rows:
+        return made.estimator.fit_on_spark(rows, FEATURES, LABEL, n_columns, classes, len(made.tasks))
