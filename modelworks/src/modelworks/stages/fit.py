@@ -9,7 +9,6 @@ from modelworks.data.partitions import Dataset
 from modelworks.models import pipeline, spark_training
 from modelworks.progress import waiting
 from modelworks.project import Project
-from modelworks.reporting.markdown import count_rows
 from modelworks.settings import Model, Settings
 from modelworks.wording import count
 
@@ -28,12 +27,6 @@ class Fitted:
     rows: int
     unlabelled: int
     trained_by: str = ""
-
-    @property
-    def summary(self) -> str:
-        """The rows in words."""
-        counted = count_rows(self.rows, self.unlabelled)
-        return f"{counted}, by {self.trained_by}" if self.trained_by else counted
 
 
 def fit(

@@ -14,6 +14,7 @@ from modelworks.project import Project
 from modelworks.registry.files import RECIPE_FILE
 from modelworks.registry.lineage import recipe
 from modelworks.registry.tracker import Tracker
+from modelworks.reporting.markdown import count_rows
 from modelworks.settings import Model, Settings
 from modelworks.stages.common import run_tags, span, stage
 from modelworks.stages.facts import Trained
@@ -97,4 +98,5 @@ def _describe(settings: Settings, rows: TrainingRows, fitted: Fitted) -> str:
     is_sampled = 0 < settings.training.max_rows < rows.training.rows and not fitted.trained_by
     sampled = f" (of {rows.training.rows:,}, by [training] max_rows)" if is_sampled else ""
     features = count(len(pipeline.used_features(fitted.model)), "feature")
-    return f"{features}, {fitted.summary}{sampled} of {span(rows.training)}"
+    by = f", by {fitted.trained_by}" if fitted.trained_by else ""
+    return f"{features}, {count_rows(fitted.rows, fitted.unlabelled)}{sampled} of {span(rows.training)}{by}"

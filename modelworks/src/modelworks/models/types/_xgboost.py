@@ -29,7 +29,7 @@ class TypedColumns(BaseEstimator):
         self.n_categorical = n_categorical
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> "TypedColumns":
-        self.estimator_ = self._with_types(X.shape[1]).fit(X, y)
+        self.estimator_ = self.with_types(X.shape[1]).fit(X, y)
         return self
 
     def fit_on_spark(
@@ -43,11 +43,12 @@ class TypedColumns(BaseEstimator):
         features, label : columns of the matrix, an array a row, and of the target, whose classes are 0, 1, ...
         classes : the target's encoded classes that have rows; none of a number
         """
-        unfitted = self._with_types(n_columns)
-        self.estimator_ = _take_over(unfitted, _train_on_spark(unfitted, rows, features, label, n_workers))
+        unfitted = self.with_types(n_columns)
+        self.estimator_ = take_over(unfitted, train_on_spark(unfitted, rows, features, label, n_workers).get_booster())
         return self
 
-    def _with_types(self, n_columns: int) -> Any:
+    def with_types(self, n_columns: int) -> Any:
+        """The unfitted estimator, once the number of columns is known."""
         self.n_features_in_ = n_columns
         types = ["c" if at < self.n_categorical else "q" for at in range(n_columns)]
         return clone(self.estimator).set_params(feature_types=types)
@@ -83,8 +84,8 @@ class TypedClassifier(ClassifierMixin, TypedColumns):
         return self.classes_[self.estimator_.predict_proba(X).argmax(axis=1)]
 
 
-def _train_on_spark(unfitted: Any, rows: Any, features: str, label: str, n_workers: int) -> "Booster":
-    """The trees that Spark's workers grow together, with the parameters of an estimator."""
+def train_on_spark(unfitted: Any, rows: Any, features: str, label: str, n_workers: int) -> Any:
+    """Spark's model, whose trees its workers grow together, with the parameters of an estimator."""
     from xgboost.spark import SparkXGBClassifier, SparkXGBRegressor
 
     given = {name: value for name, value in unfitted.get_params().items() if value is not None}
@@ -94,12 +95,12 @@ def _train_on_spark(unfitted: Any, rows: Any, features: str, label: str, n_worke
     estimator = kind(features_col=features, label_col=label, num_workers=n_workers, verbose=False, **parameters)
     kept = rows.persist()  # the classes are counted first, and reading and encoding takes longer than storing
     try:
-        return estimator.fit(kept).get_booster()
+        return estimator.fit(kept)
     finally:
         kept.unpersist()
 
 
-def _take_over(unfitted: Any, booster: "Booster") -> Any:
+def take_over(unfitted: Any, booster: "Booster") -> Any:
     """An estimator that was not fitted, with trees that somebody else has grown with its parameters."""
     unfitted.load_model(booster.save_raw("ubj"))
     return unfitted
