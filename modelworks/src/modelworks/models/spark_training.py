@@ -199,7 +199,7 @@ def _build(
 
 
 def _train(made: Plan, spark_url: str, libraries: list[str]) -> Any:
-    """The estimator, fitted to the rows of all tasks, each of which is a worker's."""
+    """The estimator, fitted to the rows of all tasks, one of each worker."""
     from modelworks.data.spark import rows_on_spark
 
     n_columns, classes = len(made.encoder.get_feature_names_out()), made.tasks[0].classes

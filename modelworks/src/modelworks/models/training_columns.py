@@ -1,4 +1,4 @@
-"""What a model is fitted to: the target as an estimator learns it, and the features that tell rows apart."""
+"""What a model is fitted to: the target as an estimator learns it, and the parts of the time that differ."""
 
 from collections.abc import Sequence
 
