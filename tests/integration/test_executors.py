@@ -11,6 +11,7 @@ import pytest
 from flights import FLIGHTS, enter_home, fill_home
 from modelworks import stages
 from modelworks.data import partitions
+from modelworks.data.files import file_sha256
 from modelworks.registry.files import PLOT_DATA_FILE, VERDICT_FILE
 from modelworks.registry.tracker import Tracker
 from modelworks.settings import ENV_PREFIX, load_settings
@@ -50,10 +51,13 @@ def run_all(folder: Path, database: Path, executor: tuple[str, int]) -> dict[str
         stages.validate(FLIGHTS, settings, newest.dataset_uri, "july", for_training=False)
         scored = stages.score(FLIGHTS, settings, "2013-07")
         monitored = stages.monitor(FLIGHTS, settings, "july", "2013-07")
-        runs = Tracker(FLIGHTS, settings).runs
+        tracker = Tracker(FLIGHTS, settings)
+        runs, champion = tracker.runs, tracker.versions.get("1")
+        (folder / "fetched").mkdir()
         few = settings.model_copy(update={"training": settings.training.model_copy(update={"max_rows": 1000})})
         sample, _ = read_rows(FLIGHTS, few, partitions.load_dataset(clean.dataset_uri))
         return {
+            "model": file_sha256(tracker.models.fetch(champion.model_uri, folder / "fetched")),
             "sample": sample.astype("str").to_numpy().tolist(),
             "manifests": manifests(settings.storage_uri),
             "decisions": scored.decisions,
