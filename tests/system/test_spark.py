@@ -326,6 +326,7 @@ def test_plain_model_predicts_what_sparks_model_does(trained: Trained, cluster: 
 SERVE = """
 import json, sys
 from pathlib import Path
+sys.modules["pyspark"] = None  # as where it is not installed
 from modelworks import load_project, load_settings, stages
 from modelworks.registry import ledger
 from modelworks.registry.tracker import Tracker
@@ -333,7 +334,7 @@ project, settings = load_project(Path.cwd()), load_settings(Path.cwd())
 tracker = Tracker(project, settings)
 ledger.load_version(project, tracker, tracker.versions.get("1"))
 print(stages.score(project, settings, "2013-02").summary)
-print(json.dumps(sorted({"pyspark", "py4j", "xgboost"} & {name.partition(".")[0] for name in sys.modules})))
+print(json.dumps(sorted(name for name in sys.modules if name in {"pyspark.sql", "py4j", "xgboost", "xgboost.spark"})))
 """
 
 
@@ -343,7 +344,8 @@ def test_model_trained_on_spark_is_loaded_and_scores_without_spark_and_java(
     home, environment = trained.home, trained.environment
     python = on_spark.path / ".venv" / "bin" / "python"
     alone = {"PYTHONPATH": environment["PYTHONPATH"], "PATH": str(python.parent)}
-    done = subprocess.run([str(python), "-c", SERVE], cwd=home, env=alone, capture_output=True, text=True, check=False)
+    (home / "serve.py").write_text(SERVE, encoding="utf-8")
+    done = subprocess.run([str(python), "serve.py"], cwd=home, env=alone, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     *_, summary, modules = done.stdout.splitlines()
     assert "8,421" in summary
