@@ -58,6 +58,24 @@ def is_sampled(contract: Contract, frame: pd.DataFrame, fraction: float) -> np.n
     return hashes < _limit(fraction)
 
 
+def choose_rows(
+    contract: Contract, frame: pd.DataFrame, settings: Training, held_out: bool | None, fraction: float = 1.0
+) -> np.ndarray:
+    """Whether a row belongs to the held-out ones, or to the others, and to the sample; shape (n_rows,), bool.
+
+    Parameters
+    ----------
+    held_out : choose the held-out rows, or the others; without effect where periods are held out. None: both
+    fraction : of the rows to sample, from above 0 to 1
+    """
+    chosen = np.ones(len(frame), bool)
+    if held_out is not None and not contract.time:
+        chosen &= is_held_out(contract, frame, holdout_fraction(contract, settings)) == held_out
+    if fraction < 1:
+        chosen &= is_sampled(contract, frame, fraction)
+    return chosen
+
+
 @dataclass(frozen=True)
 class Fold:
     """Positions of the rows to train on, and of those to measure the loss on."""

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from modelworks.data import partitions, splits
+from modelworks.data import partitions, sampling, splits
+from modelworks.data.execution import is_shared, map_parts
 from modelworks.data.partitions import Dataset, Partition
+from modelworks.data.parts import read_part_batches
 from modelworks.errors import ContractError, ReleaseError
 from modelworks.progress import track
 from modelworks.project import Project
@@ -59,20 +61,17 @@ def read_rows(
     ----------
     held_out : read the held-out rows, or the others; without effect where periods are held out. None: read both
     """
-    max_rows, frames, unlabelled = settings.training.max_rows, [], 0
-    fraction = 0.0 if project.contract.time else splits.holdout_fraction(project.contract, settings.training)
-    batches = (frame for partition in dataset.partitions for frame in partitions.read_batches(partition))
-    for frame in track(batches, "reading", "rows", dataset.rows, size=len):
-        taken = np.ones(len(frame), bool)
-        if held_out is not None and not project.contract.time:
-            taken &= splits.is_held_out(project.contract, frame, fraction) == held_out
-        if 0 < max_rows < dataset.rows:
-            taken &= splits.is_sampled(project.contract, frame, max_rows / dataset.rows)
-        known = frame[project.contract.target.column].notna().to_numpy()
-        unlabelled += int((taken & ~known).sum())
-        rows = taken & known
-        frames.append(frame if rows.all() else frame[rows])
-    return pd.concat(frames, ignore_index=True), unlabelled
+    max_rows = settings.training.max_rows
+    fraction = max_rows / dataset.rows if 0 < max_rows < dataset.rows else 1.0
+    parts = sampling.list_parts(project.contract, settings.training, dataset.partitions, held_out, fraction)
+    if fraction < 1 and is_shared(settings.compute, len(parts)):
+        taken = sampling.join(map_parts(sampling.sample_part, parts, settings.compute, "reading"))
+    else:  # to send all rows from one process to another costs more than to read them
+        batches = ((part, batch) for part in parts for batch in read_part_batches(part.folder, part.part))
+        frames = ((part, pa.Table.from_batches([batch]).to_pandas()) for part, batch in batches)
+        read = track(frames, "reading", "rows", dataset.rows, size=lambda each: len(each[1]))
+        taken = sampling.join([sampling.choose(part, frame) for part, frame in read])
+    return taken.frame, taken.unlabelled
 
 
 def read_training_rows(project: Project, settings: Settings, dataset: Dataset) -> TrainingRows:
