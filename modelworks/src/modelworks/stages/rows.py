@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from modelworks.data import partitions, splits
@@ -51,27 +50,27 @@ def split_dataset(project: Project, settings: Settings, dataset: Dataset) -> tup
 
 
 def read_rows(
-    project: Project, settings: Settings, dataset: Dataset, *, held_out: bool | None = None
+    project: Project,
+    settings: Settings,
+    dataset: Dataset,
+    *,
+    held_out: bool | None = None,
+    columns: list[str] | None = None,
 ) -> tuple[pd.DataFrame, int]:
     """The labelled rows of a dataset, at most about `[training] max_rows`; and how many had no label.
 
     Parameters
     ----------
     held_out : read the held-out rows, or the others; without effect where periods are held out. None: read both
+    columns : key, group and target among them; None: all
     """
-    max_rows, frames, unlabelled = settings.training.max_rows, [], 0
-    fraction = 0.0 if project.contract.time else splits.holdout_fraction(project.contract, settings.training)
-    batches = (frame for partition in dataset.partitions for frame in partitions.read_batches(partition))
+    selection = splits.choose_rows(project.contract, settings.training, dataset.rows, held_out=held_out)
+    frames, unlabelled = [], 0
+    batches = (frame for partition in dataset.partitions for frame in partitions.read_batches(partition, columns))
     for frame in track(batches, "reading", "rows", dataset.rows, size=len):
-        taken = np.ones(len(frame), bool)
-        if held_out is not None and not project.contract.time:
-            taken &= splits.is_held_out(project.contract, frame, fraction) == held_out
-        if 0 < max_rows < dataset.rows:
-            taken &= splits.is_sampled(project.contract, frame, max_rows / dataset.rows)
-        known = frame[project.contract.target.column].notna().to_numpy()
-        unlabelled += int((taken & ~known).sum())
-        rows = taken & known
-        frames.append(frame if rows.all() else frame[rows])
+        taken, more = splits.select(project.contract, frame, selection)
+        frames.append(frame if taken.all() else frame[taken])
+        unlabelled += more
     return pd.concat(frames, ignore_index=True), unlabelled
 
 
