@@ -84,7 +84,7 @@ def predict_part(rows: PartToPredict) -> PredictedPart:
         frame = selected[0].to_pandas()
         columns = contract.target.to_columns(pipeline.predict(project, candidate, frame)) if len(frame) else {}
         if len(frame) and champion:
-            predicted = contract.target.to_columns(predict_as_champion(project, *champion, frame))
+            predicted = contract.target.to_columns(predict_as_champion(project, champion[0], champion[1], frame))
             columns |= {f"{CHAMPION}{name}": values for name, values in predicted.items()}
         if not contract.time:
             columns[UNIT_HASH] = hash_units(contract, frame)
