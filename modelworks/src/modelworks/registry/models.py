@@ -21,6 +21,7 @@ from modelworks.errors import ReleaseError
 from modelworks.models import pipeline
 from modelworks.project import Project
 from modelworks.registry.runs import Runs
+from modelworks.registry.skops_files import make_reproducible
 
 with warnings.catch_warnings():
     # At its import skops asks every loaded module for names that Airflow answers with a thousand warnings.
@@ -131,6 +132,7 @@ class Models:
                 serialization_format="skops",
                 skops_trusted_types=pipeline.trusted_types(self._project),
             )
+            make_reproducible(folder / FILE)
             for cache in folder.rglob("__pycache__"):
                 shutil.rmtree(cache, ignore_errors=True)
             self._client.log_model_artifacts(created.model_id, str(folder))
