@@ -58,7 +58,7 @@ class PredictedPart:
 
 @dataclass(frozen=True)
 class PartToTake:
-    """A part of clean rows, some of which are taken.
+    """A part of clean rows; only rows of these numbers are read from it.
 
     Attributes
     ----------
