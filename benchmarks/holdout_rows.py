@@ -80,13 +80,19 @@ def measure(settings: Settings, folder: Path, way: str) -> None:
     )
     if way == "parts":
         found = predict_held_out(PROJECT, settings, holdout, candidate, (champion, "1"))
-        rows, predictions = found.rows, (found.candidate, found.champion)
+        rows, predictions = found.rows, [found.candidate, found.champion]
     else:
         rows, _ = read_rows(PROJECT, settings, holdout, held_out=True)
-        predictions = tuple(pipeline.predict(PROJECT, each, rows) for each in (candidate, champion))
+        predictions = [pipeline.predict(PROJECT, each, rows) for each in (candidate, champion)]
     baseline = CONTRACT.target.fit_baseline(rows["late"].to_numpy())
     report = evaluate_holdout(
-        CONTRACT, rows, predictions[0], baseline, predictions[1], settings.evaluation, settings.training.seed
+        CONTRACT,
+        rows,
+        np.asarray(predictions[0]),
+        baseline,
+        predictions[1],
+        settings.evaluation,
+        settings.training.seed,
     ).report
     print(report.rows, report.metrics["roc_auc"].value, report.metrics["log_loss"].value)
 
