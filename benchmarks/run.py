@@ -60,6 +60,7 @@ def _measure(part: str, arguments: argparse.Namespace) -> None:
         cold_start.measure()
     elif part == "evaluate":
         evaluating.compare(arguments.evaluate_rows, arguments.resamples)
+        evaluating.compare_holdouts(arguments.holdout_rows)
     elif part == "model-types":
         model_types.compare(arguments.model_type_rounds, arguments.model_types, on_tensorflow=arguments.tensorflow)
     elif part == "images":
@@ -125,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = parser.add_argument_group("evaluate")
     evaluate.add_argument("--evaluate-rows", type=int, nargs="+", default=[230_000, 2_300_000], help="held out")
     evaluate.add_argument("--resamples", type=int, default=1000, help="of the bootstrap; default: %(default)s")
+    evaluate.add_argument("--holdout-rows", type=int, nargs="+", default=[200_000, 2_000_000], help="in parts")
     replay = parser.add_argument_group("backtest")
     replay.add_argument("--backtest-rounds", type=int, default=1, help="of both, in turn; default: %(default)s")
     replay.add_argument("--span", nargs=2, default=["2013-01", "2013-12"], help="first and last period")

@@ -21,7 +21,7 @@ def weather_is_there(flights: pd.DataFrame) -> Check:
 
 def no_worse_in_bad_weather(evaluation: HoldoutEvaluation) -> Check:
     """Bad weather is rare and costs most: there, too, the candidate may not lose against the champion."""
-    name, rows = "not worse than the champion in bad weather", evaluation.rows
+    name, rows = "not worse than the champion in bad weather", evaluation.select(["visibility", "wind_gust"])
     is_bad = (rows["visibility"] < 3) | (rows["wind_gust"] > 30)
     gain = evaluation.gain_over_champion(is_bad)
     if gain is None:

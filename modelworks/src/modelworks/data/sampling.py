@@ -1,5 +1,6 @@
 """The labelled rows of a part that a model is trained or measured on, taken where the part lies."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pandas as pd
@@ -9,7 +10,7 @@ from modelworks.contract import Contract
 from modelworks.data import splits
 from modelworks.data.manifests import Part, Partition
 from modelworks.data.parts import read_part_batches
-from modelworks.settings import Training
+from modelworks.data.splits import Selection
 
 
 @dataclass(frozen=True)
@@ -19,32 +20,32 @@ class PartToSample:
     Attributes
     ----------
     folder, part : where the rows are
-    held_out, fraction : as for `splits.choose_rows`
+    columns : key, group and target among them; None: all
     """
 
     where: str
     contract: Contract
-    training: Training
+    selection: Selection
     folder: str
     part: Part
-    held_out: bool | None
-    fraction: float
+    columns: list[str] | None
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows with a label, and how many chosen ones have none."""
+    """Chosen rows with a label, of how many, and how many chosen ones have none."""
 
+    of_rows: int
     frame: pd.DataFrame
     unlabelled: int
 
 
 def list_parts(
-    contract: Contract, training: Training, partitions: list[Partition], held_out: bool | None, fraction: float
+    contract: Contract, selection: Selection, partitions: list[Partition], columns: list[str] | None
 ) -> list[PartToSample]:
     """The parts of some partitions, in the order of their rows."""
     return [
-        PartToSample(located.where, contract, training, partition.uri, located.part, held_out, fraction)
+        PartToSample(located.where, contract, selection, partition.uri, located.part, columns)
         for partition in partitions
         for located in partition.located
     ]
@@ -52,19 +53,18 @@ def list_parts(
 
 def sample_part(part: PartToSample) -> Sample:
     """The chosen rows of a part."""
-    frames = (pa.Table.from_batches([batch]).to_pandas() for batch in read_part_batches(part.folder, part.part))
-    return join([choose(part, frame) for frame in frames])
+    return join(list(read_samples(part)))
 
 
-def choose(part: PartToSample, frame: pd.DataFrame) -> Sample:
-    """The chosen rows of some of a part's."""
-    chosen = splits.choose_rows(part.contract, frame, part.training, part.held_out, part.fraction)
-    known = frame[part.contract.target.column].notna().to_numpy()
-    rows = chosen & known
-    return Sample(frame if rows.all() else frame[rows], int((chosen & ~known).sum()))
+def read_samples(part: PartToSample) -> Iterator[Sample]:
+    """The chosen rows of a part, batch by batch."""
+    for batch in read_part_batches(part.folder, part.part, part.columns):
+        frame = pa.Table.from_batches([batch]).to_pandas()
+        rows, unlabelled = splits.select(part.contract, frame, part.selection)
+        yield Sample(len(frame), frame if rows.all() else frame[rows], unlabelled)
 
 
 def join(samples: list[Sample]) -> Sample:
     """The rows one after the other, with a fresh index."""
     frame = pd.concat([each.frame for each in samples], ignore_index=True)
-    return Sample(frame, sum(each.unlabelled for each in samples))
+    return Sample(sum(each.of_rows for each in samples), frame, sum(each.unlabelled for each in samples))

@@ -13,10 +13,10 @@ import pyarrow as pa
 from modelworks.data import splits
 from modelworks.data.manifests import Part
 from modelworks.data.parts import read_part_batches
+from modelworks.data.splits import Selection
 from modelworks.models.columns import ColumnEncoder, find_extreme_times
 from modelworks.models.derived import DerivedFeatures
 from modelworks.project import Project
-from modelworks.settings import Training
 
 BATCH_ROWS = 50_000
 FEATURES, LABEL = "features", "label"
@@ -32,18 +32,17 @@ class PartToTrain:
     step : derives features; None if the project has no function
     names, texts : the columns that a model may see, and those among them that are categories
     folder, part : where the rows are
-    held_out : read the held-out rows, or the others; None: both
+    selection : the rows to train on; all of them, so without a sample
     """
 
     where: str
     project: Project
-    training: Training
+    selection: Selection
     step: DerivedFeatures | None
     names: list[str]
     texts: list[str]
     folder: str
     part: Part
-    held_out: bool | None
 
 
 @dataclass(frozen=True)
@@ -134,11 +133,10 @@ def _read_rows(part: PartToTrain) -> Iterator[tuple[pd.DataFrame, int]]:
     contract, target = part.project.contract, part.project.contract.target.column
     for batch in read_part_batches(part.folder, part.part, rows=BATCH_ROWS):
         frame = pa.Table.from_batches([batch]).to_pandas()
-        taken = splits.choose_rows(contract, frame, part.training, part.held_out)
-        known = frame[target].notna().to_numpy()
-        rows = frame[taken & known]
+        taken, unlabelled = splits.select(contract, frame, part.selection)
+        rows = frame[taken]
         derived = part.step.transform(rows) if part.step else rows[part.names]
-        yield derived.assign(**{target: rows[target]}), int((taken & ~known).sum())
+        yield derived.assign(**{target: rows[target]}), unlabelled
 
 
 def _count(part: PartToTrain, frame: pd.DataFrame, unlabelled: int) -> ColumnCounts:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from modelworks.data import splits
 from modelworks.data.execution import map_parts
 from modelworks.data.manifests import Partition
 from modelworks.data.spark_address import read_address
@@ -177,9 +178,12 @@ def _list_parts(
         for name in rows.features
         if rows.kinds.get(name) == "category" or (name not in rows.kinds and contract.is_category(name))
     ]
-    make = partial(PartToTrain, project=project, training=training, step=rows.step, names=rows.features, texts=texts)
+    n_rows = sum(partition.rows for partition in partitions)
+    # All rows, whatever [training] max_rows is: that is what Spark is for.
+    selection = replace(splits.choose_rows(contract, training, n_rows, held_out=held_out), sample=1.0)
+    make = partial(PartToTrain, project=project, selection=selection, step=rows.step, names=rows.features, texts=texts)
     return [
-        make(where=located.where or partition.files[0], folder=partition.uri, part=located.part, held_out=held_out)
+        make(where=located.where or partition.files[0], folder=partition.uri, part=located.part)
         for partition in partitions
         for located in partition.located
     ]

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import pandas as pd
-import pyarrow as pa
 
 from modelworks.data import partitions, sampling, splits
 from modelworks.data.execution import is_shared, map_parts
 from modelworks.data.partitions import Dataset, Partition
-from modelworks.data.parts import read_part_batches
 from modelworks.errors import ContractError, ReleaseError
 from modelworks.progress import track
 from modelworks.project import Project
@@ -53,24 +51,27 @@ def split_dataset(project: Project, settings: Settings, dataset: Dataset) -> tup
 
 
 def read_rows(
-    project: Project, settings: Settings, dataset: Dataset, *, held_out: bool | None = None
+    project: Project,
+    settings: Settings,
+    dataset: Dataset,
+    *,
+    held_out: bool | None = None,
+    columns: list[str] | None = None,
 ) -> tuple[pd.DataFrame, int]:
     """The labelled rows of a dataset, at most about `[training] max_rows`; and how many had no label.
 
     Parameters
     ----------
     held_out : read the held-out rows, or the others; without effect where periods are held out. None: read both
+    columns : key, group and target among them; None: all
     """
-    max_rows = settings.training.max_rows
-    fraction = max_rows / dataset.rows if 0 < max_rows < dataset.rows else 1.0
-    parts = sampling.list_parts(project.contract, settings.training, dataset.partitions, held_out, fraction)
-    if fraction < 1 and is_shared(settings.compute, len(parts)):
+    selection = splits.choose_rows(project.contract, settings.training, dataset.rows, held_out=held_out)
+    parts = sampling.list_parts(project.contract, selection, dataset.partitions, columns)
+    if selection.sample < 1 and is_shared(settings.compute, len(parts)):
         taken = sampling.join(map_parts(sampling.sample_part, parts, settings.compute, "reading"))
     else:  # to send all rows from one process to another costs more than to read them
-        batches = ((part, batch) for part in parts for batch in read_part_batches(part.folder, part.part))
-        frames = ((part, pa.Table.from_batches([batch]).to_pandas()) for part, batch in batches)
-        read = track(frames, "reading", "rows", dataset.rows, size=lambda each: len(each[1]))
-        taken = sampling.join([sampling.choose(part, frame) for part, frame in read])
+        samples = (sample for part in parts for sample in sampling.read_samples(part))
+        taken = sampling.join(list(track(samples, "reading", "rows", dataset.rows, size=lambda each: each.of_rows)))
     return taken.frame, taken.unlabelled
 
 
