@@ -12,7 +12,7 @@
     python benchmarks/run.py adopt        adopting a CSV file against only reading it, and its memory
     python benchmarks/run.py evaluate     a model measured on millions of rows against weighing each row in each draw
     python benchmarks/run.py backtest     a year through a live Airflow against the same without it
-    python benchmarks/run.py large        one period of 1 and 10 million rows by each executor, Spark as well (needs Java)
+    python benchmarks/run.py large        one period of 1 and 10 million rows by each executor; Spark needs Java
     python benchmarks/run.py model-types  the model types: quality, seconds, sizes (needs PyTorch)
     python benchmarks/run.py images       digits by a pre-trained network and by their pixels (needs PyTorch)
     python benchmarks/run.py tuning       the project's tuning against other searches, FLAML and AutoGluon
