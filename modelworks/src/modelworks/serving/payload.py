@@ -10,10 +10,18 @@ from pydantic_core import ErrorDetails, from_json, to_json
 
 from modelworks.adopt.recipe import Recipe
 from modelworks.contract import Contract
+from modelworks.data.columnar import Columns
 from modelworks.models.explanations import Explanation
 from modelworks.serving.file_forms import FileForms
 from modelworks.serving.problems import MAX_ERRORS, Refusal, shorten
-from modelworks.serving.row_schema import build_row_type, explain_broken, find_pandas_checks, logged_columns
+from modelworks.serving.quick_reading import QuickReader
+from modelworks.serving.row_schema import (
+    build_row_type,
+    explain_broken,
+    field_types,
+    find_pandas_checks,
+    logged_columns,
+)
 from modelworks.targets import Target
 
 Rows = list[dict[str, Any]]
@@ -42,6 +50,9 @@ class RequestReader:
         self._many: TypeAdapter[Rows] = TypeAdapter(Annotated[list[row], Field(min_length=1, max_length=max_rows)])
         self._pandas_checks = find_pandas_checks(contract)
         self._dtypes = contract.dtypes
+        self._quick = (
+            None if self._pandas_checks else QuickReader(contract, field_types(contract, self._forms), max_rows)
+        )
 
     def row_schema(self) -> dict[str, Any]:
         """JSON schema of one row."""
@@ -51,6 +62,14 @@ class RequestReader:
         """JSON schema of one row or many, where `row_reference` refers to the schema of a row."""
         many = {**self._many.json_schema(), "items": {"$ref": row_reference}}
         return {"oneOf": [{"$ref": row_reference}, {name: many[name] for name in many if name != "$defs"}]}
+
+    def read_columns(self, body: bytes) -> tuple[Columns, bool]:
+        """The same as `read`, by column, and in a fraction of its time where the rows have no mistake."""
+        is_many = body.lstrip()[:1] == b"["
+        columns = self._quick.read(body, is_many) if self._quick else None
+        if columns is None or self._forms.are_in_texts(columns.__getitem__):
+            columns = Columns.from_records(self.read(body)[0])
+        return columns, is_many
 
     def read(self, body: bytes) -> tuple[Rows, bool]:
         """The rows, which keep the contract, and whether they came as an array.
@@ -67,7 +86,7 @@ class RequestReader:
             broken = {str(detail["loc"][-1]) for detail in _details(error) if detail["loc"]}
             rows = self._read_forms(body, is_many, broken)
         else:
-            if self._forms.are_in_texts(rows):
+            if self._forms.are_in_texts(lambda name: (row[name] for row in rows)):
                 rows = self._read_forms(body, is_many, set())
         if self._pandas_checks:
             self._check_columns(rows, is_many)
@@ -149,7 +168,7 @@ def _name_field(at: int, name: str, is_many: bool) -> str:
     return f"[{at}].{name}" if is_many else name
 
 
-def check_categories(rows: Rows, known: Mapping[str, frozenset[str]], is_many: bool) -> None:
+def check_categories(rows: Columns, known: Mapping[str, frozenset[str]], is_many: bool) -> None:
     """Refuse categories that the model has not seen in training.
 
     Parameters
@@ -163,7 +182,9 @@ def check_categories(rows: Rows, known: Mapping[str, frozenset[str]], is_many: b
     """
     errors = []
     for name, values in known.items():
-        unseen = [(at, row[name]) for at, row in enumerate(rows) if row[name] is not None and row[name] not in values]
+        if not (new := {*rows[name]} - values - {None}):
+            continue
+        unseen = [(at, value) for at, value in enumerate(rows[name]) if value in new]
         for at, value in unseen[:MAX_ERRORS]:
             message = f"{value!r} is unknown to the model, which knows {_list_some(values)}"
             errors.append((_name_field(at, name, is_many), message))
