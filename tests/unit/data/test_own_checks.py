@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from modelworks.checks import Check
-from modelworks.data.validation import run_data_checks
+from modelworks.data.own_checks import run_data_checks
 from modelworks.errors import ContractError
 
 ROWS = pd.DataFrame({"temp": [60.0, None, 61.0]})
