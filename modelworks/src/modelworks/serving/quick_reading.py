@@ -38,11 +38,11 @@ class QuickReader:
     def __init__(self, contract: Contract, fields: dict[str, Any], max_rows: int) -> None:
         self._names = list(fields)
         self._max_rows = max_rows
-        row = _build_struct(contract, self._names)
+        row: Any = _build_struct(contract, self._names)
         self._one, self._many = msgspec.json.Decoder(row), msgspec.json.Decoder(list[row])
         config = ConfigDict(strict=True, allow_inf_nan=False)
         self._adapters = {
-            name: TypeAdapter(list[fields[name]], config=config)
+            name: _list_adapter(fields[name], config)
             for name in self._names
             if _find_bounds(contract, name) is None
         }
@@ -75,6 +75,10 @@ class QuickReader:
                 known.clear()
             known.update(each for each in [*new][:MAX_REMEMBERED] if len(each or "") <= MAX_LETTERS)
         return values
+
+
+def _list_adapter(kind: Any, config: ConfigDict) -> TypeAdapter[list[Any]]:
+    return TypeAdapter(list[kind], config=config)
 
 
 def _build_struct(contract: Contract, names: list[str]) -> type[msgspec.Struct]:

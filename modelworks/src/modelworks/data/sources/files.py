@@ -19,6 +19,13 @@ from modelworks.settings import Source
 
 BATCH_ROWS = 200_000
 CSV_BLOCK_BYTES = 4 << 20
+TYPES = {
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "str": pa.large_string(),
+    "datetime64[us]": pa.timestamp("us"),
+}
+"""Arrow's type of each dtype of a contract, as of a frame."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +117,7 @@ def _explained(path: Path | str, as_text: bool) -> Iterator[None]:
 
 
 def _to_fields(contract: Contract, columns: list[str], as_text: bool) -> pa.Schema:
-    typed = pa.Schema.from_pandas(frames.empty_frame(contract)[columns], preserve_index=False)
-    return pa.schema([(name, pa.large_string()) for name in typed.names]) if as_text else typed
+    return pa.schema([(name, TYPES["str" if as_text else contract.dtypes[name]]) for name in columns])
 
 
 def _read_csv(contract: Contract, path: Path, source: Source, fields: pa.Schema) -> Iterator[pa.RecordBatch]:
