@@ -17,7 +17,8 @@ from modelworks.contract import Contract, Rule, between, column, identifier, mat
 from modelworks.data import frames
 from modelworks.data.columnar import Columns
 from modelworks.serving import problems
-from modelworks.serving.payload import AnswerWriter, RequestReader, check_categories
+from modelworks.serving.categories import check_categories
+from modelworks.serving.payload import AnswerWriter, RequestReader
 from modelworks.serving.problems import Refusal
 from modelworks.serving.row_schema import find_pandas_checks, to_constraints
 from modelworks.targets import Target
@@ -179,7 +180,7 @@ def test_many_mistakes_are_cut_short() -> None:
     ids=["its own", "other rules"],
 )
 def test_rows_read_by_column_are_those_that_pydantic_reads_whatever_is_written(rules: dict[str, Any]) -> None:
-    """Three rows, in each of which about one value is another one, of 3,000 requests; half of them are refused."""
+    """Three rows, half of them with another value, of 3,000 requests; half of them are refused."""
     drawn = random.Random(7)  # noqa: S311 - no secrets
     reader = RequestReader(with_rules(**rules), max_rows=3)
     numbers = ["0", "-0", "1", "2475.0", "5.5", "1e3", "1e-400", "1e999", "-1", "135", "135.00000000000001", "9" * 20]

@@ -22,13 +22,14 @@ from modelworks.models import pipeline
 from modelworks.models.fast import Predictor
 from modelworks.project import Project
 from modelworks.serving.batching import MicroBatcher
+from modelworks.serving.categories import check_categories
 from modelworks.serving.champion import ChampionFollower, Served
 from modelworks.serving.explanations import Explanations
 from modelworks.serving.file_forms import read_recipe
 from modelworks.serving.metrics import ApiMetrics
 from modelworks.serving.observer import Observer
 from modelworks.serving.page import StatePage, add_page
-from modelworks.serving.payload import AnswerWriter, RequestReader, check_categories
+from modelworks.serving.payload import AnswerWriter, RequestReader
 from modelworks.serving.prediction_log import Answered, PredictionLog
 from modelworks.serving.problems import Refusal, add_handlers
 from modelworks.serving.specification import BAD_REQUEST, NO_MODEL, add_specification, describe

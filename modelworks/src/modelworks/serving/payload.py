@@ -1,6 +1,6 @@
 """What the API reads and answers, in JSON; both follow from the contract."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from modelworks.contract import Contract
 from modelworks.data.columnar import Columns
 from modelworks.models.explanations import Explanation
 from modelworks.serving.file_forms import FileForms
-from modelworks.serving.problems import MAX_ERRORS, Refusal, shorten
+from modelworks.serving.problems import MAX_ERRORS, Refusal, name_field, shorten
 from modelworks.serving.quick_reading import QuickReader
 from modelworks.serving.row_schema import (
     build_row_type,
@@ -26,7 +26,6 @@ from modelworks.targets import Target
 
 Rows = list[dict[str, Any]]
 
-MAX_NAMED = 250  # known categories in a message
 NOT_PARSED = {"int_type", "float_type", "string_type", "string_pattern_mismatch", "timezone_naive"} | {
     f"datetime_{end}" for end in ("type", "parsing", "object_invalid", "from_date_parsing")
 }
@@ -128,7 +127,7 @@ class RequestReader:
                 message = explain_broken(check)
                 broken += [(at, name, message) for at, kept in zip(given, is_kept, strict=True) if not kept]
         if broken:
-            errors = [(_name_field(at, name, is_many), message) for at, name, message in sorted(broken)]
+            errors = [(name_field(at, name, is_many), message) for at, name, message in sorted(broken)]
             raise Refusal(422, *shorten(errors))
 
 
@@ -162,39 +161,6 @@ def _to_refusal(error: ValidationError, explain: Callable[[int, str], str]) -> R
 
 def _name_location(location: tuple[int | str, ...]) -> str:
     return ".".join(f"[{part}]" if isinstance(part, int) else part for part in location)
-
-
-def _name_field(at: int, name: str, is_many: bool) -> str:
-    return f"[{at}].{name}" if is_many else name
-
-
-def check_categories(rows: Columns, known: Mapping[str, frozenset[str]], is_many: bool) -> None:
-    """Refuse categories that the model has not seen in training.
-
-    Parameters
-    ----------
-    known : categories of the model, by column
-
-    Raises
-    ------
-    Refusal
-        With the known ones in its message (422).
-    """
-    errors = []
-    for name, values in known.items():
-        if not (new := {*rows[name]} - values - {None}):
-            continue
-        unseen = [(at, value) for at, value in enumerate(rows[name]) if value in new]
-        for at, value in unseen[:MAX_ERRORS]:
-            message = f"{value!r} is unknown to the model, which knows {_list_some(values)}"
-            errors.append((_name_field(at, name, is_many), message))
-    if errors:
-        raise Refusal(422, *errors[:MAX_ERRORS])
-
-
-def _list_some(values: frozenset[str]) -> str:
-    named = ", ".join(sorted(values)[:MAX_NAMED])
-    return named if len(values) <= MAX_NAMED else f"{named} and {len(values) - MAX_NAMED:,} more"
 
 
 class AnswerWriter:

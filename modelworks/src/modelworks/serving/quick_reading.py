@@ -42,9 +42,7 @@ class QuickReader:
         self._one, self._many = msgspec.json.Decoder(row), msgspec.json.Decoder(list[row])
         config = ConfigDict(strict=True, allow_inf_nan=False)
         self._adapters = {
-            name: _list_adapter(fields[name], config)
-            for name in self._names
-            if _find_bounds(contract, name) is None
+            name: _list_adapter(fields[name], config) for name in self._names if _find_bounds(contract, name) is None
         }
         self._remembered: dict[str, set[str | None]] = {
             name: set() for name in self._adapters if contract.is_category(name)
