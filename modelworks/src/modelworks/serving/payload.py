@@ -14,7 +14,7 @@ from modelworks.data.columnar import Columns
 from modelworks.models.explanations import Explanation
 from modelworks.serving.file_forms import FileForms
 from modelworks.serving.problems import MAX_ERRORS, Refusal, name_field, shorten
-from modelworks.serving.quick_reading import QuickReader
+from modelworks.serving.quick_reading import QuickReader, can_read
 from modelworks.serving.row_schema import (
     build_row_type,
     explain_broken,
@@ -49,9 +49,9 @@ class RequestReader:
         self._many: TypeAdapter[Rows] = TypeAdapter(Annotated[list[row], Field(min_length=1, max_length=max_rows)])
         self._pandas_checks = find_pandas_checks(contract)
         self._dtypes = contract.dtypes
-        self._quick = (
-            None if self._pandas_checks else QuickReader(contract, field_types(contract, self._forms), max_rows)
-        )
+        fields = field_types(contract, self._forms)
+        is_quick = can_read(fields) and not self._pandas_checks
+        self._quick = QuickReader(contract, fields, max_rows) if is_quick else None
 
     def row_schema(self) -> dict[str, Any]:
         """JSON schema of one row."""

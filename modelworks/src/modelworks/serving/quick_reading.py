@@ -4,7 +4,8 @@ Msgspec reads numbers, checks their ranges and gives the rows by column. Times, 
 pydantic, column by column. Both take a body only if pydantic would take it, and for the same rows.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -25,6 +26,11 @@ BOUNDS = {
 }
 """By check: the argument with a bound, and the bound of msgspec that includes it, and that does not."""
 INT64 = range(-(2**63), 2**63)
+
+
+def can_read(names: Iterable[str]) -> bool:
+    """Whether msgspec takes the names of all columns: JSON would escape others."""
+    return all(json.dumps(name, ensure_ascii=False) == f'"{name}"' for name in names)
 
 
 class QuickReader:
