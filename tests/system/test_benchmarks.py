@@ -23,7 +23,7 @@ SMALL = {
     "monitor": ["--monitor-rows", "10000", "20000", "--monitor-rounds", "1"],
     "adopt": ["--adopt-rows", "2000", "4000"],
     "evaluate": ["--evaluate-rows", "2000", "30000", "--resamples", "100", "--holdout-rows", "3000"],
-    "large": ["--large-rows", "20000"],
+    "large": ["--large-rows", "20000", "--executors", "local", "processes-2", "spark-cluster"],
     "model-types": ["--model-types", "boosting", "lightgbm", "xgboost", "linear", "--model-type-rounds", "1"],
     "tuning": ["--tuning-seconds", "2", "--seeds", "1", "--tuning-only", "default", "tune", "halving"],
 }
@@ -40,7 +40,7 @@ PRINTED = {
         *("evaluate: a hold-out", "part by part (the engine)", "all rows in one frame"),
     ],
     "backtest": ["A year by one policy, whole commands", "make backtest, with the policies"],
-    "large": ["A period, stage by stage", "processes"],
+    "large": ["A period, stage by stage", "processes-2", "spark-cluster"],
     "model-types": ["| boosting |", "| lightgbm |", "| xgboost |", "| linear |"],
     "images": ["| network, linear (the default) |", "| pixels, boosting |"],
     "tuning": ["the default alone", "the project's tuning", "HalvingRandomSearchCV"],
