@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from report import print_table
 
 SCRIPT = Path(__file__).with_name("evaluate_rows.py")
 TITLES = {"sums": "sums by block (the engine)", "rows": "each row in each draw"}
+HOLDOUTS = {"parts": "part by part (the engine)", "frame": "all rows in one frame"}
 
 
 def compare(rows: list[int], resamples: int) -> None:
@@ -34,6 +36,22 @@ def compare(rows: list[int], resamples: int) -> None:
             lines.append([*line, f"{each['peak_mib']:,.0f}", memory, _largest_difference(each, plain)])
     header = ["", "rows", "wall s", "CPU s", "ratio", "peak MiB", "above the rows", "ends of intervals, of their width"]
     print_table("evaluate: seconds of the evaluation alone; ratio of CPU seconds to those by row", header, lines)
+
+
+def compare_holdouts(rows: list[int]) -> None:
+    """Predict and measure hold-outs of each size part by part and in one frame, and print seconds and memory."""
+    print("\nevaluate: predictions of two models and all metrics of 20 columns, a process each, in turn", flush=True)
+    script, folder = SCRIPT.with_name("holdout_rows.py"), WORK / "holdout"
+    lines = []
+    for n_rows in rows:
+        shutil.rmtree(folder, ignore_errors=True)
+        python = [ENGINE_ENVIRONMENT / "bin" / "python", script]
+        run([*python, "make", folder, str(n_rows)], WORK, OMP_NUM_THREADS="1")
+        for way, title in HOLDOUTS.items():
+            cost = run([*python, way, folder], WORK, OMP_NUM_THREADS="1")
+            lines.append([title, f"{n_rows:,}", f"{cost.wall_s:.1f}", f"{cost.cpu_s:.1f}", f"{cost.peak_mib:,.0f}"])
+    shutil.rmtree(folder, ignore_errors=True)
+    print_table("evaluate: a hold-out, whole processes", ["", "rows", "wall s", "CPU s", "peak MiB"], lines)
 
 
 def _run(way: str, n_rows: int, resamples: int) -> dict[str, Any]:

@@ -25,6 +25,7 @@ import skops.io  # type: ignore[import-not-found]
 from modelworks import load_project, load_settings, stages
 from modelworks.data import frames, partitions
 from modelworks.data.blocks import number_blocks
+from modelworks.data.columnar import Columns
 from modelworks.evaluation.bootstrap import BlockBootstrap
 from modelworks.models import pipeline
 from modelworks.models.fast import Predictor, make_predictor
@@ -95,7 +96,7 @@ def measure(name: str, rounds: int, packages: list[str]) -> dict[str, object]:
 
 def _seconds(predictor: Predictor, records: list[dict[str, object]], times: int) -> float:
     """CPU seconds of what the prediction API does once it has read the rows, the median of so many times."""
-    predict = partial(predictor.predict, records)
+    predict = partial(predictor.predict, Columns.from_records(records))
     for _ in range(10):
         predict()
     found = []

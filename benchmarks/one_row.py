@@ -45,13 +45,13 @@ def main() -> None:
     with pipeline.limit_threads(settings.training):
         for count in map(int, sys.argv[1:]):
             body = json.dumps([contract.example] * count).encode()
-            rows, _ = reader.read(body)
-            frame = frames.to_frame(contract, rows, features)
+            rows, _ = reader.read_columns(body)
+            frame = frames.from_columns(contract, rows, features)
             matrix = model[:-1].transform(frame)
             prediction = predictor.predict(rows)
             parts: dict[str, Callable[[], object]] = {
-                "read and check the JSON": partial(reader.read, body),
-                "pandas: make the frame": partial(frames.to_frame, contract, rows, features),
+                "read and check the JSON": partial(reader.read_columns, body),
+                "pandas: make the frame": partial(frames.from_columns, contract, rows, features),
                 "pandas: features": partial(model[:-1].transform, frame),
                 "estimator": partial(model[-1].predict_proba, matrix),
                 "rows to matrix": partial(predictor.to_matrix, rows),

@@ -12,7 +12,7 @@
     python benchmarks/run.py adopt        adopting a CSV file against only reading it, and its memory
     python benchmarks/run.py evaluate     a model measured on millions of rows against weighing each row in each draw
     python benchmarks/run.py backtest     a year through a live Airflow against the same without it
-    python benchmarks/run.py large        one period of 1 and 10 million rows by each executor, and its memory
+    python benchmarks/run.py large        one period of 1 and 10 million rows by each executor; Spark needs Java
     python benchmarks/run.py model-types  the model types: quality, seconds, sizes (needs PyTorch)
     python benchmarks/run.py images       digits by a pre-trained network and by their pixels (needs PyTorch)
     python benchmarks/run.py tuning       the project's tuning against other searches, FLAML and AutoGluon
@@ -60,6 +60,7 @@ def _measure(part: str, arguments: argparse.Namespace) -> None:
         cold_start.measure()
     elif part == "evaluate":
         evaluating.compare(arguments.evaluate_rows, arguments.resamples)
+        evaluating.compare_holdouts(arguments.holdout_rows)
     elif part == "model-types":
         model_types.compare(arguments.model_type_rounds, arguments.model_types, on_tensorflow=arguments.tensorflow)
     elif part == "images":
@@ -79,7 +80,7 @@ def _measure_project(part: str, arguments: argparse.Namespace) -> None:
             for rows in arguments.rows:
                 throughput.compare(project, rows, file_format, arguments.rounds)
     elif part == "large":
-        large.compare(project, arguments.large_rows)
+        large.compare(project, arguments.large_rows, arguments.executors)
     elif part == "serving":
         serving.compare(project, arguments.connections, arguments.serving_rounds, arguments.seconds)
     elif part == "score":
@@ -105,9 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     ingest.add_argument("--format", nargs="+", choices=["parquet", "csv.gz"], default=["parquet"], help="of the source")
     ingest.add_argument("--rounds", type=int, default=1, help="of all commands, in turn; default: %(default)s")
     period = parser.add_argument_group("large")
-    period.add_argument(
-        "--large-rows", type=int, nargs="+", default=[10**6, 10**7], help="of the period; at most 80 million"
-    )
+    period.add_argument("--large-rows", type=int, nargs="+", default=[10**6, 10**7], help="of the period")
+    period.add_argument("--executors", nargs="+", choices=large.WAYS, default=[*large.WAYS], help="default: all")
     calls = parser.add_argument_group("serving")
     calls.add_argument("--connections", type=int, nargs="+", default=[1, 8, 64], help="default: 1, 8 and 64")
     calls.add_argument("--serving-rounds", type=int, default=3, help="of all servers, in turn; default: %(default)s")
@@ -125,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = parser.add_argument_group("evaluate")
     evaluate.add_argument("--evaluate-rows", type=int, nargs="+", default=[230_000, 2_300_000], help="held out")
     evaluate.add_argument("--resamples", type=int, default=1000, help="of the bootstrap; default: %(default)s")
+    evaluate.add_argument("--holdout-rows", type=int, nargs="+", default=[200_000, 2_000_000], help="in parts")
     replay = parser.add_argument_group("backtest")
     replay.add_argument("--backtest-rounds", type=int, default=1, help="of both, in turn; default: %(default)s")
     replay.add_argument("--span", nargs=2, default=["2013-01", "2013-12"], help="first and last period")

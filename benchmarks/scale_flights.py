@@ -64,8 +64,15 @@ class SampleMonth:
         self.slots = key.groupby(key.columns.tolist()).cumcount().to_numpy()
 
 
-def make_month(sample: SampleMonth, year: int, n_rows: int, rng: np.random.Generator, last_flight: int = 0) -> pa.Table:
-    """Exactly `n_rows` rows of the sample's calendar month in another year, with flight numbers above the last one."""
+def make_month(
+    sample: SampleMonth, year: int, n_rows: int, rng: np.random.Generator, last_flight: int = 0, second: int = 0
+) -> pa.Table:
+    """Exactly `n_rows` rows of the sample's calendar month in another year, with flight numbers above the last one.
+
+    Parameters
+    ----------
+    second : of the minute, 0 to 59, at which all depart; with another one, flight numbers may begin anew
+    """
     month = sample.month
     drawn = _draw_days(sample, n_rows, rng)
     n_days = calendar.monthrange(year, month)[1]
@@ -77,7 +84,7 @@ def make_month(sample: SampleMonth, year: int, n_rows: int, rng: np.random.Gener
     ends = np.cumsum(lengths)
     at = (np.repeat(sample.starts[drawn] - (ends - lengths), lengths) + np.arange(ends[-1]))[:n_rows]
 
-    midnight = np.datetime64(f"{year}-{month:02d}-01", "s") + of_day * np.timedelta64(86_400, "s")
+    midnight = np.datetime64(f"{year}-{month:02d}-01", "s") + second + of_day * np.timedelta64(86_400, "s")
     flight = last_flight + 1 + of_copy * (sample.slots.max() + 1) + sample.slots[at]
     if flight.max() > MAX_FLIGHT:
         raise SystemExit(f"{n_rows:,} rows a month need flight numbers above {MAX_FLIGHT}: ask for more months")

@@ -57,7 +57,8 @@ def _round(project: Path, source: Path, periods: int) -> dict[str, Costs]:
     stage = [".venv/bin/python", "-m", ENGINE]
     ingest = _read(project, files[:periods])
     ingest[ENGINE] = run([*stage, "ingest"], project, **variables)
-    dataset = json.loads(ingest[ENGINE].output)["dataset_uri"]
+    output = ingest[ENGINE].output  # after lines of progress, where it takes long
+    dataset = json.loads(output[output.index("{\n") :])["dataset_uri"]
     validate = _read(project, sorted((data / "raw").rglob("*.parquet")))
     validate[ENGINE] = run([*stage, "validate", "--dataset", dataset], project, **variables)
     shutil.rmtree(data)

@@ -81,6 +81,37 @@ def report_version(_: int) -> list[str]:
     return [VERSION, str(modelworks.__file__), __file__]
 
 
+def compare_trees(folder: Path, spark_url: str) -> list[object]:
+    """XGBoost trained on Spark twice: once as the engine does it, and once by Spark's own model.
+
+    Returns the rows, the greatest difference between the probabilities of the model that was taken over and those that
+    Spark's model gives on the cluster, and whether both have the same trees, byte for byte.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    from modelworks.data.spark import rows_on_spark
+    from modelworks.models import part_columns, spark_training
+    from modelworks.models.types import _xgboost
+
+    project, settings = load_project(Path.cwd()), load_settings(Path.cwd())
+    found = partitions.find_partitions(str(folder), "clean", "2013-01")
+    sample = partitions.read_partition(found[-1]).head(500)
+    plan = spark_training.plan(project, settings, settings.model, sample, found, held_out=None)
+    workers, columns = len(plan.tasks), [part_columns.FEATURES, part_columns.LABEL]
+    table = pa.Table.from_batches([batch for task in plan.tasks for batch in part_columns.encode_parts(task)])
+    matrix = np.stack(table[columns[0]].to_numpy())
+    with rows_on_spark(part_columns.encode_parts, plan.tasks, part_columns.SCHEMA, spark_url) as rows:
+        taken = plan.estimator.fit_on_spark(rows, *columns, matrix.shape[1], plan.tasks[0].classes, workers).estimator_
+        unfitted = plan.estimator.with_types(matrix.shape[1])
+        model = _xgboost.train_on_spark(unfitted, rows, *columns, workers)
+        there = model.transform(rows).select("probability").collect()
+    probability = np.array([row["probability"].toArray() for row in there])
+    difference = np.abs(probability - taken.predict_proba(matrix)).max()
+    is_same = model.get_booster().save_raw("ubj") == taken.get_booster().save_raw("ubj")
+    return [len(matrix), workers, float(difference), bool(is_same)]
+
+
 def jobs(folder: Path) -> dict[str, tuple[Callable[..., object], list[object]]]:
     """The function and the items of each job."""
     home = Path.cwd()
@@ -105,6 +136,9 @@ def jobs(folder: Path) -> dict[str, tuple[Callable[..., object], list[object]]]:
 def main() -> None:
     """Print the results as JSON, or the error's class and text."""
     name, folder, *url = sys.argv[1:]
+    if name == "compare-trees":
+        print(json.dumps(compare_trees(Path(folder), url[0])))
+        return
     function, items = jobs(Path(folder))[name]
     try:
         if url:

@@ -11,9 +11,11 @@ import pytest
 from flights import FLIGHTS, enter_home, fill_home
 from modelworks import stages
 from modelworks.data import partitions
+from modelworks.data.files import file_sha256
 from modelworks.registry.files import PLOT_DATA_FILE, VERDICT_FILE
 from modelworks.registry.tracker import Tracker
 from modelworks.settings import ENV_PREFIX, load_settings
+from modelworks.stages.rows import read_rows
 
 EXECUTORS = {"local": ("local", 1), "two processes": ("processes", 2)}
 
@@ -49,8 +51,14 @@ def run_all(folder: Path, database: Path, executor: tuple[str, int]) -> dict[str
         stages.validate(FLIGHTS, settings, newest.dataset_uri, "july", for_training=False)
         scored = stages.score(FLIGHTS, settings, "2013-07")
         monitored = stages.monitor(FLIGHTS, settings, "july", "2013-07")
-        runs = Tracker(FLIGHTS, settings).runs
+        tracker = Tracker(FLIGHTS, settings)
+        runs, champion = tracker.runs, tracker.versions.get("1")
+        (folder / "fetched").mkdir()
+        few = settings.model_copy(update={"training": settings.training.model_copy(update={"max_rows": 1000})})
+        sample, _ = read_rows(FLIGHTS, few, partitions.load_dataset(clean.dataset_uri))
         return {
+            "model": file_sha256(tracker.models.fetch(champion.model_uri, folder / "fetched")),
+            "sample": sample.astype("str").to_numpy().tolist(),
             "manifests": manifests(settings.storage_uri),
             "decisions": scored.decisions,
             "monitored": runs.metrics(monitored.run_id),
@@ -71,5 +79,6 @@ def test_release_scores_and_drift_are_the_same_by_every_executor(
     several = [each for each in local["manifests"].values() if len(each["parts"]) > 1]
     assert len(several) == 7  # three periods as they came, three that are clean, and one of scores
     assert local["verdict"]
+    assert 800 < len(local["sample"]) < 1200
     assert local["monitored"].keys() >= {"log_loss", "gain"}
     assert json.dumps(local, sort_keys=True) == json.dumps(processes, sort_keys=True)

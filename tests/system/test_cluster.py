@@ -26,6 +26,7 @@ import yaml
 
 from backends import PostgreSQL, object_store, postgresql, redis
 from bakes import REPOSITORY, BakedProject, serving, succeed
+from champions import READ, model_files
 from live_project import PATIENCE_S, fetch, free_ports, wait_until
 
 pytestmark = pytest.mark.slow
@@ -314,14 +315,20 @@ def test_a_killed_worker_costs_a_try_and_no_more(cluster: Cluster, released: dic
     assert [(each["action"], each["to_version"]) for each in status["ledger"]] == [("deploy", "1")]
 
 
-def test_model_is_that_of_a_laptop(cluster: Cluster, released: dict[str, Any], project: BakedProject) -> None:
+def test_year_leads_to_the_champion_of_a_laptop_byte_for_byte(
+    cluster: Cluster, released: dict[str, Any], project: BakedProject
+) -> None:
+    """All months from ingest to a release: the same data, figures, verdict and files of models."""
     assert released["state"] == "success"
     here = {f"MODELWORKS_{name}": value for name, value in ON_A_LAPTOP.items()}
     succeed(project, project.command, "run", "--without-airflow", "--period", "2013-12", **here)
-    ours = json.loads(succeed(project, project.command, "status", "--json", **here))
-    theirs = json.loads(cluster.call("api", "flight-delays", "status", "--json"))
-    assert [each["sha256"] for each in theirs["partitions"]] == [each["sha256"] for each in ours["partitions"]]
-    assert theirs["champion"]["metrics"] == ours["champion"]["metrics"]
+    ours = model_files(project.path / ".venv" / "bin" / "python", project.path, here)
+    theirs = json.loads(cluster.call("api", "python", "-c", READ).splitlines()[-1])
+    assert {period for _, period, *_ in ours["manifests"]} == {f"2013-{month:02d}" for month in range(1, 13)}
+    assert {layer for layer, *_ in ours["manifests"]} >= {"raw", "clean"}
+    assert ours["models"].keys() == {"candidate", "champion"}
+    assert ours["files"]["verdict.json"]
+    assert theirs == ours
 
 
 def test_api_on_a_third_home_serves_it(cluster: Cluster, released: dict[str, Any]) -> None:

@@ -8,12 +8,14 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bakes import REPOSITORY, Bake, BakedProject, succeed
+from champions import model_files
 from documents import Reader, steps_of
 from live_project import wait_until
 from spark_cluster import Cluster, spark_cluster
@@ -243,6 +245,176 @@ def test_task_of_airflow_gets_address_and_token_from_its_connection_and_logs_nei
     assert status == 1
     assert f"ConfigError: Spark at {cluster.connect}: refuses the token" in output, output
     assert wrong not in output
+
+
+def copy_project(project: BakedProject, folder: Path) -> dict[str, str]:
+    """A home of its own with the project's code and data; returns the environment that has that code."""
+    shutil.copytree(project.path, folder, symlinks=True, ignore=shutil.ignore_patterns(".venv", ".tools", "var"))
+    sources = [folder / "src", folder / "vendor" / "modelworks" / "src"]
+    return {"PYTHONPATH": os.pathsep.join(map(str, sources)), "OMP_NUM_THREADS": "1"}
+
+
+def set_in(environment: dict[str, str], **settings: object) -> dict[str, str]:
+    """The same with settings of the project, such as TRAINING__MAX_ROWS."""
+    return environment | {f"MODELWORKS_{name}": str(value) for name, value in settings.items()}
+
+
+def pipeline_run(python: Path, home: Path, environment: dict[str, str], *words: str) -> tuple[int, str]:
+    """Status and output of the project's command in a home."""
+    line = [str(python), "-m", "modelworks", *words]
+    done = subprocess.run(line, cwd=home, env=os.environ | environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A home in which XGBoost was trained on Spark and released, the environment, and what the run printed."""
+
+    home: Path
+    environment: dict[str, str]
+    output: str
+
+
+@pytest.fixture(scope="module")
+def trained(on_spark: BakedProject, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """On January, with February held out; and fitted again on both."""
+    home = tmp_path_factory.mktemp("trained") / on_spark.path.name
+    environment = set_in(
+        copy_project(on_spark, home) | cluster.environment,
+        MODEL__TYPE="xgboost",
+        MODEL__PARAMETERS__MAX_ITER=40,
+        TRAINING__SPARK_WORKERS=2,
+        TRAINING__MAX_ROWS=3000,
+        COMPUTE__EXECUTOR="spark",
+        COMPUTE__SPARK_URL=cluster.master,
+        COMPUTE__ROWS_PER_PART=3000,
+        EVALUATION__BOOTSTRAP_RESAMPLES=200,
+    )
+    status, output = pipeline_run(cluster.python, home, environment, "run", "--without-airflow", "--period", "2013-02")
+    assert status == 0, output
+    return Trained(home, environment, output)
+
+
+def test_xgboost_is_trained_on_all_rows_by_spark_and_released(trained: Trained) -> None:
+    home, output = trained.home, trained.output
+    assert "9,161 rows of 2013-01, by 2 workers of XGBoost on Spark;" in output, output
+    assert "version 1 is the champion" in output
+    [card] = home.rglob("model_card.md")
+    text = card.read_text(encoding="utf-8")
+    assert "17,582 rows, periods 2013-01 to 2013-02" in text
+    assert "2 workers of XGBoost on Spark, all rows" in text
+    [recipe] = home.rglob("recipe.json")
+    assert json.loads(recipe.read_text(encoding="utf-8"))["training"]["spark_workers"] == 2
+
+
+def test_model_trained_on_spark_is_trained_again_with_equal_predictions(trained: Trained, cluster: Cluster) -> None:
+    home, environment = trained.home, trained.environment
+    status, output = pipeline_run(cluster.python, home, environment, "reproduce", "1")
+    assert status == 0, output
+    assert "version 1: trained again from 2 periods 2013-01 to 2013-02, and equal in all" in output
+
+
+def test_plain_model_predicts_what_sparks_model_does(trained: Trained, cluster: Cluster) -> None:
+    home, environment = trained.home, trained.environment
+    job = ["-c", JOB.format(package=home.name.replace("-", "_")), "compare-trees", str(home / "var" / "data")]
+    line = [str(cluster.python), *job, cluster.master]
+    done = subprocess.run(line, cwd=home, env=os.environ | environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == [9161, 2, 0.0, True]
+
+
+SERVE = """
+import json, sys
+from pathlib import Path
+sys.modules["pyspark"] = None  # as where it is not installed
+from modelworks import load_project, load_settings, stages
+from modelworks.registry import ledger
+from modelworks.registry.tracker import Tracker
+project, settings = load_project(Path.cwd()), load_settings(Path.cwd())
+tracker = Tracker(project, settings)
+ledger.load_version(project, tracker, tracker.versions.get("1"))
+print(stages.score(project, settings, "2013-02").summary)
+print(json.dumps(sorted(name for name in sys.modules if name in {"pyspark.sql", "py4j", "xgboost", "xgboost.spark"})))
+"""
+
+
+def test_model_trained_on_spark_is_loaded_and_scores_without_spark_and_java(
+    trained: Trained, on_spark: BakedProject
+) -> None:
+    home, environment = trained.home, trained.environment
+    python = on_spark.path / ".venv" / "bin" / "python"
+    alone = {"PYTHONPATH": environment["PYTHONPATH"], "PATH": str(python.parent)}
+    (home / "serve.py").write_text(SERVE, encoding="utf-8")
+    done = subprocess.run([str(python), "serve.py"], cwd=home, env=alone, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    *_, summary, modules = done.stdout.splitlines()
+    assert "8,421" in summary
+    assert json.loads(modules) == ["xgboost"]
+
+
+def test_model_of_shuffled_labels_that_spark_has_trained_is_refused(
+    trained: Trained, on_spark: BakedProject, cluster: Cluster, tmp_path: Path
+) -> None:
+    home = tmp_path / on_spark.path.name
+    environment = {**trained.environment, **copy_project(on_spark, home)}
+    shuffle = (
+        "import pandas as pd\n"
+        "for file in ('data/flights-2013-01.csv.gz', 'data/flights-2013-02.csv.gz'):\n"
+        "    rows = pd.read_csv(file, dtype=str, keep_default_na=False)\n"
+        "    columns = ['arr_delay', 'delayed']\n"
+        "    rows[columns] = rows[columns].sample(frac=1, random_state=3).to_numpy()\n"
+        "    rows.to_csv(file, index=False)\n"
+    )
+    subprocess.run([str(cluster.python), "-c", shuffle], cwd=home, check=True)
+    status, output = pipeline_run(cluster.python, home, environment, "run", "--without-airflow", "--period", "2013-02")
+    assert status == 1, output
+    assert "by 2 workers of XGBoost on Spark" in output
+    assert "✗ beats the baseline" in output, output
+
+
+def test_connect_client_is_refused_for_training_before_anything_is_done(
+    on_spark: BakedProject, cluster: Cluster, tmp_path: Path
+) -> None:
+    settings = {
+        "MODEL__TYPE": "xgboost",
+        "TRAINING__SPARK_WORKERS": 2,
+        "TRAINING__MAX_ROWS": 3000,
+        "COMPUTE__EXECUTOR": "spark",
+        "COMPUTE__SPARK_URL": CONNECTION,
+        "STORAGE__URI": tmp_path / "data",
+    }
+    environment = set_in({VARIABLE: cluster.connect_with_token}, **settings)
+    done = on_spark.run(on_spark.command, "run", "--without-airflow", **environment)
+    assert done.returncode == 1
+    message = "[training] spark_workers = 2: XGBoost cannot train over Spark Connect"
+    assert message in " ".join((done.stdout + done.stderr).split())
+    assert cluster.token not in done.stdout + done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_year_leads_to_the_same_champion_through_spark_byte_for_byte(
+    on_spark: BakedProject, cluster: Cluster, tmp_path: Path
+) -> None:
+    """All months from ingest to a release, in parts: the same data, figures, verdict and files of models."""
+    found = {}
+    python = on_spark.path / ".venv" / "bin" / "python"
+    for executor in ("local", "spark"):
+        home = tmp_path / executor / on_spark.path.name
+        environment = set_in(
+            copy_project(on_spark, home) | {VARIABLE: cluster.connect_with_token},
+            COMPUTE__EXECUTOR=executor,
+            COMPUTE__SPARK_URL=CONNECTION,
+            COMPUTE__ROWS_PER_PART=4000,
+        )
+        status, output = pipeline_run(python, home, environment, "run", "--without-airflow")
+        assert status == 0, output
+        found[executor] = model_files(python, home, environment)
+    local = found["local"]
+    assert {layer for layer, *_ in local["manifests"]} >= {"raw", "clean"}
+    assert {period for _, period, *_ in local["manifests"]} == {f"2013-{month:02d}" for month in range(1, 13)}
+    assert min(len(parts) for layer, _, _, parts, _ in local["manifests"] if layer == "clean") > 1
+    assert local["files"]["verdict.json"]
+    assert found["spark"] == local
 
 
 def test_page_about_spark_leads_to_counts_from_the_workers(on_spark: BakedProject, cluster: Cluster) -> None:

@@ -1,7 +1,10 @@
 """A question put to data or to a model, and its answer in figures."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -34,3 +37,19 @@ def failures(checks: Iterable[Check]) -> list[Check]:
 def explain(checks: Iterable[Check]) -> str:
     """Names and figures in one sentence."""
     return "; ".join(f"{check.name}: {check.detail}" for check in checks)
+
+
+def on_columns(*names: str) -> Callable[[Function], Function]:
+    """Give a data check these columns only: where every check says which it needs, the others are not read."""
+
+    def mark(check: Function) -> Function:
+        check.columns = names  # type: ignore[attr-defined]
+        return check
+
+    return mark
+
+
+def columns_of(check: Callable[..., Any]) -> tuple[str, ...] | None:
+    """The columns that a data check asks for; None if it is to have all."""
+    names: tuple[str, ...] | None = getattr(check, "columns", None)
+    return names

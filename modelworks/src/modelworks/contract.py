@@ -38,8 +38,11 @@ Role = Literal["time", "key", "feature", "unused", "outcome", "target"]
 Content = Literal["category", "text", "image"]
 """What a `str` holds: one of a few values; or a document of its own in each row: a text, or an image in base64."""
 
-RESERVED = {"answered_at", "decision", "model_version", "prediction", "probability", "reason", "request_id", "row"}
-"""Columns that scores, the prediction log and the quarantine add to those of a contract."""
+RESERVED = {
+    *("answered_at", "decision", "model_version", "prediction", "probability", "reason", "request_id", "row"),
+    "unit_hash",
+}
+"""Columns that scores, the prediction log, the quarantine and the evaluation add to those of a contract."""
 
 
 @dataclass(frozen=True)

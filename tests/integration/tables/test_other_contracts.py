@@ -169,7 +169,7 @@ def request(rows: list[dict[str, Any]]) -> Request:
 def test_log_has_the_row_of_the_request_and_the_columns_of_the_scores(contract: Contract) -> None:
     project, frame = project_of(contract), make_rows(contract, 200)
     model, names = fit(contract, frame), known_at_prediction_time(contract)
-    rows, _ = reader_of(contract).read(json.dumps(frames.to_records(frame[names])).encode())
+    rows, _ = reader_of(contract).read_columns(json.dumps(frames.to_records(frame[names])).encode())
     prediction = pipeline.predict(project, model, frame)
     decisions = AnswerWriter(contract.target, 0.5).decide(prediction)
     answered = prediction_log.Answered("mine", datetime.now(UTC), "7", rows, prediction, decisions)

@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
-from modelworks.checks import Check
-from modelworks.data.validation import run_data_checks
+from flights import FLIGHTS
+from modelworks.checks import Check, on_columns
+from modelworks.data.own_checks import columns_to_read, run_data_checks
 from modelworks.errors import ContractError
 
 ROWS = pd.DataFrame({"temp": [60.0, None, 61.0]})
@@ -49,3 +50,34 @@ def test_check_that_raises_is_named_with_its_file_and_the_cause() -> None:
 def test_check_that_returns_something_else_is_named() -> None:
     with pytest.raises(ContractError, match=r"data check answers_yes of checks.py: returned True, which is no Check"):
         run_data_checks([answers_yes], ROWS, "here")
+
+
+@on_columns("temp", "carrier")
+def asks_for_two(rows: pd.DataFrame) -> Check:
+    return Check("columns", True, ", ".join(rows.columns))
+
+
+@on_columns("origin")
+def asks_for_one(rows: pd.DataFrame) -> Check:
+    return Check("columns", True, ", ".join(rows.columns))
+
+
+def test_only_columns_that_checks_ask_for_are_read_and_each_check_gets_its_own() -> None:
+    assert columns_to_read(FLIGHTS.contract, [asks_for_two, asks_for_one]) == ["carrier", "origin", "temp"]
+    rows = pd.DataFrame({"carrier": ["AA"], "origin": ["JFK"], "temp": [60.0]})
+    checks = run_data_checks([asks_for_two, asks_for_one, temperature_is_there], rows, "here")
+    assert [check.detail for check in checks] == ["temp, carrier", "origin", "100% of rows"]
+
+
+def test_all_columns_are_read_where_one_check_says_nothing() -> None:
+    assert columns_to_read(FLIGHTS.contract, [asks_for_two, temperature_is_there]) is None
+
+
+def test_column_that_the_contract_does_not_have_is_named_with_its_check() -> None:
+    with pytest.raises(ContractError, match=r"data check asks_for_snow of checks.py: asks for column 'snow', which"):
+        columns_to_read(FLIGHTS.contract, [asks_for_snow])
+
+
+@on_columns("snow")
+def asks_for_snow(rows: pd.DataFrame) -> Check:
+    return Check("snow", bool(rows["snow"].all()), "")

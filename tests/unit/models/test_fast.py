@@ -14,6 +14,7 @@ from examples import skip_without
 from model_rows import LIBRARIES, TABLES, Table, table_of
 from modelworks.contract import multiclass, regression
 from modelworks.data import frames
+from modelworks.data.columnar import Columns
 from modelworks.errors import ContractError
 from modelworks.models import pipeline
 from modelworks.models.fast import FEW_ROWS, Predictor, make_predictor, predictor
@@ -57,15 +58,19 @@ def make(table: Table, model: Pipeline) -> Predictor:
     return make_predictor(table.project, model, to_json(model, table.rows.tail(20)))
 
 
+def predict(made: Predictor, records: list[dict[str, Any]]) -> np.ndarray:
+    return made.predict(Columns.from_records(records))
+
+
 def check_parity(table: Table, model: Pipeline, made: Predictor) -> None:
     """Rows with gaps, and with categories that nobody has seen, alone, in few and in many, as in a frame."""
     rows = pd.concat([table.rows.head(FEW_ROWS), table.strange.tail(FEW_ROWS)], ignore_index=True)
     expected, sent = table.predict(model, rows), to_json(model, rows)
     scale = np.maximum(1, np.abs(expected))
     found = {
-        "alone": np.concatenate([made.predict([row]) for row in sent]),
-        "few": np.concatenate([made.predict(sent[:FEW_ROWS]), made.predict(sent[FEW_ROWS:])]),
-        "many": made.predict(sent),
+        "alone": np.concatenate([predict(made, [row]) for row in sent]),
+        "few": np.concatenate([predict(made, sent[:FEW_ROWS]), predict(made, sent[FEW_ROWS:])]),
+        "many": predict(made, sent),
     }
     for name, predicted in found.items():
         assert predicted.shape == expected.shape, name
@@ -124,7 +129,7 @@ def test_column_that_the_function_changes_in_a_single_row_is_read_from_the_reque
     made = make_predictor(project, model, to_json(model, DERIVED.rows.tail(20)))
     two = DERIVED.rows.dropna().head(2)
     expected = pipeline.predict(project, model, two)
-    np.testing.assert_allclose(made.predict(to_json(model, two.head(1))), expected[:1], rtol=1e-12)
+    np.testing.assert_allclose(predict(made, to_json(model, two.head(1))), expected[:1], rtol=1e-12)
     with pytest.raises(ContractError, match="changes column 'wind'"):
         pipeline.predict(project, model, two.head(1))
 
@@ -132,7 +137,7 @@ def test_column_that_the_function_changes_in_a_single_row_is_read_from_the_reque
 def test_classes_without_rows_in_training_keep_their_share() -> None:
     table = PLAIN["multiclass"]
     model = fit(table, "boosting")
-    predicted = make(table, model).predict(to_json(model, table.rows.head(3)))
+    predicted = predict(make(table, model), to_json(model, table.rows.head(3)))
     assert predicted.shape == (3, 4)
     assert (predicted[:, 3] == 1e-4).all()
 
@@ -194,9 +199,9 @@ def test_many_rows_go_to_the_estimator() -> None:
         raise AssertionError(f"{len(matrix)} rows")
 
     made = replace(make(table, model), few=forbidden)
-    assert len(made.predict(rows)) == FEW_ROWS + 1
+    assert len(predict(made, rows)) == FEW_ROWS + 1
     with pytest.raises(AssertionError, match="100 rows"):
-        made.predict(rows[:FEW_ROWS])
+        predict(made, rows[:FEW_ROWS])
 
 
 def test_model_without_a_sample_is_served_by_itself() -> None:

@@ -1,6 +1,8 @@
 """What the API reads: each mistake is refused under the name of its field."""
 
 import json
+import random
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -11,10 +13,12 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from flights import FLIGHTS
-from modelworks.contract import Contract, Rule, column, identifier, matches, multiclass, one_of, regression
+from modelworks.contract import Contract, Rule, between, column, identifier, matches, multiclass, one_of, regression
 from modelworks.data import frames
+from modelworks.data.columnar import Columns
 from modelworks.serving import problems
-from modelworks.serving.payload import AnswerWriter, RequestReader, check_categories
+from modelworks.serving.categories import check_categories
+from modelworks.serving.payload import AnswerWriter, RequestReader
 from modelworks.serving.problems import Refusal
 from modelworks.serving.row_schema import find_pandas_checks, to_constraints
 from modelworks.targets import Target
@@ -40,9 +44,13 @@ def body(**changes: object) -> bytes:
 
 
 def refused(content: bytes, reader: RequestReader = READER) -> Refusal:
-    with pytest.raises(Refusal) as raised:
-        reader.read(content)
-    return raised.value
+    refusals = []
+    for read in (reader.read, reader.read_columns):
+        with pytest.raises(Refusal) as raised:
+            read(content)
+        refusals.append(raised.value)
+    assert refusals[0].errors == refusals[1].errors
+    return refusals[1]
 
 
 def test_example_keeps_the_contract() -> None:
@@ -159,8 +167,79 @@ def test_many_mistakes_are_cut_short() -> None:
     assert len(errors) == problems.MAX_ERRORS + 1
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {},
+        {
+            "distance": (Rule("greater_than", {"min_value": 0}), between(-5, 2475)),
+            "flight": (Rule("less_than_or_equal_to", {"max_value": 2000}),),
+            "temp": (Rule("less_than", {"max_value": 135}),),
+        },
+    ],
+    ids=["its own", "other rules"],
+)
+def test_rows_read_by_column_are_those_that_pydantic_reads_whatever_is_written(rules: dict[str, Any]) -> None:
+    """Three rows, half of them with another value, of 3,000 requests; half of them are refused."""
+    drawn = random.Random(7)  # noqa: S311 - no secrets
+    reader = RequestReader(with_rules(**rules), max_rows=3)
+    numbers = ["0", "-0", "1", "2475.0", "5.5", "1e3", "1e-400", "1e999", "-1", "135", "135.00000000000001", "9" * 20]
+    others = [
+        "true",
+        "null",
+        "NaN",
+        "Infinity",
+        "[]",
+        "{}",
+        '""',
+        '"1"',
+        '"AA"',
+        '"AA\\n"',
+        '"\\u00c4"',
+        '"\\ud800"',
+        '"NA"',
+    ]
+    times = [
+        '"2013-07-03"',
+        '"2013-07-03 08:15"',
+        '"2013-07-03T08:15:00.1234567"',
+        '"2013-07-03T08:15:00Z"',
+        '"0001-01-01"',
+    ]
+    quick = refusals = 0
+    for _ in range(3000):
+        rows = [{name: json.dumps(value) for name, value in FLIGHTS.contract.example.items()} for _ in range(3)]
+        for row in rows:
+            if drawn.random() < 0.5:
+                row[drawn.choice([*row, "spare"])] = drawn.choice([*numbers, *others, *times])
+            if drawn.random() < 0.02:
+                del row[drawn.choice([*row])]
+        texts = ["{" + ", ".join(f'"{name}": {value}' for name, value in row.items()) + "}" for row in rows]
+        content = f"[{','.join(texts)}]".encode()
+        expected = outcome(lambda body: Columns.from_records(reader.read(body)[0]), content)
+        assert outcome(lambda body: reader.read_columns(body)[0], content) == expected
+        refusals += isinstance(expected, tuple)
+        quick += reader._quick.read(content, True) is not None
+    assert refusals > 500
+    assert quick > 500
+
+
+def outcome(read: Callable[[bytes], Columns], content: bytes) -> object:
+    """The rows, with the types of their values, or why there are none."""
+    try:
+        return {name: [*map(repr, values)] for name, values in read(content).by_name.items()}
+    except Refusal as refusal:
+        return refusal.errors
+
+
+def test_contract_s_own_example_is_read_without_pydantic_s_rows_alone_and_in_an_array() -> None:
+    one, many = READER._quick.read(body(), False), READER._quick.read(b"[" + body() + b"]", True)
+    assert one == many
+    assert {name: each[0] for name, each in one.by_name.items()} == READER.read(body())[0][0]
+
+
 def test_unseen_category_is_named_with_the_known_ones() -> None:
-    rows, _ = READER.read(body(carrier="ZZ"))
+    rows, _ = READER.read_columns(body(carrier="ZZ"))
     check_categories(rows, {"carrier": frozenset({"ZZ"})}, is_many=False)
     with pytest.raises(Refusal) as raised:
         check_categories(rows, {"carrier": frozenset({"UA", "AA"})}, is_many=True)
@@ -170,7 +249,7 @@ def test_unseen_category_is_named_with_the_known_ones() -> None:
 def test_of_many_known_categories_some_are_named() -> None:
     known = frozenset(f"carrier {at:04d}" for at in range(1250))
     with pytest.raises(Refusal, match=r"carrier 0000, .*, carrier 0249 and 1,000 more"):
-        check_categories([{"carrier": "ZZ"}], {"carrier": known}, is_many=False)
+        check_categories(Columns({"carrier": ["ZZ"]}, 1), {"carrier": known}, is_many=False)
 
 
 def test_pattern_that_pydantic_cannot_read_holds_all_the_same() -> None:

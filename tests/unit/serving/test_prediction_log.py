@@ -17,7 +17,7 @@ WRITER = AnswerWriter(FLIGHTS.contract.target, 0.5)
 
 
 def answered(request_id: str, count: int = 1, at: str = "2013-07-03T12:00:00") -> Answered:
-    rows, _ = READER.read(json.dumps([FLIGHTS.contract.example] * count).encode())
+    rows, _ = READER.read_columns(json.dumps([FLIGHTS.contract.example] * count).encode())
     probability = np.linspace(0.25, 0.75, count)
     decisions = WRITER.decide(probability)
     return Answered(request_id, datetime.fromisoformat(at).replace(tzinfo=UTC), "3", rows, probability, decisions)

@@ -6,6 +6,8 @@ import pandas as pd
 from modelworks.contract import Contract
 
 N_BLOCKS = 200  # of a period whose rows have no time
+UNIT_HASH = "unit_hash"
+"""Column that may stand in place of the group or the key: of eight bytes a row."""
 
 
 def number_blocks(contract: Contract, frame: pd.DataFrame, period: str = "") -> tuple[np.ndarray, list[str]]:
@@ -13,7 +15,7 @@ def number_blocks(contract: Contract, frame: pd.DataFrame, period: str = "") -> 
 
     Parameters
     ----------
-    frame : has the time column, or else the group or the key
+    frame : has the time column, or else the group or the key, or `UNIT_HASH`
     period : in the names of blocks, if rows have no time
     """
     if contract.time:
@@ -25,5 +27,7 @@ def number_blocks(contract: Contract, frame: pd.DataFrame, period: str = "") -> 
 
 def hash_units(contract: Contract, frame: pd.DataFrame) -> np.ndarray:
     """Hash of the unit that may not be split, the group if there is one, else the row; shape (n_rows,), uint64."""
+    if UNIT_HASH in frame:
+        return frame[UNIT_HASH].to_numpy()
     names = [contract.group] if contract.group else contract.key
     return pd.util.hash_pandas_object(frame[names], index=False).to_numpy()

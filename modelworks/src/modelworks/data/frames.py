@@ -1,7 +1,7 @@
 """The contract's rows as frames: dtypes, pandera's schema, and conversion from and to JSON."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as arrow
 
 from modelworks.contract import Column, Contract, Rule
+from modelworks.data.columnar import Columns
 from modelworks.data.quiet_pandera import pa
 
 
@@ -98,11 +99,15 @@ def to_frame(contract: Contract, records: list[dict[str, Any]], names: list[str]
     names : columns to take; all that the first row has if not given
     """
     wanted = [name for name in contract.dtypes if name in records[0]] if names is None else names
-    columns = {name: to_array([record[name] for record in records], contract.dtypes[name]) for name in wanted}
-    return pd.DataFrame(columns, copy=False)
+    return from_columns(contract, {name: [record[name] for record in records] for name in wanted}, wanted)
 
 
-def to_array(values: list[Any], dtype: str) -> Any:
+def from_columns(contract: Contract, columns: Columns | Mapping[str, Sequence[Any]], names: list[str]) -> pd.DataFrame:
+    """The same as `to_frame`, of values that are there by column."""
+    return pd.DataFrame({name: to_array(columns[name], contract.dtypes[name]) for name in names}, copy=False)
+
+
+def to_array(values: Sequence[Any], dtype: str) -> Any:
     """The values of a column in the contract's dtype, integers with gaps as floats."""
     # A Series of each column would take five times as long, which is half of what one prediction takes.
     if dtype == "int64" and None in values:

@@ -106,12 +106,12 @@ class PartitionWriter:
         if part.rows or not self._parts:
             self._parts.append(part)
 
-    def read(self) -> pd.DataFrame:
+    def read(self, columns: list[str] | None = None) -> pd.DataFrame:
         """All rows so far, before they are published; nothing can be written afterwards."""
-        tables = [read_part(self.attempt, part) for part in self._parts]
+        tables = [read_part(self.attempt, part, columns) for part in self._parts]
         if self._open:
             self._open.close()
-            tables.append(pq.read_table(self._open.local))
+            tables.append(pq.read_table(self._open.local, columns=columns))
         return pa.concat_tables(tables).to_pandas()
 
     def publish(self, *, source: str, source_sha256: str, contract_version: str, **facts: Any) -> Partition:

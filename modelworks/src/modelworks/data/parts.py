@@ -2,8 +2,10 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -17,6 +19,8 @@ from modelworks.data.manifests import Part
 from modelworks.errors import PartitionError
 
 BATCH_ROWS = 200_000
+OWN_TYPES = {pa.timestamp("ms"): pa.timestamp("us"), pa.string(): pa.large_string()}
+"""By the type of a column of a copied file: that of any other part."""
 
 
 class PartWriter:
@@ -26,18 +30,23 @@ class PartWriter:
         self.rows = 0
         self.local = Path(tempfile.mkdtemp(prefix="part-")) / "data.parquet"
         self._writer: pq.ParquetWriter | None = None
+        self._thread = ThreadPoolExecutor(1, "write")
+        self._writing: Future[None] | None = None
 
     def write(self, rows: pa.Table | pa.RecordBatch | pd.DataFrame) -> None:
         """Add rows, all of the same columns."""
         rows = to_table(rows)
+        self._finish_writing()
         if self._writer is None:
             self._writer = pq.ParquetWriter(self.local, rows.schema, compression="zstd")
-        self._writer.write_table(rows, row_group_size=BATCH_ROWS)
+        # Encoding takes as long as reading and checking the next batch, and leaves a second core to that.
+        self._writing = self._thread.submit(self._writer.write_table, rows, row_group_size=BATCH_ROWS)
         self.rows += rows.num_rows
 
     def close(self) -> Part:
         """The part as it is; nothing can be written afterwards."""
         assert self._writer is not None, "a part needs at least one batch, which may have no rows"
+        self._finish_writing()
         self._writer.close()  # does nothing the second time
         sha256 = file_sha256(self.local)
         return Part(f"{sha256[:16]}.parquet", self.rows, self.local.stat().st_size, sha256)
@@ -48,8 +57,15 @@ class PartWriter:
         upload(self.local, f"{folder}/{part.file}")
         return part
 
+    def _finish_writing(self) -> None:
+        """Wait for the last batch, and raise what writing it has raised."""
+        if writing := self._writing:
+            self._writing = None
+            writing.result()
+
     def discard(self) -> None:
         """Remove the local file."""
+        self._thread.shutdown()
         if self._writer is not None:
             self._writer.close()
         self.local.unlink(missing_ok=True)
@@ -79,7 +95,7 @@ def read_part(folder: str, part: Part, columns: list[str] | None = None, encoded
         If the file is missing or its bytes are not those that were written.
     """
     with _verified(folder, part) as path:
-        return pq.read_table(path, columns=columns, read_dictionary=list(encoded))
+        return _as_written(pq.read_table(path, columns=columns, read_dictionary=list(encoded)))
 
 
 def read_part_batches(
@@ -102,8 +118,17 @@ def read_part_batches(
     ):
         if file.metadata.num_rows == 0:
             fields = [each for each in file.schema_arrow if columns is None or each.name in columns]
-            yield pa.RecordBatch.from_pylist([], schema=pa.schema(fields))
-        yield from file.iter_batches(rows, columns=columns)
+            yield _as_written(pa.RecordBatch.from_pylist([], schema=pa.schema(fields)))
+        yield from map(_as_written, file.iter_batches(rows, columns=columns))
+
+
+Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
+
+
+def _as_written(rows: Rows) -> Rows:
+    """The rows in the types that a `PartWriter` is given, where the file is a copy of the source's."""
+    schema = pa.schema([pa.field(each.name, OWN_TYPES.get(each.type, each.type)) for each in rows.schema])
+    return rows if rows.schema.equals(schema, check_metadata=True) else rows.cast(schema)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from modelworks.data import code_archives, spark_worker
 from modelworks.data.code_archives import CodeArchive
 from modelworks.data.spark_address import SparkAddress, read_address
 from modelworks.data.spark_warnings import ignoring_pandas_3
-from modelworks.data.spark_worker import ERROR, REFUSAL, SCHEMA, run_tasks
+from modelworks.data.spark_worker import ERROR, REFUSAL, SCHEMA, run_tasks, stream_rows
 from modelworks.errors import ConfigError
 
 Item = TypeVar("Item")
@@ -70,6 +70,43 @@ def map_on_spark(function: Callable[[Item], Result], items: Sequence[Item], spar
         rows = numbers.mapInArrow(lambda batches: run_tasks(batches, payload, code, versions), SCHEMA).collect()
     outcomes = {row["id"]: bytes(row["outcome"]) for row in rows}
     return [_unpack(outcomes[number]) for number in range(len(items))]
+
+
+@contextmanager
+def rows_on_spark(
+    function: Callable[[Item], Iterator[Any]],
+    items: Sequence[Item],
+    schema: str,
+    spark_url: str,
+    packages: Sequence[str] = (),
+) -> Iterator[Any]:
+    """A data frame of Spark that holds what a function yields for each item, one partition an item.
+
+    The rows go from one task of Spark to the next, and not through this process. What the function raises is a
+    RuntimeError here, so it has to have seen the items before.
+
+    Parameters
+    ----------
+    function, items : as in `map_on_spark`; the function yields record batches of `schema`
+    spark_url : of a classic session
+    packages : whose versions have to be the same on the workers, beside `SAME_VERSIONS`
+
+    Raises
+    ------
+    ConfigError, ConnectionError, RuntimeError
+        As `map_on_spark` does.
+    """
+    address = read_address(spark_url)
+    _check_packages(address)
+    _check_answers(address)
+    payload, archives = _pack(function, items)
+    code = {each.package: (each.path.name, each.sha256) for each in archives}
+    versions = {name: importlib.metadata.version(name) for name in (*SAME_VERSIONS, *packages)}
+    with _explained(address):
+        session = _session(address)
+        session.send(archives)
+        numbers = session.spark.range(0, len(items), 1, len(items))
+        yield numbers.mapInArrow(lambda batches: stream_rows(batches, payload, code, versions), schema)
 
 
 def _pack(function: Callable[[Item], Result], items: Sequence[Item]) -> tuple[bytes, list[CodeArchive]]:

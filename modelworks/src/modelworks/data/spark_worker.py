@@ -52,6 +52,24 @@ def run_task(number: int, payload: bytes, archives: Archives, versions: Mapping[
         return dump_error(error)
 
 
+def stream_rows(
+    batches: Iterable[Any], payload: bytes, archives: Archives, versions: Mapping[str, str]
+) -> Iterator[Any]:
+    """The rows that the function of the job yields for each item whose number a worker was given, as record batches.
+
+    Raises
+    ------
+    RuntimeError
+        If the worker has other code or other packages.
+    """
+    if reason := find_other_code(archives) or find_other_versions(versions):
+        raise RuntimeError(f"worker {socket.gethostname()}: {reason}")
+    function, items = pickle.loads(lzma.decompress(payload))  # noqa: S301 - of our own driver, as is this code
+    for batch in batches:
+        for number in batch.column(0).to_pylist():
+            yield from function(items[number])
+
+
 def dump_error(error: Exception) -> bytes:
     """An error with its traceback as a note; one that cannot be pickled as a RuntimeError with the same text."""
     from pyspark import cloudpickle

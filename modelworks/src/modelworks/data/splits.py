@@ -59,6 +59,50 @@ def is_sampled(contract: Contract, frame: pd.DataFrame, fraction: float) -> np.n
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Which labelled rows of a dataset are taken, each by its key alone.
+
+    Attributes
+    ----------
+    held_out : the held-out rows, or the others; None: both
+    holdout : share of the rows that is held out; 0 where periods are
+    sample : share of the rows that is taken, if there are too many; else 1
+    """
+
+    held_out: bool | None
+    holdout: float
+    sample: float
+
+
+def choose_rows(contract: Contract, settings: Training, n_rows: int, *, held_out: bool | None) -> Selection:
+    """The rows of a dataset to take, about `[training] max_rows` at most.
+
+    Parameters
+    ----------
+    n_rows : of the dataset
+    held_out : without effect where periods are held out
+    """
+    holdout = 0.0 if contract.time else holdout_fraction(contract, settings)
+    return Selection(held_out, holdout, settings.max_rows / n_rows if 0 < settings.max_rows < n_rows else 1.0)
+
+
+def select(contract: Contract, frame: pd.DataFrame, selection: Selection) -> tuple[np.ndarray, int]:
+    """Which rows are taken, shape (n_rows,), bool; and how many more would be, if they had a label.
+
+    Parameters
+    ----------
+    frame : has the key, the group and the target
+    """
+    taken = np.ones(len(frame), bool)
+    if selection.held_out is not None and selection.holdout:
+        taken &= is_held_out(contract, frame, selection.holdout) == selection.held_out
+    if selection.sample < 1:
+        taken &= is_sampled(contract, frame, selection.sample)
+    known = frame[contract.target.column].notna().to_numpy()
+    return taken & known, int((taken & ~known).sum())
+
+
+@dataclass(frozen=True)
 class Fold:
     """Positions of the rows to train on, and of those to measure the loss on."""
 

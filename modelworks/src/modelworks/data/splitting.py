@@ -163,6 +163,11 @@ def _keep_their_range(contract: Contract, column: Column, values: pa.Array) -> b
     """Whether numbers keep all rules of their column because the smallest and the largest of them do."""
     if column.dtype == "str" or any(rule.name != "in_range" for rule in column.rules):
         return False
+    if column.dtype in {"int64", "float64"}:  # pandas takes a millisecond for what two comparisons say
+        found = pc.min_max(values).as_py()
+        low, high = found["min"], found["max"]
+        bounds = [(rule.arguments["min_value"], rule.arguments["max_value"]) for rule in column.rules]
+        return low is None or all(least <= low and high <= most for least, most in bounds)
     extremes = _find_extremes(values, column.dtype)
     return extremes is None or not _break_a_rule(contract, column, extremes).any()
 

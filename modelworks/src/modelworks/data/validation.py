@@ -1,7 +1,6 @@
 """Rows that break the contract, and checks of a period as a whole."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -15,8 +14,6 @@ from modelworks.checks import Check
 from modelworks.contract import Contract
 from modelworks.data import frames
 from modelworks.data.frames import to_table
-from modelworks.errors import ContractError
-from modelworks.project import DataCheck
 from modelworks.settings import Validation
 from modelworks.wording import count
 
@@ -171,33 +168,6 @@ def check_period(contract: Contract, facts: PeriodFacts, earlier: list[PeriodFac
     if earlier:
         checks.append(_check_categories(facts, earlier))
     return checks
-
-
-def run_data_checks(data_checks: Sequence[DataCheck], rows: pd.DataFrame, where: str) -> list[Check]:
-    """The verdicts of the project's own checks.
-
-    Parameters
-    ----------
-    rows : the clean rows of a period
-    where : URI of the period, for messages
-
-    Raises
-    ------
-    ContractError
-        If a check raises, or returns no `Check`.
-    """
-    return [_run_data_check(each, rows, where) for each in data_checks]
-
-
-def _run_data_check(data_check: DataCheck, rows: pd.DataFrame, where: str) -> Check:
-    name = f"{where}: data check {getattr(data_check, '__name__', repr(data_check))} of checks.py"
-    try:
-        verdict = data_check(rows.copy(deep=False))  # a check that assigns columns changes its own copy
-    except Exception as error:  # whatever a team's own code raises
-        raise ContractError(f"{name}: {type(error).__name__}: {error}") from error
-    if not isinstance(verdict, Check):
-        raise ContractError(f"{name}: returned {verdict!r}, which is no Check; return Check(name, passed, detail)")
-    return verdict
 
 
 def _parse(contract: Contract, frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[int, list[str]]]:

@@ -3,6 +3,10 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
 
 from modelworks.checks import Check
 from modelworks.contract import Contract
@@ -146,11 +150,18 @@ def _no_slice_worse(report: Report, gates: Gates, settings: Evaluation) -> list[
     return [Check("no slice worse than the champion", not worse, detail)]
 
 
+def _read_own(evaluation: HoldoutEvaluation, columns: Sequence[str] | None, at: np.ndarray | None) -> pd.DataFrame:
+    """Held-out rows in a frame of a gate's own: what it adds to it reaches no other."""
+    if at is not None:
+        return evaluation.read(columns, at)
+    found = evaluation.rows if columns is None else evaluation.select(columns)
+    return found.copy(deep=False)
+
+
 def _run_release_gate(gate: ReleaseGate, evaluation: HoldoutEvaluation) -> Check:
     name = getattr(gate, "__name__", repr(gate))
     try:
-        # A frame of its own: what a gate adds to it reaches no other.
-        check = gate(replace(evaluation, rows=evaluation.rows.copy(deep=False)))
+        check = gate(replace(evaluation, read=partial(_read_own, evaluation)))
     except Exception as error:
         log.exception("release gate %s raised", name)
         return Check(name, False, f"the release gate {name} raised {type(error).__name__}: {error}")

@@ -1,7 +1,8 @@
 """A candidate on the held-out rows: what release gates judge."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,9 @@ from modelworks.evaluation.metrics import Report, RowLosses, build_report
 from modelworks.settings import Evaluation
 from modelworks.targets import Baseline
 
+RowReader = Callable[[Sequence[str] | None, np.ndarray | None], pd.DataFrame]
+"""Held-out rows whose target is known; takes the columns to read and the numbers of the rows, None: all."""
+
 
 @dataclass(frozen=True)
 class HoldoutEvaluation:
@@ -21,7 +25,7 @@ class HoldoutEvaluation:
 
     Attributes
     ----------
-    rows : the held-out rows whose target is known, every column of the contract
+    read : reads held-out rows, which are not in memory
     target : encoded as `Target.encode` does, shape (n_rows,)
     prediction : the candidate's, as `modelworks.targets` describes it
     champion_prediction : the champion's for the same rows; None where there is no champion
@@ -31,7 +35,7 @@ class HoldoutEvaluation:
     bootstrap : resamples blocks of rows, such as days; gives an interval to any figure of one's own
     """
 
-    rows: pd.DataFrame
+    read: RowReader = field(repr=False)
     target: np.ndarray
     prediction: np.ndarray
     champion_prediction: np.ndarray | None
@@ -39,6 +43,15 @@ class HoldoutEvaluation:
     report: Report
     losses: RowLosses = field(repr=False)
     bootstrap: BlockBootstrap = field(repr=False)
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The held-out rows whose target is known, every column of the contract; they stay in memory."""
+        return self.read(None, None)
+
+    def select(self, columns: Sequence[str]) -> pd.DataFrame:
+        """The held-out rows with some columns: of many rows, the others would take a lot of memory."""
+        return self.rows[list(columns)] if "rows" in vars(self) else self.read(columns, None)
 
     def loss(self, mask: "np.ndarray | pd.Series | None" = None) -> Estimate:
         """Mean loss of the candidate; lower is better.
@@ -74,17 +87,19 @@ def evaluate_holdout(
     seed: int,
     unlabelled: int = 0,
     fairness_columns: Sequence[str] = (),
+    read: RowReader | None = None,
 ) -> HoldoutEvaluation:
     """Measure a candidate on the held-out rows.
 
     Parameters
     ----------
-    rows : the held-out rows whose target is known
+    rows : the held-out rows whose target is known, at least their `measured_columns`; texts may be categories
     prediction : the candidate's, as `modelworks.targets` describes it
     baseline : of the training rows
     champion_prediction : the champion's for the same rows; None where there is no champion
     unlabelled : held-out rows beside these
     fairness_columns : `[gates.fairness] columns`
+    read : reads the rows with their other columns; default: `rows` has them all
     """
     target = contract.target.encode(rows[contract.target.column])
     numbers, _ = number_blocks(contract, rows)
@@ -106,7 +121,7 @@ def evaluate_holdout(
         fairness = measure_fairness(contract.target, groups, shares, draws, settings.min_slice_rows)
         report = replace(report, fairness=fairness)
     return HoldoutEvaluation(
-        rows=rows,
+        read=read or partial(_take, rows),
         target=target,
         prediction=prediction,
         champion_prediction=champion_prediction,
@@ -115,6 +130,17 @@ def evaluate_holdout(
         losses=losses,
         bootstrap=draws,
     )
+
+
+def measured_columns(contract: Contract, fairness_columns: Sequence[str]) -> list[str]:
+    """The columns by which results are broken down, the time and the target; without a time, blocks need more."""
+    wanted = {*contract.slices, *fairness_columns, contract.time, contract.target.column}
+    return [name for name in contract.dtypes if name in wanted]
+
+
+def _take(rows: pd.DataFrame, columns: Sequence[str] | None, at: np.ndarray | None) -> pd.DataFrame:
+    found = rows if columns is None else rows[list(columns)]
+    return found if at is None else found.iloc[at]
 
 
 def _to_array(mask: "np.ndarray | pd.Series | None") -> np.ndarray | None:

@@ -177,10 +177,11 @@ def _measure_importance(
     project: Project, model: Pipeline, evaluation: HoldoutEvaluation, seed: int
 ) -> list[Importance]:
     """Of what the estimator sees, derived columns among it: each is shuffled after they were derived."""
-    target, frame, scale = project.contract.target, evaluation.rows, evaluation.baseline.scale
-    features = used_features(model)
-    n_rows = min(IMPORTANCE_ROWS, max(IMPORTANCE_CELLS // len(features), 1), len(frame))
-    rows = frame.sample(n_rows, random_state=seed)
+    target, scale = project.contract.target, evaluation.baseline.scale
+    features, n_held_out = used_features(model), evaluation.report.rows
+    n_rows = min(IMPORTANCE_ROWS, max(IMPORTANCE_CELLS // len(features), 1), n_held_out)
+    at = np.random.RandomState(seed).choice(n_held_out, n_rows, replace=False)
+    rows = evaluation.read([*dict.fromkeys([*model.feature_names_in_, target.column])], at)
     step = find_step(model)
     result = permutation_importance(
         model[1:] if step else model,

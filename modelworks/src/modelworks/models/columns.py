@@ -1,6 +1,6 @@
 """Columns as the numbers that an estimator is trained on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,15 @@ def choose_time_parts(times: pd.Series, *, trend: bool) -> list[str]:
     span = parts[TREND].max() - parts[TREND].min()
     wanted += SEASON if span >= MIN_YEARS * DAYS_PER_YEAR else ()
     return [*wanted, TREND] if trend and span > 0 else wanted
+
+
+def find_extreme_times(times: pd.Series) -> pd.Series:
+    """The times that have the least and the greatest of each part: `choose_time_parts` chooses the same of them."""
+    if times.empty:
+        return times
+    parts = _split_time(times.to_numpy("datetime64[us]"), (*CLOCK, TREND))
+    positions = {int(find(parts[name])) for name in (*CLOCK, TREND) for find in (np.argmin, np.argmax)}
+    return times.iloc[sorted(positions)]
 
 
 def _split_time(times: np.ndarray, wanted: Sequence[str] = TIME_PARTS) -> dict[str, np.ndarray]:
@@ -84,11 +93,20 @@ class ColumnEncoder(TransformerMixin, BaseEstimator):
         self.time_parts = time_parts
 
     def fit(self, X: pd.DataFrame, y: pd.Series | None = None) -> "ColumnEncoder":
-        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
-        self.n_features_in_ = X.shape[1]
+        return self.fit_counts(X.columns.tolist(), {name: X[name].value_counts() for name in self.texts})
+
+    def fit_counts(self, names: Sequence[str], categories: Mapping[str, pd.Series]) -> "ColumnEncoder":
+        """The same from the number of rows of each category, by column.
+
+        Parameters
+        ----------
+        names : of all columns, in their order
+        """
+        self.feature_names_in_ = np.asarray(names, dtype=object)
+        self.n_features_in_ = len(names)
         self.codes_: dict[str, dict[str, float]] = {}
         for name in self.texts:
-            counts = X[name].value_counts().sort_index()
+            counts = categories[name].sort_index()
             rarest_first = counts.rank(method="first").to_numpy()
             is_common = rarest_first > len(counts) - MAX_CATEGORIES
             codes = np.where(is_common, np.cumsum(is_common) - 1, is_common.sum())

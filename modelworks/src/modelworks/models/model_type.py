@@ -48,6 +48,7 @@ class ModelType:
     packages : distributions that a saved model needs, beside scikit-learn
     encoder : of `modelworks.models.encoders`, for documents; "": that of [model]. An estimator with an encoder of its
         own has the parameter `n_documents`, and gets that of the contract
+    trains_on_spark : the estimator has `fit_on_spark`, as that of `xgboost`; [training] spark_workers asks for it
     """
 
     title: str
@@ -63,6 +64,7 @@ class ModelType:
     tolerance: float = EXACT
     packages: list[str] = field(default_factory=list)
     encoder: str = ""
+    trains_on_spark: bool = False
 
 
 def model_types_to_tune(project: Project, settings: Settings, n_trials: int | None = None) -> list[str]:
@@ -87,8 +89,17 @@ def model_types_to_tune(project: Project, settings: Settings, n_trials: int | No
         )
     if not (tuning.trials if n_trials is None else n_trials):
         return []
+    workers = settings.training.spark_workers
+    if workers and (others := [name for name in tuning.model_types if not project.model_types[name].trains_on_spark]):
+        raise ConfigError(
+            f"[tuning] model_types: {others[0]!r} is trained in one process, and [training] spark_workers = {workers}"
+        )
     has_documents = bool(project.contract.document_features)
-    fitting = [name for name, each in project.model_types.items() if has_documents or not each.encoder]
+    fitting = [
+        name
+        for name, each in project.model_types.items()
+        if (has_documents or not each.encoder) and (each.trains_on_spark or not workers)
+    ]
     return sorted({settings.model.type, *(tuning.model_types or fitting)})
 
 

@@ -9,8 +9,9 @@ from threadpoolctl import threadpool_limits
 
 from modelworks.errors import ContractError
 from modelworks.models import derived, encoders, model_type, parameters, preprocessing
-from modelworks.models.columns import CLOCK, TIME_PARTS, ColumnEncoder, choose_time_parts
+from modelworks.models.columns import CLOCK, TIME_PARTS, ColumnEncoder
 from modelworks.models.derived import Derived, Kind
+from modelworks.models.training_columns import choose_time_parts, encode_target
 from modelworks.project import Project
 from modelworks.settings import Model, Training
 from modelworks.targets import Target, reserve_unseen
@@ -113,14 +114,19 @@ def fit(project: Project, frame: pd.DataFrame, training: Training, model: Model)
     ConfigError
         If the model type cannot take one of the model's settings, or its library is not installed.
     """
-    target = _encode_target(project, frame)
+    target = encode_target(project, frame)
     rows = derived.derive(project, frame, training)
     # A column without any value teaches nothing, and the estimator cannot bin it.
     features = [name for name in rows.features if rows.frame[name].notna().any()]
-    features, parts = _choose_time_parts(project, rows, features, training)
+    features, parts = choose_time_parts(project, rows.frame.get(project.contract.time), features, training)
     if model.selected_fraction < 1:
-        features = _select_features(project, rows, target, features, parts, model, training)
+        features = select_features(project, rows, target, features, parts, model, training)
     rest = build_model(project, features, model, training, rows.kinds, parts).fit(rows.frame[features], target)
+    return add_derived(rows, features, rest)
+
+
+def add_derived(rows: Derived, features: list[str], rest: Pipeline) -> Pipeline:
+    """A fitted pipeline with the step before it that derives the features which it uses."""
     used = [name for name in features if name in rows.kinds]
     if rows.step is None or not used:
         return rest
@@ -128,32 +134,7 @@ def fit(project: Project, frame: pd.DataFrame, training: Training, model: Model)
     return Pipeline([("derived", rows.step), *rest.steps])
 
 
-def _choose_time_parts(
-    project: Project, rows: Derived, features: list[str], training: Training
-) -> tuple[list[str], Sequence[str]]:
-    """The features and the parts of the time; without the time, if all of its parts are the same in each row."""
-    name = project.contract.time
-    if name not in features:
-        return features, CLOCK
-    parts = choose_time_parts(rows.frame[name], trend=training.trend)
-    others = [each for each in features if each != name]
-    return (features, parts or CLOCK[:1]) if parts or not others else (others, CLOCK)
-
-
-def _encode_target(project: Project, frame: pd.DataFrame) -> np.ndarray:
-    """The target as the estimator learns it: whole numbers for classes."""
-    target = project.contract.target
-    encoded = target.encode(frame[target.column])
-    if len(values := np.unique(encoded)) < 2:
-        only = (values if target.is_regression else target.decode(values)).tolist()
-        wanted = {"regression": "different values", "binary": "both classes", "multiclass": "two classes"}[target.kind]
-        raise ContractError(
-            f"column {target.column!r}: only {only} in {len(frame)} rows of training data; a model needs {wanted}"
-        )
-    return encoded if target.is_regression else encoded.astype("int64")
-
-
-def _select_features(
+def select_features(
     project: Project,
     rows: Derived,
     target: np.ndarray,

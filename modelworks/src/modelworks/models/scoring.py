@@ -2,8 +2,9 @@
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import pandas as pd
 from sklearn.pipeline import Pipeline
@@ -11,6 +12,9 @@ from threadpoolctl import threadpool_limits
 
 from modelworks.models import pipeline
 from modelworks.project import Project
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def columns(project: Project, model: Pipeline) -> list[str]:
@@ -54,12 +58,21 @@ def score_batches(
     ----------
     threads : 0 is as many as there are cores
     """
+
+    def score_frame(frame: pd.DataFrame) -> pd.DataFrame:
+        return score(project, frame, model, version, threshold)
+
+    return map_in_threads(score_frame, frames, threads)
+
+
+def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """The result of each item, in order, as `score_batches` describes it."""
     threads = threads or os.cpu_count() or 1
-    waiting: deque[Future[pd.DataFrame]] = deque()
+    waiting: deque[Future[Result]] = deque()
     # A limit that is set outside would not reach the threads of the pool.
     with ThreadPoolExecutor(threads, initializer=threadpool_limits, initargs=(1,)) as pool:
-        for frame in frames:
-            waiting.append(pool.submit(score, project, frame, model, version, threshold))
+        for item in items:
+            waiting.append(pool.submit(function, item))
             if len(waiting) > threads:
                 yield waiting.popleft().result()
         while waiting:

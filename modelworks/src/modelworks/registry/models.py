@@ -23,6 +23,7 @@ from modelworks.models import pipeline
 from modelworks.project import Project
 from modelworks.registry.runs import Runs
 from modelworks.registry.signatures import Keys
+from modelworks.registry.skops_files import make_reproducible
 from modelworks.settings import Settings
 
 with warnings.catch_warnings():
@@ -140,6 +141,7 @@ class Models:
                 serialization_format="skops",
                 skops_trusted_types=pipeline.trusted_types(self._project),
             )
+            make_reproducible(folder / FILE)
             for cache in folder.rglob("__pycache__"):
                 shutil.rmtree(cache, ignore_errors=True)
             self._keys.sign(folder / FILE, folder / SIGNATURE)

@@ -26,6 +26,7 @@ class Lineage:
     ----------
     held_out, trained_on : periods, in words
     rows : on which the released model was fitted, `unlabelled` ones left out
+    trained_by : what has fitted it, if not one process
     """
 
     run_id: str
@@ -40,6 +41,7 @@ class Lineage:
     config_digest: str
     code_commit: str
     unlabelled: int = 0
+    trained_by: str = ""
 
 
 def checks_table(checks: Iterable[Check]) -> str:
@@ -217,5 +219,6 @@ def _lineage_table(lineage: Lineage) -> str:
             ["contract version", lineage.contract_version],
             ["configuration digest", lineage.config_digest],
             ["code commit", lineage.code_commit],
+            *([["trained by", f"{lineage.trained_by}, all rows"]] if lineage.trained_by else []),
         ],
     )

@@ -22,13 +22,14 @@ from modelworks.models import pipeline
 from modelworks.models.fast import Predictor
 from modelworks.project import Project
 from modelworks.serving.batching import MicroBatcher
+from modelworks.serving.categories import check_categories
 from modelworks.serving.champion import ChampionFollower, Served
 from modelworks.serving.explanations import Explanations
 from modelworks.serving.file_forms import read_recipe
 from modelworks.serving.metrics import ApiMetrics
 from modelworks.serving.observer import Observer
 from modelworks.serving.page import StatePage, add_page
-from modelworks.serving.payload import AnswerWriter, RequestReader, check_categories
+from modelworks.serving.payload import AnswerWriter, RequestReader
 from modelworks.serving.prediction_log import Answered, PredictionLog
 from modelworks.serving.problems import Refusal, add_handlers
 from modelworks.serving.specification import BAD_REQUEST, NO_MODEL, add_specification, describe
@@ -77,8 +78,11 @@ class Api:
         self.follower = ChampionFollower(project, settings, self.metrics)
         self.reader = RequestReader(contract, serving.max_rows, read_recipe(settings.home))
         self.writer = AnswerWriter(contract.target, settings.evaluation.decision_threshold)
-        self.worker = ThreadPoolExecutor(1, "large", initializer=pipeline.limit_threads, initargs=(settings.training,))
-        self.batcher = MicroBatcher(Predictor.predict, self.worker, self.metrics.batch.observe)
+        self.thread, self.worker = (
+            ThreadPoolExecutor(1, name, initializer=pipeline.limit_threads, initargs=(settings.training,))
+            for name in ("batches", "large")
+        )
+        self.batcher = MicroBatcher(Predictor.predict, self.thread, self.worker, self.metrics.batch.observe)
         self.explanations = Explanations(project, self.worker)
         self.log = PredictionLog(contract, settings.storage_uri, self.metrics)
         self.metrics.log_queue.set_function(lambda: self.log.waiting_rows)
@@ -93,6 +97,7 @@ class Api:
                 yield
             finally:
                 self.follower.stop()
+                self.thread.shutdown()
                 self.worker.shutdown()
                 await asyncio.to_thread(self.log.close)
 
@@ -121,7 +126,7 @@ class Api:
             If anything is wrong with the request, or there is no model.
         """
         serving, is_explained = self.settings.serving, _read_flag(request, "explain")
-        rows, is_many = self.reader.read(await _read_body(request, serving.max_body_mb))
+        rows, is_many = self.reader.read_columns(await _read_body(request, serving.max_body_mb))
         served = self.served
         if serving.unseen_categories == "refuse":
             check_categories(rows, served.categories, is_many)

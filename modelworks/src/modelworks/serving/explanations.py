@@ -4,11 +4,11 @@ import asyncio
 from concurrent.futures import Executor
 
 from modelworks.data import frames
+from modelworks.data.columnar import Columns
 from modelworks.errors import ExplanationError
 from modelworks.models.explanations import Explainer, Explanation
 from modelworks.project import Project
 from modelworks.serving.champion import Served
-from modelworks.serving.payload import Rows
 from modelworks.serving.problems import Refusal
 
 
@@ -25,7 +25,7 @@ class Explanations:
         self._worker = worker
         self._latest: tuple[Served, Explainer] | None = None
 
-    async def explain(self, served: Served, rows: Rows) -> Explanation:
+    async def explain(self, served: Served, rows: Columns) -> Explanation:
         """The contributions of each row.
 
         Raises
@@ -38,8 +38,8 @@ class Explanations:
         except ExplanationError as error:
             raise Refusal(422, ("explain", str(error))) from None
 
-    def _explain(self, served: Served, rows: Rows) -> Explanation:
+    def _explain(self, served: Served, rows: Columns) -> Explanation:
         if self._latest is None or self._latest[0] is not served:
             self._latest = served, Explainer(self._project, served.model)
         names = list(served.model.feature_names_in_)
-        return self._latest[1].explain(frames.to_frame(self._project.contract, rows, names))
+        return self._latest[1].explain(frames.from_columns(self._project.contract, rows, names))

@@ -4,6 +4,7 @@ JSON has no times, and what reads a CSV file has its numbers as text. A project 
 data/import.toml how its files write both; without it, text is no number, and a time is as ISO 8601 has it.
 """
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +92,16 @@ class FileForms:
         column = self._columns[name]
         return column.dtype == "datetime64[us]" and column.formats[0] in {*UNIX, YEAR}
 
-    def are_in_texts(self, rows: list[dict[str, Any]]) -> bool:
-        """Whether a category or a text of valid rows is written otherwise than the model has seen it: `NA`, or " a"."""
+    def are_in_texts(self, read: Callable[[str], Iterable[str | None]]) -> bool:
+        """Whether a category or a text of valid rows is written otherwise than the model has seen it: `NA`, or " a".
+
+        Parameters
+        ----------
+        read : from the name of a column to its values
+        """
         for name, nulls in self._texts.items():
-            for row in rows:
-                value = row[name]
-                if value is not None and (value in nulls or value.strip() != value):
+            for value in read(name):
+                if value is not None and (value in nulls or value[:1].isspace() or value[-1:].isspace()):
                     return True
         return False
 

@@ -1,6 +1,6 @@
 """What the API reads and answers, in JSON; both follow from the contract."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,15 +10,22 @@ from pydantic_core import ErrorDetails, from_json, to_json
 
 from modelworks.adopt.recipe import Recipe
 from modelworks.contract import Contract
+from modelworks.data.columnar import Columns
 from modelworks.models.explanations import Explanation
 from modelworks.serving.file_forms import FileForms
-from modelworks.serving.problems import MAX_ERRORS, Refusal, shorten
-from modelworks.serving.row_schema import build_row_type, explain_broken, find_pandas_checks, logged_columns
+from modelworks.serving.problems import MAX_ERRORS, Refusal, name_field, shorten
+from modelworks.serving.quick_reading import QuickReader, can_read
+from modelworks.serving.row_schema import (
+    build_row_type,
+    explain_broken,
+    field_types,
+    find_pandas_checks,
+    logged_columns,
+)
 from modelworks.targets import Target
 
 Rows = list[dict[str, Any]]
 
-MAX_NAMED = 250  # known categories in a message
 NOT_PARSED = {"int_type", "float_type", "string_type", "string_pattern_mismatch", "timezone_naive"} | {
     f"datetime_{end}" for end in ("type", "parsing", "object_invalid", "from_date_parsing")
 }
@@ -42,6 +49,9 @@ class RequestReader:
         self._many: TypeAdapter[Rows] = TypeAdapter(Annotated[list[row], Field(min_length=1, max_length=max_rows)])
         self._pandas_checks = find_pandas_checks(contract)
         self._dtypes = contract.dtypes
+        fields = field_types(contract, self._forms)
+        is_quick = can_read(fields) and not self._pandas_checks
+        self._quick = QuickReader(contract, fields, max_rows) if is_quick else None
 
     def row_schema(self) -> dict[str, Any]:
         """JSON schema of one row."""
@@ -51,6 +61,14 @@ class RequestReader:
         """JSON schema of one row or many, where `row_reference` refers to the schema of a row."""
         many = {**self._many.json_schema(), "items": {"$ref": row_reference}}
         return {"oneOf": [{"$ref": row_reference}, {name: many[name] for name in many if name != "$defs"}]}
+
+    def read_columns(self, body: bytes) -> tuple[Columns, bool]:
+        """The same as `read`, by column, and in a fraction of its time where the rows have no mistake."""
+        is_many = body.lstrip()[:1] == b"["
+        columns = self._quick.read(body, is_many) if self._quick else None
+        if columns is None or self._forms.are_in_texts(columns.__getitem__):
+            columns = Columns.from_records(self.read(body)[0])
+        return columns, is_many
 
     def read(self, body: bytes) -> tuple[Rows, bool]:
         """The rows, which keep the contract, and whether they came as an array.
@@ -67,7 +85,7 @@ class RequestReader:
             broken = {str(detail["loc"][-1]) for detail in _details(error) if detail["loc"]}
             rows = self._read_forms(body, is_many, broken)
         else:
-            if self._forms.are_in_texts(rows):
+            if self._forms.are_in_texts(lambda name: (row[name] for row in rows)):
                 rows = self._read_forms(body, is_many, set())
         if self._pandas_checks:
             self._check_columns(rows, is_many)
@@ -109,7 +127,7 @@ class RequestReader:
                 message = explain_broken(check)
                 broken += [(at, name, message) for at, kept in zip(given, is_kept, strict=True) if not kept]
         if broken:
-            errors = [(_name_field(at, name, is_many), message) for at, name, message in sorted(broken)]
+            errors = [(name_field(at, name, is_many), message) for at, name, message in sorted(broken)]
             raise Refusal(422, *shorten(errors))
 
 
@@ -143,37 +161,6 @@ def _to_refusal(error: ValidationError, explain: Callable[[int, str], str]) -> R
 
 def _name_location(location: tuple[int | str, ...]) -> str:
     return ".".join(f"[{part}]" if isinstance(part, int) else part for part in location)
-
-
-def _name_field(at: int, name: str, is_many: bool) -> str:
-    return f"[{at}].{name}" if is_many else name
-
-
-def check_categories(rows: Rows, known: Mapping[str, frozenset[str]], is_many: bool) -> None:
-    """Refuse categories that the model has not seen in training.
-
-    Parameters
-    ----------
-    known : categories of the model, by column
-
-    Raises
-    ------
-    Refusal
-        With the known ones in its message (422).
-    """
-    errors = []
-    for name, values in known.items():
-        unseen = [(at, row[name]) for at, row in enumerate(rows) if row[name] is not None and row[name] not in values]
-        for at, value in unseen[:MAX_ERRORS]:
-            message = f"{value!r} is unknown to the model, which knows {_list_some(values)}"
-            errors.append((_name_field(at, name, is_many), message))
-    if errors:
-        raise Refusal(422, *errors[:MAX_ERRORS])
-
-
-def _list_some(values: frozenset[str]) -> str:
-    named = ", ".join(sorted(values)[:MAX_NAMED])
-    return named if len(values) <= MAX_NAMED else f"{named} and {len(values) - MAX_NAMED:,} more"
 
 
 class AnswerWriter:

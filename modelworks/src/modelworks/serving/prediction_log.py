@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from modelworks.contract import Contract
 from modelworks.data import partitions
+from modelworks.data.columnar import Columns
 from modelworks.serving.metrics import ApiMetrics
 from modelworks.serving.row_schema import logged_columns
 
@@ -45,7 +46,7 @@ class Answered:
     request_id: str
     at: datetime
     model_version: str
-    rows: list[dict[str, Any]]
+    rows: Columns
     prediction: np.ndarray
     decisions: list[Any]
 
@@ -149,7 +150,7 @@ def _slices(batch: list[Answered]) -> list[list[Answered]]:
 def to_table(contract: Contract, batch: list[Answered]) -> pa.Table:
     """A row for each predicted row, in the order of the answers."""
     sizes = [len(answered.rows) for answered in batch]
-    rows = [row for answered in batch for row in answered.rows]
+    rows = Columns.join([answered.rows for answered in batch])
 
     def per_request(values: list[Any], kind: pa.DataType) -> pa.Array:
         return pa.array([value for value, size in zip(values, sizes, strict=True) for _ in range(size)], kind)
@@ -161,7 +162,7 @@ def to_table(contract: Contract, batch: list[Answered]) -> pa.Table:
         "model_version": per_request([answered.model_version for answered in batch], pa.string()),
     }
     for name in logged_columns(contract):
-        made[name] = pa.array([row[name] for row in rows], TYPES[contract.dtypes[name]])
+        made[name] = pa.array(rows[name], TYPES[contract.dtypes[name]])
     made |= contract.target.to_columns(np.concatenate([answered.prediction for answered in batch]))
     if contract.target.classes:
         decisions = [decision for answered in batch for decision in answered.decisions]

@@ -79,3 +79,8 @@ async def _answer_pipeline_error(request: Request, error: Exception) -> Response
 async def _answer_failure(request: Request, _: Exception) -> Response:
     message = "the server failed; its log says why, under this request_id"
     return _respond(request, 500, ("server", message), headers=None)
+
+
+def name_field(at: int, name: str, is_many: bool) -> str:
+    """A column of a row as an error names it; `is_many` says whether the rows came as an array."""
+    return f"[{at}].{name}" if is_many else name

@@ -67,7 +67,7 @@ def build_row_type(contract: Contract, forms: FileForms) -> Any:
     ----------
     forms : how the project's files write numbers and times
     """
-    fields = {name: _type_of(contract, name, forms.to_schemas(name)) for name in logged_columns(contract)}
+    fields = field_types(contract, forms)
     for name in fields:
         if name not in contract.features:
             fields[name] = Annotated[fields[name], Field(default_factory=lambda: None)]
@@ -78,6 +78,11 @@ def build_row_type(contract: Contract, forms: FileForms) -> Any:
         strict=True, extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [contract.example]}
     )
     return with_config(config)(row)
+
+
+def field_types(contract: Contract, forms: FileForms) -> dict[str, Any]:
+    """The type of each column that a request may hold."""
+    return {name: _type_of(contract, name, forms.to_schemas(name)) for name in logged_columns(contract)}
 
 
 def find_pandas_checks(contract: Contract) -> dict[str, list[pa.Check]]:

@@ -28,6 +28,9 @@ class Training(Section):
     default 1 period, or 0.2 of the rows."""
     max_rows: int = Field(0, ge=0)
     """Rows to train and evaluate on, sampled by their key; 0: all, in memory at once."""
+    spark_workers: int = Field(0, ge=0)
+    """Workers of XGBoost on Spark, which train on all rows, each in a task; tuning and evaluation keep to `max_rows`.
+    0: one process trains. Wants `[compute] executor = "spark"` and a master as `spark_url`."""
     features: list[str] = Field(default_factory=list)
     """Names from the contract; []: all its features."""
     trend: bool = False

@@ -72,6 +72,18 @@ class Settings(BaseSettings):
         self.schedule.check_period(self.source.period, self.source.first, gaps=self.source.gaps)
         return self
 
+    @model_validator(mode="after")
+    def _spark_trains_on_spark(self) -> "Settings":
+        if workers := self.training.spark_workers:
+            setting = f"[training] spark_workers = {workers}"
+            if self.compute.executor != "spark":
+                raise ValueError(f'{setting} wants [compute] executor = "spark"; set it to 0 to train in one process')
+            if not self.training.max_rows:
+                raise ValueError(
+                    f"{setting} wants [training] max_rows, the rows that one process reads to tune and to evaluate"
+                )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -10,7 +10,6 @@ from modelworks.data.partitions import Dataset
 from modelworks.errors import ReleaseError
 from modelworks.evaluation.metrics import Report
 from modelworks.models import pipeline
-from modelworks.progress import waiting
 from modelworks.project import Project
 from modelworks.registry import ledger, promotion
 from modelworks.registry.files import EVALUATION_FILE, MODEL_CARD_FILE, RECIPE_FILE, SAMPLE_FILE, VERDICT_FILE
@@ -23,6 +22,7 @@ from modelworks.settings import Model, Settings
 from modelworks.stages.approve import check_accepted, check_approved
 from modelworks.stages.common import APPROVED, newest_clean, now, span, stage, stage_tag
 from modelworks.stages.facts import Deployed
+from modelworks.stages.fit import Fitted, fit
 from modelworks.stages.rows import read_rows
 
 MODEL = "model"
@@ -96,15 +96,15 @@ def _register(
     """Fit on all periods, make a version of it, and make sure that the registry gives back the same model."""
     frame, unlabelled = read_rows(project, settings, dataset)
     chosen = Model(**tracker.runs.load_json(run_id, RECIPE_FILE)["model"])
-    with waiting(f"fitting {chosen.type} to {len(frame):,} rows"):
-        model = pipeline.fit(project, frame, settings.training, chosen)
+    fitted = fit(project, settings, chosen, dataset, frame, unlabelled)
+    model = fitted.model
     model_uri = tracker.models.save(run_id, MODEL, model, frame.head(), pipeline.packages(project, chosen))
     _log_sample(project, tracker, run_id, chosen, model, frame)
     description = f"{tags['held_out']} held out, then fitted on {span(dataset)}; by {tags['by']}"
     version = tracker.versions.register(run_id, model_uri, description, {name: tags[name] for name in VERSION_TAGS})
     ledger.load_version(project, tracker, version)
     features = list(model.feature_names_in_)
-    lineage = _lineage(run_id, tags, dataset, features, rows=len(frame), unlabelled=unlabelled)
+    lineage = _lineage(run_id, tags, dataset, features, fitted)
     _log_card(project, settings, tracker, version, lineage)
     return version
 
@@ -123,7 +123,7 @@ def _log_sample(
 
 
 def _lineage(
-    run_id: str, tags: dict[str, str], dataset: Dataset, features: list[str], rows: int, unlabelled: int
+    run_id: str, tags: dict[str, str], dataset: Dataset, features: list[str], fitted: Fitted
 ) -> documents.Lineage:
     return documents.Lineage(
         run_id=run_id,
@@ -132,12 +132,13 @@ def _lineage(
         periods=dataset.periods,
         held_out=tags["held_out"],
         trained_on=tags["trained_on"],
-        rows=rows,
+        rows=fitted.rows,
         data_digest=dataset.digest,
         contract_version=tags["contract_version"],
         config_digest=tags["config_digest"],
         code_commit=tags["code_commit"],
-        unlabelled=unlabelled,
+        unlabelled=fitted.unlabelled,
+        trained_by=fitted.trained_by,
     )
 
 

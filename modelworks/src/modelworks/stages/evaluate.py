@@ -3,14 +3,15 @@
 import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 
-import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter
 from sklearn.pipeline import Pipeline
 
 from modelworks.checks import Check, explain, failures
 from modelworks.data import partitions
+from modelworks.data.partitions import Dataset
 from modelworks.errors import ContractError, QualityGateError, ReleaseError, WeightsError
 from modelworks.evaluation import gates, plots
 from modelworks.evaluation.holdout import HoldoutEvaluation, evaluate_holdout
@@ -37,7 +38,8 @@ from modelworks.reporting import documents
 from modelworks.settings import Settings
 from modelworks.stages.common import ACCEPTED, GATES_DIGEST, NOT_NEEDED, PENDING, REFUSED, log, stage, stage_tag
 from modelworks.stages.facts import Evaluated
-from modelworks.stages.rows import check_labelled, read_rows, split_dataset
+from modelworks.stages.held_out import predict_held_out, read_held_out
+from modelworks.stages.rows import check_labelled, split_dataset
 from modelworks.targets import Baseline, Target
 from modelworks.wording import count
 
@@ -70,26 +72,26 @@ def evaluate(project: Project, settings: Settings, run_id: str) -> Evaluated:
     tracker = Tracker(project, settings)
     tags = tracker.runs.tags(run_id)
     with tracker.runs.working_on(run_id), pipeline.limit_threads(settings.training):
-        rows, unlabelled = _read_holdout(project, settings, settings.absolute(stage_tag(tags, "dataset_uri", run_id)))
+        holdout = _find_holdout(project, settings, settings.absolute(stage_tag(tags, "dataset_uri", run_id)))
         candidate = tracker.models.load(tags["candidate_uri"])
         champion = ledger.find_champion(tracker, ledger.reconcile(settings, tracker))
-        with waiting(f"predicting {len(rows):,} held-out rows"):
-            prediction = pipeline.predict(project, candidate, rows)
-            champion_prediction = _predict_as_champion(project, tracker, champion, tags, rows) if champion else None
+        rival = (_load_champion(project, tracker, champion, tags), champion.version) if champion else None
+        predicted = predict_held_out(project, settings, holdout, candidate, rival)
         evaluation = evaluate_holdout(
             project.contract,
-            rows,
-            prediction,
+            predicted.rows,
+            predicted.candidate,
             Baseline(**json.loads(tags["baseline"])),
-            champion_prediction,
+            predicted.champion,
             settings.evaluation,
             settings.training.seed,
-            unlabelled,
+            predicted.unlabelled,
             settings.gates.fairness.columns,
+            partial(read_held_out, project, settings, holdout, predicted.part_rows),
         )
         verdict = _judge(project, settings, evaluation, tracker.runs.find_json(run_id, DATA_WARNINGS_FILE, []))
         summary = f"{summarise(project.contract, evaluation.report)} on {tags['held_out']}"
-        _log_evaluation(project, settings, tracker, run_id, candidate, evaluation)
+        _log_evaluation(project, settings, tracker, run_id, candidate, evaluation, predicted.rows)
         _log_verdict(settings, tracker, run_id, verdict, champion, summary)
         if verdict.broken:
             _refuse(verdict)
@@ -103,25 +105,26 @@ def evaluate(project: Project, settings: Settings, run_id: str) -> Evaluated:
     )
 
 
-def _read_holdout(project: Project, settings: Settings, dataset_uri: str) -> tuple[pd.DataFrame, int]:
-    """The held-out rows whose target is known, and how many more there are."""
-    dataset = partitions.load_dataset(dataset_uri)
-    _, holdout = split_dataset(project, settings, dataset)
+def _find_holdout(project: Project, settings: Settings, dataset_uri: str) -> Dataset:
+    """The periods that the held-out rows are in."""
+    _, holdout = split_dataset(project, settings, partitions.load_dataset(dataset_uri))
     for partition in holdout.partitions:
         check_labelled(settings, partition)
-    rows, unlabelled = read_rows(project, settings, holdout, held_out=True)
-    if rows.empty:
-        raise ContractError(f"{dataset.uri}: none of {dataset.rows:,} rows is held out; more rows are wanted")
-    return rows, unlabelled
+    return holdout
 
 
-def _predict_as_champion(
-    project: Project, tracker: Tracker, champion: Version, run_tags: dict[str, str], rows: pd.DataFrame
-) -> np.ndarray:
+def _load_champion(project: Project, tracker: Tracker, champion: Version, run_tags: dict[str, str]) -> Pipeline:
+    """The champion's model that the candidate is compared with.
+
+    Raises
+    ------
+    QualityGateError
+        If it cannot be compared with.
+    """
     uri = ledger.find_comparable_model(project, champion, run_tags)
     try:
         model = tracker.models.load(uri)
-        if missing := [name for name in model.feature_names_in_ if name not in rows]:
+        if missing := [name for name in model.feature_names_in_ if name not in project.contract.dtypes]:
             raise QualityGateError(
                 f"the champion needs columns that the contract no longer has: {', '.join(missing)}; other data want "
                 "another [tracking] model_name, where the first model is compared with the baseline only"
@@ -129,7 +132,6 @@ def _predict_as_champion(
         # A feature function that was changed in place would give the champion other inputs than it was trained with.
         released = model if uri == champion.model_uri else tracker.models.load(champion.model_uri)
         ledger.check_sample(project, released, tracker.runs.load_json(champion.run_id, SAMPLE_FILE), champion.version)
-        return pipeline.predict(project, model, rows)
     except (ContractError, ReleaseError) as error:
         raise QualityGateError(f"the champion, version {champion.version}, cannot be compared with: {error}") from None
     except WeightsError as error:
@@ -137,6 +139,7 @@ def _predict_as_champion(
             f"the champion, version {champion.version}, cannot be compared with: {error}; without its weights start "
             "anew, with another [tracking] model_name"
         ) from None
+    return model
 
 
 def _judge(project: Project, settings: Settings, evaluation: HoldoutEvaluation, data_warnings: list[str]) -> Verdict:
@@ -161,11 +164,12 @@ def _log_evaluation(
     run_id: str,
     candidate: Pipeline,
     evaluation: HoldoutEvaluation,
+    rows: pd.DataFrame,
 ) -> None:
     tracker.runs.log_metrics(run_id, _metrics(project.contract.target, evaluation.report))
     tracker.runs.log_json(run_id, TypeAdapter(Report).dump_python(evaluation.report), EVALUATION_FILE)
     with suppress(ValueError):  # of a target with one class only: the checks say more about it
-        batch = (evaluation.rows, evaluation.target, evaluation.prediction)
+        batch = (rows, evaluation.target, evaluation.prediction)
         performance = calibration.accumulate(project.contract, [batch], evaluation.baseline.scale)
         tracker.runs.log_json(run_id, asdict(performance), PERFORMANCE_FILE)
     few, seed = settings.evaluation.min_slice_rows, settings.training.seed

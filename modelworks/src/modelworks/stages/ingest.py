@@ -14,9 +14,9 @@ from modelworks.data import files, frames, labels, partitions, splits
 from modelworks.data.execution import map_parts
 from modelworks.data.partitions import Partition, PartitionWriter
 from modelworks.data.periods import check_enough, choose_periods, count_wanted
-from modelworks.data.sources.files import ValueNotParsedError, cut_row_groups, read_labels, read_source
+from modelworks.data.sources.files import ValueNotParsedError, cut_row_groups, may_be_copied, read_labels, read_source
 from modelworks.data.sources.opening import SourceFile, open_source, source_columns
-from modelworks.data.sources.parts import SourcePart, ingest_part
+from modelworks.data.sources.parts import SourcePart, copy_file, ingest_part
 from modelworks.errors import NoRowsError, SourceChangedError
 from modelworks.progress import track
 from modelworks.project import Project
@@ -206,6 +206,8 @@ def _write_rows(
 ) -> dict[str, Any]:
     """Write all rows of a source, joined with the given labels; returns the counts of the labels, if any."""
     columns = source_columns(project.contract, settings)
+    if given is None and not as_text and _copy_file(project, settings, writer, source, columns):
+        return {}
     if given is None and _write_parts(project, settings, writer, source, as_text=as_text):
         return {}
     batches = read_source(project.contract, source.path, settings.source, columns, as_text=as_text)
@@ -213,6 +215,18 @@ def _write_rows(
     for batch in track(batches, f"ingesting {writer.period}", "rows", size=len):
         writer.write(period_labels.join(batch) if period_labels else batch)
     return period_labels.counts() if period_labels else {}
+
+
+def _copy_file(
+    project: Project, settings: Settings, writer: PartitionWriter, source: SourceFile, columns: list[str]
+) -> bool:
+    """Take a Parquet file over as it is, once every value of it has been read, if it makes one part."""
+    if not may_be_copied(project.contract, source.path, columns, settings.compute.rows_per_part):
+        return False
+    batches = read_source(project.contract, source.path, settings.source, columns)
+    n_rows = sum(len(batch) for batch in track(batches, f"ingesting {writer.period}", "rows", size=len))
+    writer.add(copy_file(source.path, n_rows, writer.attempt))
+    return True
 
 
 def _write_parts(

@@ -2,6 +2,7 @@
 
 from modelworks.data.splits import check_holdout
 from modelworks.evaluation.limits import find_fairness_limits, find_limits
+from modelworks.models import spark_training
 from modelworks.models.derived import check_names
 from modelworks.models.parameters import check_parameters, find_unused_parameters
 from modelworks.project import Project
@@ -14,14 +15,15 @@ def check_settings(project: Project, settings: Settings) -> None:
     Raises
     ------
     ConfigError
-        If [training] holdout, [model] type, [model.parameters], [gates.metrics] or [gates.fairness] do not suit the
-        project.
+        If [training] holdout or spark_workers, [model] type, [model.parameters], [gates.metrics] or [gates.fairness] do
+        not suit the project.
     ContractError
         If [training] features names an outcome or an unknown column.
     """
     check_names(project, settings.training.features)
     check_holdout(project.contract, settings.training)
     check_parameters(project, settings.model)
+    spark_training.check_settings(project, settings)
     find_limits(project.contract.target, settings.gates)
     find_fairness_limits(project.contract, settings.gates)
 

@@ -13,6 +13,7 @@ from modelworks.registry.tracker import Tracker
 from modelworks.settings import Model, Settings, Training
 from modelworks.stages.common import span, stage
 from modelworks.stages.facts import Reproduced
+from modelworks.stages.fit import fit
 from modelworks.stages.rows import read_rows
 
 
@@ -36,11 +37,13 @@ def reproduce(project: Project, settings: Settings, version: str) -> Reproduced:
     if dataset.digest != found.tags["data_digest"]:
         changed.append(f"data digest: then {found.tags['data_digest']}, now {dataset.digest}")
     training = Training(**then["training"])
-    frame, _ = read_rows(project, settings.model_copy(update={"training": training}), dataset)
+    as_then = settings.model_copy(update={"training": training})
+    frame, unlabelled = read_rows(project, as_then, dataset)
     registered = ledger.load_version(project, tracker, found)
-    with pipeline.limit_threads(training), waiting(f"fitting and predicting {len(frame):,} rows"):
-        again = pipeline.fit(project, frame, training, Model(**then["model"]))
-        predictions = [pipeline.predict(project, model, frame) for model in (again, registered)]
+    with pipeline.limit_threads(training):
+        again = fit(project, as_then, Model(**then["model"]), dataset, frame, unlabelled).model
+        with waiting(f"predicting {len(frame):,} rows"):
+            predictions = [pipeline.predict(project, model, frame) for model in (again, registered)]
     if (difference := float(np.abs(predictions[0] - predictions[1]).max())) > 0:
         raise ReleaseError(
             f"version {version}: trained again it predicts differently, by up to {difference:.3g} in {len(frame):,} "

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from modelworks.data import partitions, splits
+from modelworks.data import partitions, sampling, splits
+from modelworks.data.execution import is_shared, map_parts
 from modelworks.data.partitions import Dataset, Partition
 from modelworks.errors import ContractError, ReleaseError
 from modelworks.progress import track
@@ -51,28 +51,28 @@ def split_dataset(project: Project, settings: Settings, dataset: Dataset) -> tup
 
 
 def read_rows(
-    project: Project, settings: Settings, dataset: Dataset, *, held_out: bool | None = None
+    project: Project,
+    settings: Settings,
+    dataset: Dataset,
+    *,
+    held_out: bool | None = None,
+    columns: list[str] | None = None,
 ) -> tuple[pd.DataFrame, int]:
     """The labelled rows of a dataset, at most about `[training] max_rows`; and how many had no label.
 
     Parameters
     ----------
     held_out : read the held-out rows, or the others; without effect where periods are held out. None: read both
+    columns : key, group and target among them; None: all
     """
-    max_rows, frames, unlabelled = settings.training.max_rows, [], 0
-    fraction = 0.0 if project.contract.time else splits.holdout_fraction(project.contract, settings.training)
-    batches = (frame for partition in dataset.partitions for frame in partitions.read_batches(partition))
-    for frame in track(batches, "reading", "rows", dataset.rows, size=len):
-        taken = np.ones(len(frame), bool)
-        if held_out is not None and not project.contract.time:
-            taken &= splits.is_held_out(project.contract, frame, fraction) == held_out
-        if 0 < max_rows < dataset.rows:
-            taken &= splits.is_sampled(project.contract, frame, max_rows / dataset.rows)
-        known = frame[project.contract.target.column].notna().to_numpy()
-        unlabelled += int((taken & ~known).sum())
-        rows = taken & known
-        frames.append(frame if rows.all() else frame[rows])
-    return pd.concat(frames, ignore_index=True), unlabelled
+    selection = splits.choose_rows(project.contract, settings.training, dataset.rows, held_out=held_out)
+    parts = sampling.list_parts(project.contract, selection, dataset.partitions, columns)
+    if selection.sample < 1 and is_shared(settings.compute, len(parts)):
+        taken = sampling.join(map_parts(sampling.sample_part, parts, settings.compute, "reading"))
+    else:  # to send all rows from one process to another costs more than to read them
+        samples = (sample for part in parts for sample in sampling.read_samples(part))
+        taken = sampling.join(list(track(samples, "reading", "rows", dataset.rows, size=lambda each: each.of_rows)))
+    return taken.frame, taken.unlabelled
 
 
 def read_training_rows(project: Project, settings: Settings, dataset: Dataset) -> TrainingRows:

@@ -10,7 +10,6 @@ from modelworks.data.partitions import Dataset
 from modelworks.evaluation.baseline import choose_baseline
 from modelworks.models import pipeline
 from modelworks.models.parameters import logged_parameters
-from modelworks.progress import waiting
 from modelworks.project import Project
 from modelworks.registry.files import RECIPE_FILE
 from modelworks.registry.lineage import recipe
@@ -19,6 +18,7 @@ from modelworks.reporting.markdown import count_rows
 from modelworks.settings import Model, Settings
 from modelworks.stages.common import run_tags, span, stage
 from modelworks.stages.facts import Trained
+from modelworks.stages.fit import Fitted, fit
 from modelworks.stages.rows import TrainingRows, check_same_run, read_training_rows
 from modelworks.stages.tune import conclude
 from modelworks.wording import count
@@ -44,16 +44,14 @@ def train(project: Project, settings: Settings, dataset_uri: str, run_name: str)
         rows = read_training_rows(project, settings, dataset)
         choice = conclude(project, settings, tracker, run_id, rows.frame)
         chosen = choice.model if choice else settings.model
-        with waiting(f"fitting {chosen.type} to {len(rows.frame):,} rows"):
-            model = pipeline.fit(project, rows.frame, settings.training, chosen)
+        fitted = fit(project, settings, chosen, rows.training, rows.frame, rows.unlabelled, held_out=False)
+        model = fitted.model
         _log(project, settings, tracker, run_id, chosen, model, rows)
         packages = pipeline.packages(project, chosen)
         candidate_uri = tracker.models.save(run_id, CANDIDATE, model, rows.frame.head(), packages)
         tags = _tags(project, settings, dataset, rows) | {"candidate_uri": candidate_uri}
         tracker.runs.set_tags(run_id, tags)
-    trained = (
-        f"{count(len(pipeline.used_features(model)), 'feature')}, {_count(settings, rows)} of {span(rows.training)}"
-    )
+    trained = _describe(settings, rows, fitted)
     tuned = f"; {choice.summary}" if choice else ""
     return Trained(run_id=run_id, summary=f"{trained}; {tags['held_out']} held out{tuned}")
 
@@ -95,8 +93,10 @@ def _tags(project: Project, settings: Settings, dataset: Dataset, rows: Training
     }
 
 
-def _count(settings: Settings, rows: TrainingRows) -> str:
-    """The training rows, and why they are not all."""
-    is_sampled = 0 < settings.training.max_rows < rows.training.rows
+def _describe(settings: Settings, rows: TrainingRows, fitted: Fitted) -> str:
+    """Features, rows and periods of the model, and why the rows are not all, or what has fitted it."""
+    is_sampled = 0 < settings.training.max_rows < rows.training.rows and not fitted.trained_by
     sampled = f" (of {rows.training.rows:,}, by [training] max_rows)" if is_sampled else ""
-    return count_rows(len(rows.frame), rows.unlabelled) + sampled
+    features = count(len(pipeline.used_features(fitted.model)), "feature")
+    by = f", by {fitted.trained_by}" if fitted.trained_by else ""
+    return f"{features}, {count_rows(fitted.rows, fitted.unlabelled)}{sampled} of {span(rows.training)}{by}"

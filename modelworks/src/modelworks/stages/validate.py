@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from modelworks.checks import Check, explain, failures
-from modelworks.data import partitions, validation
+from modelworks.data import own_checks, partitions, validation
 from modelworks.data.duplicates import find_duplicates
 from modelworks.data.execution import map_parts
 from modelworks.data.partitions import Dataset, Partition, PartitionWriter
@@ -154,8 +154,9 @@ def _run_data_checks(
     """The project's own checks, on the clean rows of the period."""
     if not project.data_checks:
         return []
-    rows = partitions.read_partition(existing) if existing else clean.read()
-    return validation.run_data_checks(project.data_checks, rows, raw.uri)
+    columns = own_checks.columns_to_read(project.contract, project.data_checks)
+    rows = partitions.read_partition(existing, columns) if existing else clean.read(columns)
+    return own_checks.run_data_checks(project.data_checks, rows, raw.uri)
 
 
 def _refuse(settings: Settings, raw: Partition, facts: PeriodFacts, checks: list[Check]) -> None:

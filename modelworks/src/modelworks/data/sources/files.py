@@ -13,11 +13,19 @@ import pyarrow.parquet as pq
 from modelworks.contract import Contract
 from modelworks.data import frames
 from modelworks.data.filesystems import open_filesystem
+from modelworks.data.parts import OWN_TYPES
 from modelworks.errors import ContractError, NoRowsError, SourceError
 from modelworks.settings import Source
 
 BATCH_ROWS = 200_000
 CSV_BLOCK_BYTES = 4 << 20
+TYPES = {
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "str": pa.large_string(),
+    "datetime64[us]": pa.timestamp("us"),
+}
+"""Arrow's type of each dtype of a contract, as of a frame."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +117,7 @@ def _explained(path: Path | str, as_text: bool) -> Iterator[None]:
 
 
 def _to_fields(contract: Contract, columns: list[str], as_text: bool) -> pa.Schema:
-    typed = pa.Schema.from_pandas(frames.empty_frame(contract)[columns], preserve_index=False)
-    return pa.schema([(name, pa.large_string()) for name in typed.names]) if as_text else typed
+    return pa.schema([(name, TYPES["str" if as_text else contract.dtypes[name]]) for name in columns])
 
 
 def _read_csv(contract: Contract, path: Path, source: Source, fields: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -133,6 +140,16 @@ def _read_parquet(contract: Contract, path: Path, source: Source, fields: pa.Sch
         check_columns(contract, path, file.schema_arrow.names, fields.names, source.delimiter)
         for batch in file.iter_batches(BATCH_ROWS, columns=fields.names):
             yield batch.select(fields.names).cast(fields)
+
+
+def may_be_copied(contract: Contract, path: Path, columns: list[str], max_rows: int) -> bool:
+    """Whether a file is Parquet with at most so many rows, and its columns are the wanted ones in order and type."""
+    if path.suffix != ".parquet" or path.stat().st_size == 0:
+        return False
+    with _explained(path, False), pq.ParquetFile(path) as file:
+        wanted, found = _to_fields(contract, columns, False), file.schema_arrow
+        types = [OWN_TYPES.get(each.type, each.type) for each in found]
+        return found.names == columns and types == wanted.types and file.metadata.num_rows <= max_rows
 
 
 def cut_row_groups(contract: Contract, path: Path, columns: list[str], rows_per_part: int) -> list[RowGroups]:

@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from modelworks.contract import Contract
 from modelworks.data import frames
+from modelworks.data.columnar import Columns
 from modelworks.models import derived, pipeline
 from modelworks.models.columns import ColumnEncoder, read_column
 from modelworks.models.fast.trees import Predict, import_estimator
@@ -43,11 +44,11 @@ class Predictor:
     reason: str
     encoder: ColumnEncoder | None
 
-    def predict(self, rows: Rows) -> np.ndarray:
+    def predict(self, rows: Columns) -> np.ndarray:
         """Predictions of rows as JSON has them, equal to `pipeline.predict` of their frame."""
         return self.predict_matrix(self.to_matrix(rows), len(rows))
 
-    def to_matrix(self, rows: Rows) -> Any:
+    def to_matrix(self, rows: Columns) -> Any:
         """What the estimator is given."""
         steps = [step for _, step in self.model.steps[:-1]]
         if self.encoder:
@@ -59,10 +60,10 @@ class Predictor:
             matrix = step.transform(matrix)
         return matrix
 
-    def _to_frame(self, rows: Rows) -> pd.DataFrame:
-        return frames.to_frame(self.project.contract, rows, list(self.model.feature_names_in_))
+    def _to_frame(self, rows: Columns) -> pd.DataFrame:
+        return frames.from_columns(self.project.contract, rows, list(self.model.feature_names_in_))
 
-    def _make_reader(self, rows: Rows) -> Callable[[str, str], Any]:
+    def _make_reader(self, rows: Columns) -> Callable[[str, str], Any]:
         """Reads a column of the contract from the rows, and a derived one from the function's frame."""
         dtypes, step = self.project.contract.dtypes, derived.find_step(self.model)
         made = step.derive(self._to_frame(rows)) if step else None
@@ -72,7 +73,7 @@ class Predictor:
         def read(name: str, dtype: str) -> Any:
             if made is not None and name in from_frame:
                 return read_column(made[name], dtype)
-            values = [row[name] for row in rows]
+            values = rows[name]
             # In the contract's dtype first, as a frame would have them.
             return values if dtype == "str" else frames.to_array(values, dtypes[name]).astype(dtype, copy=False)
 
@@ -112,8 +113,9 @@ def make_predictor(project: Project, model: Pipeline, sample: Rows) -> Predictor
 
 def _check(quick: Predictor, slow: Predictor, rows: Rows) -> Predictor:
     """What of a quick predictor agrees with a slow one."""
-    matrix = slow.to_matrix(rows)
-    if quick.encoder and not np.array_equal(quick.to_matrix(rows), matrix, equal_nan=True):
+    columns = Columns.from_records(rows)
+    matrix = slow.to_matrix(columns)
+    if quick.encoder and not np.array_equal(quick.to_matrix(columns), matrix, equal_nan=True):
         quick = replace(quick, encoder=None)
     if quick.few is None:
         return quick
@@ -141,7 +143,7 @@ def _try_rows(slow: Predictor, sample: Rows) -> Rows:
 
 def _can_take(slow: Predictor, rows: Rows) -> bool:
     try:
-        slow.predict(rows)
+        slow.predict(Columns.from_records(rows))
     except Exception:  # a project's function of derived features may raise anything
         return False
     return True

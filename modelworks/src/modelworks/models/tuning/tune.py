@@ -12,6 +12,7 @@ import numpy as np
 
 from modelworks.errors import PipelineError
 from modelworks.models import derived
+from modelworks.models.spark_training import restrict_to_spark
 from modelworks.models.tuning import pruning
 from modelworks.models.tuning.folds import FoldedRows, measure
 from modelworks.models.tuning.proposals import SearchSpace, propose
@@ -109,6 +110,8 @@ def _measure_next(
 def _find_search_space(project: Project, rows: FoldedRows, default: Model, training: Training) -> SearchSpace:
     found = derived.derive(project, rows.frame, training)
     model_type = project.find_model_type(default.type)
+    if training.spark_workers:  # what is chosen has to be trained there
+        model_type = restrict_to_spark(model_type)
     return SearchSpace(model_type, default, len(found.features), found.has_categories(project.contract))
 
 

@@ -78,4 +78,5 @@ MODEL_TYPE = ModelType(
         "modelworks.models.types._xgboost.TypedRegressor",
     ],
     packages=[installed("xgboost-cpu", "xgboost")],
+    trains_on_spark=True,
 )
