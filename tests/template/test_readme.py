@@ -86,6 +86,20 @@ IN_A_PROJECT = {
     'docker run --rm -v flight-delays-var:/app/var -v "$PWD/data:/app/data:ro" flight-delays '
     "flight-delays run --without-airflow": ("by hand, with Docker"),
     "docker run --rm -v flight-delays-var:/app/var -p 127.0.0.1:8000:8000 flight-delays-api": "by hand, with Docker",
+    "kubectl apply --namespace team --filename var/kubeflow/environment.yaml": (
+        "test_config_map_of_the_page_is_valid_and_has_what_a_pod_waits_for"
+    ),
+    "kubectl create secret generic flight-delays --namespace team --from-env-file secrets.env": "not run: no cluster",
+    ".tools/kubeflow/bin/kfp --endpoint http://kubeflow.example.com --namespace team run create "
+    "--experiment-name flight-delays --package-file var/kubeflow/pipeline.yaml period=2013-06": (
+        "test_options_of_the_page_are_those_of_kfp"
+    ),
+    'flight-delays approve --run 3efd504e9c9f42a3bafc648d66d04c77 --reason "checked the slices"': (
+        "test_release_waits_for_a_person_who_approves_by_the_command_line"
+    ),
+    "flight-delays deploy --run 3efd504e9c9f42a3bafc648d66d04c77": (
+        "test_release_waits_for_a_person_who_approves_by_the_command_line"
+    ),
 }
 
 
@@ -113,6 +127,7 @@ FOLLOWED = {
     "docs/how-to/when-one-machine-is-too-small.md": "test_page_about_spark_leads_to_counts_from_the_workers",
     "docs/how-to/run-on-a-cluster.md": "test_pod_of_each_task_is_valid",
     "docs/how-to/start-by-a-message.md": "test_message_starts_the_ingestion_of_its_period",
+    "docs/how-to/run-on-kubeflow.md": "test_page_leads_to_a_pipeline_that_git_does_not_see_and_kfp_loads",
     "docs/how-to/use-s3.md": "test_page_about_s3_leads_to_periods_in_a_bucket",
 }
 # The Python of the project's README, and the tests that execute it.

@@ -1,4 +1,4 @@
-"""Print a password or a key for each server, drawn anew: `make compose` keeps them in var/compose.env, for you alone."""
+"""Print a password or a key for each server, drawn anew; `make compose` keeps them in var/compose.env."""
 
 import base64
 import secrets
