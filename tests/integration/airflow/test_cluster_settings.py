@@ -7,7 +7,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 
 from flights import PACKAGE, enter_home, make_home
-from modelworks.airflow.cluster import API_URL, VISIBILITY_TIMEOUT, check_cluster
+from modelworks.airflow.cluster import API_URL, SECRETS, VISIBILITY_TIMEOUT, check_cluster
 from modelworks.errors import ConfigError
 from modelworks.settings import ENV_PREFIX, load_settings
 
@@ -129,6 +129,16 @@ def test_visibility_timeout_of_airflow_is_long_enough_and_kubernetes_has_none(mo
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
     monkeypatch.delenv(VISIBILITY_TIMEOUT)
     assert refusal() == ""
+
+
+def test_pods_of_tasks_need_none_of_the_secrets_and_celery_s_workers_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SECRETS:
+        monkeypatch.delenv(name)
+    assert [line.count("is not set: each process would make its own") for line in refusal().splitlines()] == [1, 1, 1]
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "KubernetesExecutor")
+    assert refusal() == ""
+    monkeypatch.delenv(API_URL)
+    assert f"{API_URL} is not set: workers would ask their own machine" in refusal()
 
 
 def test_nothing_is_refused_where_tasks_run_beside_the_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
