@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,9 @@ OFFICIAL = "airflow-1.22.0.tgz"
 OFFICIAL_SHA256 = "1f7d1dfe3d58e2c54899950aba907a43625a18c8b6fb3c54760c21592129a5b6"  # of Airflow's own index of charts
 AIRFLOW_CFG = REPOSITORY / "modelworks" / "src" / "modelworks" / "stack" / "airflow.cfg"
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
-ON_AIRFLOW = f"airflow --repo https://airflow.apache.org --version {OFFICIAL.removeprefix('airflow-')[:-4]}"
+HOW_TO = REPOSITORY / "docs" / "how-to"
+PAGE = HOW_TO / "run-on-kubernetes.md"
+DOCKERFILE = REPOSITORY / "{{cookiecutter.project_slug}}" / "deploy" / "Dockerfile"
 
 
 @pytest.fixture(scope="module")
@@ -354,3 +357,102 @@ def test_each_property_is_missed_where_a_template_loses_it(
     path = copy / "modelworks" / "templates" / file
     path.write_text(edit(path.read_text(encoding="utf-8")), encoding="utf-8")
     assert [each for each in find_problems(ours(copy)) if problem in each]
+
+
+def test_the_page_shows_the_template_of_the_pods_of_tasks(folder: Path) -> None:
+    [shown] = re.findall(r"```yaml\n(.*?)```", (HOW_TO / "run-on-a-cluster.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert shown == (folder / "pod-template.yaml").read_text(encoding="utf-8")
+
+
+def test_api_s_container_starts_what_the_image_starts(folder: Path) -> None:
+    [command] = re.findall(r"^CMD (\[\"uvicorn.*\])$", DOCKERFILE.read_text(encoding="utf-8"), re.MULTILINE)
+    [container] = containers_of(pod_of(find(ours(folder), f"Deployment/{NAME}-api")))
+    assert container["command"] == json.loads(command)
+    assert container["ports"] == [{"name": "http", "containerPort": 8000}]
+
+
+def test_each_value_has_a_comment_on_it_or_on_its_group(folder: Path) -> None:
+    """A value is explained on its line, or by the lines above its group, which an empty line ends."""
+    groups = (folder / "modelworks" / "values.yaml").read_text(encoding="utf-8").strip().split("\n\n")
+    lines = [line for group in groups for line in group.splitlines() if not group.lstrip().startswith("#")]
+    assert [line for line in lines if not line.startswith(" ") and "#" not in line and not line.endswith(":")] == []
+    assert len(groups) > 8
+
+
+@pytest.fixture
+def helm_command(tmp_path: Path) -> Path:
+    """`helm`, of Helm's own library."""
+    path = tmp_path / "helm"
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{REPOSITORY / "tests" / "helm_cli.py"}" "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.slow
+def test_make_kubernetes_renders_each_environment(
+    project: BakedProject, folder: Path, official: Path, helm_command: Path
+) -> None:
+    done = project.run("make", "kubernetes", f"HELM={helm_command}", f"AIRFLOW_CHART={official}")
+    assert done.returncode == 0, done.stderr
+    files = sorted((project.path / "var" / "kubernetes").iterdir())
+    assert done.stdout.split() == [str(file.relative_to(project.path)) for file in files]
+    assert [file.stem for file in files] == [
+        f"{chart}-{environment}" for chart in ("airflow", "modelworks") for environment in sorted(ENVIRONMENTS)
+    ]
+    rendered = list(yaml.load_all((files[-2]).read_text(encoding="utf-8"), yaml.CSafeLoader))
+    assert [each for each in rendered if each] == render(
+        folder / "modelworks", values_of(folder, "modelworks", "prod"), NAME, f"{NAME}-prod"
+    )
+    assert "name: flight-delays-task" in files[0].read_text(encoding="utf-8")
+    assert project.run("git", "status", "--short").stdout == ""
+
+
+def test_make_kubernetes_says_what_is_missing_and_leaves_nothing_half_written(bake: Bake, helm_command: Path) -> None:
+    project = bake(platforms="kubernetes")
+    done = project.run("make", "kubernetes", "HELM=helm-of-nobody")
+    assert done.returncode != 0
+    assert "helm is missing: install Helm 3.19 or later, https://helm.sh/docs/intro/install/" in done.stderr
+    done = project.run("make", "kubernetes", f"HELM={helm_command}")
+    assert done.returncode != 0
+    assert '"https://airflow.apache.org" is not a valid chart repository or cannot be reached' in done.stderr
+    assert not (project.path / "var" / "kubernetes").exists()
+
+
+def test_a_slug_that_yaml_reads_as_no_text_is_text_everywhere(bake: Bake) -> None:
+    folder = bake(project_name="Yes", project_slug="yes").path / "deploy" / "kubernetes"
+    assert not folder.exists()
+    folder = bake(project_name="Yes", project_slug="yes", platforms="kubernetes").path / "deploy" / "kubernetes"
+    documents = render(folder / "modelworks", values_of(folder, "modelworks", "prod"), "yes")
+    assert (
+        invalid([*documents, yaml.safe_load((folder / "pod-template.yaml").read_text(encoding="utf-8"))], NEWEST) == []
+    )
+    assert find(documents, "ConfigMap/yes")["data"]["MLFLOW_TRACKING_URI"] == "http://yes-mlflow:5000"
+
+
+def test_secrets_of_the_page_are_those_that_the_charts_read(folder: Path) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    made = set(re.findall(r"create secret generic (\S+)", page))
+    assert made == set(re.findall(r"^\| `(flight-delays-\w+)` \|", page, re.MULTILINE))
+    values = values_of(folder, "airflow", "prod")
+    named = [values[name] for name in ("fernetKeySecretName", "apiSecretKeySecretName", "jwtSecretName")]
+    named += [values["data"]["metadataSecretName"], *values_of(folder, "modelworks", "prod")["secrets"].values()]
+    assert set(named) == made
+
+
+@pytest.mark.parametrize(("chart", "release"), [("modelworks", NAME), ("airflow", "airflow")])
+def test_installation_of_the_page_has_the_files_that_the_tests_render(folder: Path, chart: str, release: str) -> None:
+    page = PAGE.read_text(encoding="utf-8").replace("\\\n ", "")
+    [line] = re.findall(rf"^helm upgrade --install {release} .*$", page, re.MULTILINE)
+    files = [f"values/{name}.yaml" for name in (chart, f"{chart}-dev")]
+    assert re.findall(r"--values (\S+)", line) == files
+    assert all((folder / file).is_file() for file in files)
+    if chart == "airflow":
+        version = OFFICIAL.removeprefix("airflow-").removesuffix(".tgz")
+        assert f"--set-file podTemplate={folder.joinpath('pod-template.yaml').name} " in line
+        assert f" airflow --repo https://airflow.apache.org --version {version} " in line
+        assert f"--version {version}\n" in (folder / "targets.mk").read_text(encoding="utf-8")
+
+
+def test_canary_of_the_page_is_a_value_of_the_chart(folder: Path) -> None:
+    [shown] = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert find(ours(folder, **yaml.safe_load(shown)), f"Deployment/{NAME}-api-canary")["spec"]["replicas"] == 1

@@ -86,6 +86,31 @@ IN_A_PROJECT = {
     'docker run --rm -v flight-delays-var:/app/var -v "$PWD/data:/app/data:ro" flight-delays '
     "flight-delays run --without-airflow": ("by hand, with Docker"),
     "docker run --rm -v flight-delays-var:/app/var -p 127.0.0.1:8000:8000 flight-delays-api": "by hand, with Docker",
+    "docker tag flight-delays registry.example.com/flight-delays:0.1.0": "by hand, with Docker",
+    "docker push registry.example.com/flight-delays:0.1.0": "by hand, with Docker",
+    "kubectl create namespace flight-delays-dev": "not run: no cluster",
+    "kubectl --namespace flight-delays-dev create secret generic flight-delays-store --from-env-file store.env": (
+        "test_secrets_of_the_page_are_those_that_the_charts_read"
+    ),
+    "kubectl --namespace flight-delays-dev create secret generic flight-delays-mlflow --from-env-file mlflow.env": (
+        "test_secrets_of_the_page_are_those_that_the_charts_read"
+    ),
+    "kubectl --namespace flight-delays-dev create secret generic flight-delays-airflow --from-env-file airflow.env": (
+        "test_secrets_of_the_page_are_those_that_the_charts_read"
+    ),
+    "cd deploy/kubernetes": "test_installation_of_the_page_has_the_files_that_the_tests_render",
+    "helm upgrade --install flight-delays modelworks --namespace flight-delays-dev --values "
+    "values/modelworks.yaml --values values/modelworks-dev.yaml": (
+        "test_installation_of_the_page_has_the_files_that_the_tests_render"
+    ),
+    "helm upgrade --install airflow airflow --repo https://airflow.apache.org --version 1.22.0 "
+    "--namespace flight-delays-dev --set-file podTemplate=pod-template.yaml --values values/airflow.yaml "
+    "--values values/airflow-dev.yaml": ("test_installation_of_the_page_has_the_files_that_the_tests_render"),
+    "kubectl --namespace flight-delays-dev exec --stdin --tty deployment/airflow-scheduler -- airflow "
+    "users create --role Admin --username ada --email ada@example.com --firstname Ada --lastname Lovelace": (
+        "not run: no cluster"
+    ),
+    "kubectl --namespace flight-delays-dev port-forward service/airflow-api-server 8080:8080": ("not run: no cluster"),
 }
 
 

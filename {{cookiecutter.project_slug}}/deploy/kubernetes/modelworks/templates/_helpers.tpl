@@ -1,7 +1,7 @@
 {{/* Labels by which a component's pods are selected; they never change. Takes the release and `component`. */}}
 {{- define "modelworks.selector" -}}
 app.kubernetes.io/name: modelworks
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
