@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from kubernetes_validate import utils
 Values = dict[str, Any]
 Document = dict[str, Any]
 
+OFFICIAL_VERSION = "1.22.0"  # of Airflow's chart
 ENVIRONMENTS = ["dev", "staging", "prod"]
 WORKLOADS = {"Deployment", "StatefulSet", "Job", "CronJob", "Pod"}
 # The scheduler starts the pods of tasks, and Airflow's API server reads their logs.
@@ -67,6 +69,14 @@ def invalid(documents: list[Document], version: str) -> list[str]:
         except utils.SchemaNotFoundError as error:
             found.append(f"{name_of(document)}: {error.message}")
     return found
+
+
+def write_helm(folder: Path) -> Path:
+    """`helm`, of Helm's own library, as a command in a folder."""
+    path = folder / "helm"
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).parent / "helm_cli.py"}" "$@"\n')
+    path.chmod(0o755)
+    return path
 
 
 def name_of(document: Document) -> str:

@@ -1,18 +1,14 @@
 """The Helm charts of a project: valid, careful, and refused with a reason where a value is missing or wrong.
 
-They are rendered by Helm's own library. Airflow's official chart is no part of the repository: AIRFLOW_CHART names its
-archive, or it lies in build/.
+They are rendered by Helm's own library. `test_official_chart.py` renders Airflow's own chart with a project's values.
 """
 
 from __future__ import annotations
 
 import configparser
-import hashlib
 import json
-import os
 import re
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +20,7 @@ import yaml
 from bakes import REPOSITORY, Bake, BakedProject
 from charts import (
     ENVIRONMENTS,
+    OFFICIAL_VERSION,
     WORKLOADS,
     Document,
     containers_of,
@@ -37,12 +34,11 @@ from charts import (
     render,
     selected,
     values_of,
+    write_helm,
 )
 
 OLDEST, NEWEST = "1.30", "1.37"  # Kubernetes, whose schemas kubernetes-validate has
 NAME = "flight-delays"
-OFFICIAL = "airflow-1.22.0.tgz"
-OFFICIAL_SHA256 = "1f7d1dfe3d58e2c54899950aba907a43625a18c8b6fb3c54760c21592129a5b6"  # of Airflow's own index of charts
 AIRFLOW_CFG = REPOSITORY / "modelworks" / "src" / "modelworks" / "stack" / "airflow.cfg"
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 HOW_TO = REPOSITORY / "docs" / "how-to"
@@ -60,19 +56,6 @@ def project(bake: Bake) -> BakedProject:
 def folder(project: BakedProject) -> Path:
     """What it has for Kubernetes."""
     return project.path / "deploy" / "kubernetes"
-
-
-@pytest.fixture(scope="module")
-def official() -> Path:
-    """The official chart, as it was published."""
-    path = Path(os.environ.get("AIRFLOW_CHART") or REPOSITORY / "build" / OFFICIAL)
-    if not path.is_file():
-        pytest.skip(
-            f"no {OFFICIAL}: set AIRFLOW_CHART to its path, or put it into build/; it is published at "
-            f"https://archive.apache.org/dist/airflow/helm-chart/1.22.0/{OFFICIAL}"
-        )
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == OFFICIAL_SHA256
-    return path
 
 
 def ours(folder: Path, environment: str = "prod", /, **over: Any) -> list[Document]:
@@ -135,48 +118,6 @@ def test_own_chart_is_linted(folder: Path, environment: str) -> None:
     assert [each for each in report["messages"] if each["severity"] > 1] == report["errors"] == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_airflow_s_official_chart_is_valid_and_careful_with_our_values(
-    folder: Path, official: Path, environment: str
-) -> None:
-    values = values_of(folder, "airflow", environment)
-    helm.Chart.load(official).validate_schema(values)
-    documents = render(official, values, "airflow")
-    assert invalid(documents, NEWEST) == []
-    assert find_problems([*documents, *ours(folder, environment)]) == []
-    # Nothing of the official image, which ours is not.
-    commands = json.dumps([containers_of(pod_of(workload)) for workload in of_kind(documents, *WORKLOADS)])
-    assert "/entrypoint" not in commands
-    assert "/clean-logs" not in commands
-    images = {each["image"] for workload in of_kind(documents, *WORKLOADS) for each in containers_of(pod_of(workload))}
-    assert images == {f"registry.example.com/{NAME}:0.1.0"}
-
-
-@pytest.mark.slow
-def test_airflow_s_processes_have_what_the_pods_of_tasks_have(folder: Path, official: Path) -> None:
-    """One environment, by our chart's config map; secrets by reference; and a way from a task to both servers."""
-    documents = render(official, values_of(folder, "airflow", "prod"), "airflow")
-    prod = ours(folder)
-    applied = {name_of(each) for each in prod}
-    pod = find(documents, f"Pod/{NAME}-task")
-    [task] = pod["spec"]["containers"]
-    named = [*(f"ConfigMap/{each['configMapRef']['name']}" for each in task["envFrom"] if "configMapRef" in each)]
-    assert {*named, f"ServiceAccount/{pod['spec']['serviceAccountName']}"} <= applied
-    for workload in of_kind(documents, "Deployment", "Job"):
-        assert all(each["envFrom"] == task["envFrom"] for each in containers_of(pod_of(workload)))
-    references = re.findall(r"'secretKeyRef': ({.*?})", str(documents))
-    assert {yaml.safe_load(each)["name"] for each in references} == {f"{NAME}-airflow"}
-    policy = find(documents, "NetworkPolicy/airflow-api-server-policy")["spec"]["ingress"][0]["from"]
-    assert pod in selected(documents, policy[0]["podSelector"]["matchLabels"])
-    [mlflow] = find(prod, f"NetworkPolicy/{NAME}-mlflow")["spec"]["ingress"]
-    assert pod in selected(documents, mlflow["from"][1]["podSelector"]["matchLabels"])
-    environment = find(prod, f"ConfigMap/{NAME}")["data"]
-    service = find(documents, "Service/airflow-api-server")
-    address = f"http://{service['metadata']['name']}:{service['spec']['ports'][0]['port']}/execution/"
-    assert environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == address
-
-
 def test_airflow_s_values_have_the_settings_of_the_image_and_the_version_of_the_lock(
     folder: Path, project: BakedProject
 ) -> None:
@@ -190,15 +131,6 @@ def test_airflow_s_values_have_the_settings_of_the_image_and_the_version_of_the_
     assert {name for name in given if given[name] != hidden.get(name)} == {("core", "parallelism")}
     lock = (project.path / "requirements.lock").read_text(encoding="utf-8")
     assert f"\napache-airflow=={values['airflowVersion']} " in lock
-
-
-@pytest.mark.slow
-def test_pgbouncer_has_a_config_of_the_team_where_the_connection_is_a_secret(folder: Path, official: Path) -> None:
-    """Without the name the chart writes one for a database called postgres, of a user postgres."""
-    values = merge(values_of(folder, "airflow", "prod"), {"pgbouncer": {"enabled": True}})
-    assert "Secret/airflow-pgbouncer-config" in {name_of(each) for each in render(official, values, "airflow")}
-    named = merge(values, {"pgbouncer": {"configSecretName": "pgbouncer"}})
-    assert "Secret/airflow-pgbouncer-config" not in {name_of(each) for each in render(official, named, "airflow")}
 
 
 def test_canary_gets_its_share_behind_the_same_service(folder: Path) -> None:
@@ -379,40 +311,12 @@ def test_each_value_has_a_comment_on_it_or_on_its_group(folder: Path) -> None:
     assert len(groups) > 8
 
 
-@pytest.fixture
-def helm_command(tmp_path: Path) -> Path:
-    """`helm`, of Helm's own library."""
-    path = tmp_path / "helm"
-    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{REPOSITORY / "tests" / "helm_cli.py"}" "$@"\n')
-    path.chmod(0o755)
-    return path
-
-
-@pytest.mark.slow
-def test_make_kubernetes_renders_each_environment(
-    project: BakedProject, folder: Path, official: Path, helm_command: Path
-) -> None:
-    done = project.run("make", "kubernetes", f"HELM={helm_command}", f"AIRFLOW_CHART={official}")
-    assert done.returncode == 0, done.stderr
-    files = sorted((project.path / "var" / "kubernetes").iterdir())
-    assert done.stdout.split() == [str(file.relative_to(project.path)) for file in files]
-    assert [file.stem for file in files] == [
-        f"{chart}-{environment}" for chart in ("airflow", "modelworks") for environment in sorted(ENVIRONMENTS)
-    ]
-    rendered = list(yaml.load_all((files[-2]).read_text(encoding="utf-8"), yaml.CSafeLoader))
-    assert [each for each in rendered if each] == render(
-        folder / "modelworks", values_of(folder, "modelworks", "prod"), NAME, f"{NAME}-prod"
-    )
-    assert "name: flight-delays-task" in files[0].read_text(encoding="utf-8")
-    assert project.run("git", "status", "--short").stdout == ""
-
-
-def test_make_kubernetes_says_what_is_missing_and_leaves_nothing_half_written(bake: Bake, helm_command: Path) -> None:
+def test_make_kubernetes_says_what_is_missing_and_leaves_nothing_half_written(bake: Bake, tmp_path: Path) -> None:
     project = bake(platforms="kubernetes")
     done = project.run("make", "kubernetes", "HELM=helm-of-nobody")
     assert done.returncode != 0
     assert "helm is missing: install Helm 3.19 or later, https://helm.sh/docs/intro/install/" in done.stderr
-    done = project.run("make", "kubernetes", f"HELM={helm_command}")
+    done = project.run("make", "kubernetes", f"HELM={write_helm(tmp_path)}")
     assert done.returncode != 0
     assert '"https://airflow.apache.org" is not a valid chart repository or cannot be reached' in done.stderr
     assert not (project.path / "var" / "kubernetes").exists()
@@ -447,10 +351,9 @@ def test_installation_of_the_page_has_the_files_that_the_tests_render(folder: Pa
     assert re.findall(r"--values (\S+)", line) == files
     assert all((folder / file).is_file() for file in files)
     if chart == "airflow":
-        version = OFFICIAL.removeprefix("airflow-").removesuffix(".tgz")
         assert f"--set-file podTemplate={folder.joinpath('pod-template.yaml').name} " in line
-        assert f" airflow --repo https://airflow.apache.org --version {version} " in line
-        assert f"--version {version}\n" in (folder / "targets.mk").read_text(encoding="utf-8")
+        assert f" airflow --repo https://airflow.apache.org --version {OFFICIAL_VERSION} " in line
+        assert f"--version {OFFICIAL_VERSION}\n" in (folder / "targets.mk").read_text(encoding="utf-8")
 
 
 def test_canary_of_the_page_is_a_value_of_the_chart(folder: Path) -> None:
