@@ -45,7 +45,7 @@ def command_of(documents: list[Document], name: str) -> list[str]:
 
 
 def replaced(command: list[str], over: Mapping[str, str]) -> list[str]:
-    """A command with other words in the place of some, each of which it has."""
+    """A command with other words in the place of some that it has."""
     assert over.keys() <= set(command)
     return [over.get(word, word) for word in command]
 

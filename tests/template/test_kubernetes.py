@@ -149,7 +149,7 @@ def test_prometheus_finds_the_api_by_annotations_or_by_the_operator(folder: Path
     documents = ours(folder, metrics={"annotations": False, "serviceMonitor": {"enabled": True}})
     assert "prometheus" not in json.dumps(find(documents, f"Deployment/{NAME}-api"))
     assert find_problems(documents) == []
-    assert invalid(documents, NEWEST) != []  # a kind of the operator's, of which Kubernetes has no schema
+    assert invalid(documents, NEWEST) != []  # a kind of the operator's, and Kubernetes has no schema of it
     annotations = pod_of(find(ours(folder), f"Deployment/{NAME}-api"))["metadata"]["annotations"]
     assert annotations["prometheus.io/path"] == "/metrics"
 

@@ -137,6 +137,7 @@ FOLLOWED = {
     "docs/how-to/use-postgresql.md": "test_page_about_postgresql_leads_to_its_periods",
     "docs/how-to/when-one-machine-is-too-small.md": "test_page_about_spark_leads_to_counts_from_the_workers",
     "docs/how-to/run-on-a-cluster.md": "test_pod_of_each_task_is_valid",
+    "docs/how-to/run-on-kubernetes.md": "test_canary_of_the_page_is_a_value_of_the_chart",
     "docs/how-to/start-by-a-message.md": "test_message_starts_the_ingestion_of_its_period",
     "docs/how-to/use-s3.md": "test_page_about_s3_leads_to_periods_in_a_bucket",
 }
