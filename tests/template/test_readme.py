@@ -100,6 +100,31 @@ IN_A_PROJECT = {
     "flight-delays deploy --run 3efd504e9c9f42a3bafc648d66d04c77": (
         "test_release_waits_for_a_person_who_approves_by_the_command_line"
     ),
+    "docker tag flight-delays registry.example.com/flight-delays:0.1.0": "by hand, with Docker",
+    "docker push registry.example.com/flight-delays:0.1.0": "by hand, with Docker",
+    "kubectl create namespace flight-delays-dev": "not run: no cluster",
+    "kubectl --namespace flight-delays-dev create secret generic flight-delays-store --from-env-file store.env": (
+        "test_secrets_of_the_page_are_those_that_the_charts_read"
+    ),
+    "kubectl --namespace flight-delays-dev create secret generic flight-delays-mlflow --from-env-file mlflow.env": (
+        "test_secrets_of_the_page_are_those_that_the_charts_read"
+    ),
+    "kubectl --namespace flight-delays-dev create secret generic flight-delays-airflow --from-env-file airflow.env": (
+        "test_secrets_of_the_page_are_those_that_the_charts_read"
+    ),
+    "cd deploy/kubernetes": "test_installation_of_the_page_has_the_files_that_the_tests_render",
+    "helm upgrade --install flight-delays modelworks --namespace flight-delays-dev --values "
+    "values/modelworks.yaml --values values/modelworks-dev.yaml": (
+        "test_installation_of_the_page_has_the_files_that_the_tests_render"
+    ),
+    "helm upgrade --install airflow airflow --repo https://airflow.apache.org --version 1.22.0 "
+    "--namespace flight-delays-dev --set-file podTemplate=pod-template.yaml --values values/airflow.yaml "
+    "--values values/airflow-dev.yaml": ("test_installation_of_the_page_has_the_files_that_the_tests_render"),
+    "kubectl --namespace flight-delays-dev exec --stdin --tty deployment/airflow-scheduler -- airflow "
+    "users create --role Admin --username ada --email ada@example.com --firstname Ada --lastname Lovelace": (
+        "not run: no cluster"
+    ),
+    "kubectl --namespace flight-delays-dev port-forward service/airflow-api-server 8080:8080": ("not run: no cluster"),
 }
 
 
@@ -126,6 +151,7 @@ FOLLOWED = {
     "docs/how-to/use-postgresql.md": "test_page_about_postgresql_leads_to_its_periods",
     "docs/how-to/when-one-machine-is-too-small.md": "test_page_about_spark_leads_to_counts_from_the_workers",
     "docs/how-to/run-on-a-cluster.md": "test_pod_of_each_task_is_valid",
+    "docs/how-to/run-on-kubernetes.md": "test_canary_of_the_page_is_a_value_of_the_chart",
     "docs/how-to/start-by-a-message.md": "test_message_starts_the_ingestion_of_its_period",
     "docs/how-to/run-on-kubeflow.md": "test_page_leads_to_a_pipeline_that_git_does_not_see_and_kfp_loads",
     "docs/how-to/use-s3.md": "test_page_about_s3_leads_to_periods_in_a_bucket",
