@@ -113,6 +113,7 @@ FOLLOWED = {
     "docs/how-to/when-one-machine-is-too-small.md": "test_page_about_spark_leads_to_counts_from_the_workers",
     "docs/how-to/run-on-a-cluster.md": "test_pod_of_each_task_is_valid",
     "docs/how-to/start-by-a-message.md": "test_message_starts_the_ingestion_of_its_period",
+    "docs/how-to/observe.md": "test_page_about_observing_leads_to_figures_in_prometheus_and_to_lineage",
     "docs/how-to/use-s3.md": "test_page_about_s3_leads_to_periods_in_a_bucket",
 }
 # The Python of the project's README, and the tests that execute it.
