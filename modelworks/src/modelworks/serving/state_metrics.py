@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from time import monotonic
 
 from prometheus_client import CollectorRegistry, Counter
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from modelworks.calendar import count_between, first_day, shift_period
@@ -70,9 +70,9 @@ class StateMetrics(Collector):
             self._thread.start()
         samples = self._samples
         for name, (meaning, labels) in METRICS.items():
-            gauge = GaugeMetricFamily(name, meaning, labels=labels)
+            gauge = Metric(name, meaning, "gauge")
             for values, value in samples.get(name, {}).items():
-                gauge.add_metric(values, value)
+                gauge.add_sample(name, dict(zip(labels, values, strict=True)), value)
             yield gauge
 
     def _read(self) -> None:

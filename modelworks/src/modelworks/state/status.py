@@ -168,7 +168,7 @@ def read_state(project: Project, settings: Settings) -> State:
 
 
 def read_outline(project: Project, settings: Settings) -> State:
-    """The state without partitions, links and plots, each of which costs a request to the storage or to MLflow."""
+    """The state without partitions, links and plots, which cost a request each."""
     return _read_outline(settings, Tracker(project, settings))
 
 
