@@ -114,6 +114,6 @@ def test_no_panel_lies_on_another_one_or_beyond_the_page(folder: Path) -> None:
 def test_grafana_finds_prometheus_and_the_dashboards(folder: Path) -> None:
     provisioning = folder / "grafana" / "provisioning"
     [source] = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())["datasources"]
-    assert (source["type"], source["isDefault"], source["url"]) == ("prometheus", True, "$PROMETHEUS_URL")
+    assert (source["type"], source["isDefault"], source["url"]) == ("prometheus", True, "http://prometheus:9090")
     [provider] = yaml.safe_load((provisioning / "dashboards" / "dashboards.yml").read_text())["providers"]
-    assert (provider["type"], provider["options"]) == ("file", {"path": "/etc/grafana/dashboards"})
+    assert (provider["type"], provider["options"]) == ("file", {"path": "/var/lib/grafana/dashboards"})
