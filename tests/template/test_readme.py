@@ -154,6 +154,7 @@ FOLLOWED = {
     "docs/how-to/run-on-kubernetes.md": "test_canary_of_the_page_is_a_value_of_the_chart",
     "docs/how-to/start-by-a-message.md": "test_message_starts_the_ingestion_of_its_period",
     "docs/how-to/run-on-kubeflow.md": "test_page_leads_to_a_pipeline_that_git_does_not_see_and_kfp_loads",
+    "docs/how-to/observe.md": "test_page_about_observing_leads_to_figures_in_prometheus_and_to_lineage",
     "docs/how-to/use-s3.md": "test_page_about_s3_leads_to_periods_in_a_bucket",
 }
 # The Python of the project's README, and the tests that execute it.

@@ -68,6 +68,8 @@ class Serving(Section):
     """Seconds between looks for a new champion."""
     log_predictions: bool = True
     """Keep each answer of the API in the storage."""
+    state_metrics_s: float = Field(60.0, ge=0)
+    """Seconds that figures of pipeline and model in `/metrics` may be old; 0: none are there."""
 
 
 class Notifications(Section):
