@@ -63,7 +63,7 @@ def read_stack(project: BakedProject, environment: str) -> Stack:
 
 
 def name_resource(value: Any) -> str:
-    """A resource of a policy in short: `Store/store/*` for all objects of a folder in the bucket Store."""
+    """The name of a resource of a policy: `Store/store/*` for all objects of a folder in the bucket Store."""
     if isinstance(value, str):
         return value
     if "Fn::Join" in value:
