@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,10 +94,19 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 
 @contextmanager
-def object_store(folder: Path) -> Iterator[str]:
-    """A real S3-compatible server, up until the block ends; yields its endpoint. The keys are `key` and `secret`."""
-    access = {"name": "tester", "credentials": [{"accessKey": "key", "secretKey": "secret"}], "actions": ["Admin"]}
-    (folder / "s3.json").write_text(json.dumps({"identities": [access]}))
+def object_store(folder: Path, roles: Mapping[str, tuple[str, str, str]] | None = None) -> Iterator[str]:
+    """A real S3-compatible server, up until the block ends; yields its endpoint. The keys are `key` and `secret`.
+
+    Parameters
+    ----------
+    roles : access key, secret key and policy, as JSON, of those who may do what their policy allows and nothing else
+    """
+    identities: list[dict[str, object]] = [{"name": "tester", "actions": ["Admin"]} | _credentials("key", "secret")]
+    policies = []
+    for name, (key, secret, policy) in (roles or {}).items():
+        identities.append({"name": name, "actions": [], "policyNames": [name]} | _credentials(key, secret))
+        policies.append({"name": name, "content": policy})
+    (folder / "s3.json").write_text(json.dumps({"identities": identities, "policies": policies}))
     ports = dict(zip(("master", "volume", "filer"), free_ports(0, 0, 0), strict=True))
     # Without ports of their own for gRPC, the servers take theirs plus 10,000.
     command = [tool("weed"), "server", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.config=s3.json", "-dir=."]
@@ -123,3 +132,7 @@ def redis(folder: Path) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(PATIENCE_S)
+
+
+def _credentials(key: str, secret: str) -> dict[str, object]:
+    return {"credentials": [{"accessKey": key, "secretKey": secret}]}

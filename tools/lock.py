@@ -42,7 +42,7 @@ def bake(frameworks: str) -> Path:
             str(REPOSITORY),
             no_input=True,
             default_config={"replay_dir": str(WORK / "home")},
-            extra_context={"frameworks": frameworks, "platforms": "kubeflow", "git_init": False},
+            extra_context={"frameworks": frameworks, "platforms": "aws, kubeflow", "git_init": False},
             output_dir=str(WORK / re.sub(r"\W+", "-", frameworks)),
         )
     )
@@ -68,7 +68,7 @@ def main(uv: str) -> None:
     """Write the locks into the template."""
     shutil.rmtree(WORK, ignore_errors=True)
     project = bake("pytorch")
-    # The locks that need nothing of the others: supply-chain.lock, torch.lock and Kubeflow's.
+    # The locks that need nothing of the others: supply-chain.lock, torch.lock and those of platforms.
     subprocess.run(["make", "-C", str(project), "lock", f"UV={uv}"], check=True)
     everything = resolve(uv, WORK / "everything.txt", project, EVERYTHING, "--upgrade")
     options = ["--generate-hashes", "--constraints", str(everything)]
@@ -85,7 +85,7 @@ def main(uv: str) -> None:
     of_tests = "".join(entry for entry in entries if entry not in entries_of(locked))
     (REPOSITORY / "tests" / "requirements.lock").write_text(head + of_tests, encoding="utf-8")
     shutil.copy(locked, PROJECT)
-    for name in ("supply-chain.lock", "torch.lock", "deploy/kubeflow/requirements.lock"):
+    for name in ("supply-chain.lock", "torch.lock", "deploy/aws/requirements.lock", "deploy/kubeflow/requirements.lock"):
         shutil.copy(project / name, PROJECT / name)
 
 

@@ -25,7 +25,7 @@ WITH_SERVERS = {
     "use-postgresql",
     "use-s3",
 }  # followed by the system tests, which have these servers
-OF_A_PLATFORM = {"run-on-kubeflow"}  # followed by the test of the platform, in a project that has it
+OF_A_PLATFORM = {"run-on-aws", "run-on-kubeflow"}  # followed by the tests of the platform, in a project that has it
 # Pages with steps; the others only explain.
 WITH_STEPS = {
     page.stem for page in HOW_TO.glob("*.md") if any(step.language in {"console", "diff"} for step in steps_of(page))

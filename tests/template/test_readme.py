@@ -128,6 +128,9 @@ IN_A_PROJECT = {
 }
 
 
+# Pages whose shell commands nobody has run, for want of an account; they say so in these words.
+NEVER_RUN = {"docs/how-to/run-on-aws.md": "Never deployed: no account of AWS was there"}
+
 ADDED = "test_what_is_added_to_a_project_works_and_is_clean"
 # Pages whose every step is taken, and the test that takes them.
 FOLLOWED = {
@@ -155,6 +158,7 @@ FOLLOWED = {
     "docs/how-to/start-by-a-message.md": "test_message_starts_the_ingestion_of_its_period",
     "docs/how-to/run-on-kubeflow.md": "test_page_leads_to_a_pipeline_that_git_does_not_see_and_kfp_loads",
     "docs/how-to/observe.md": "test_page_about_observing_leads_to_figures_in_prometheus_and_to_lineage",
+    "docs/how-to/run-on-aws.md": "test_nothing_is_looked_up_in_an_account_and_no_stack_is_deleted_by_mistake",
     "docs/how-to/use-s3.md": "test_page_about_s3_leads_to_periods_in_a_bucket",
 }
 # The Python of the project's README, and the tests that execute it.
@@ -194,7 +198,8 @@ def test_every_command_names_a_test_that_exists(covered: dict[str, str]) -> None
 
 
 def test_every_command_of_the_template_s_pages_is_covered() -> None:
-    named = {command for page in PAGES for command in commands_of(page)}
+    never_run = {REPOSITORY / name for name in NEVER_RUN}
+    named = {command for page in PAGES if page not in never_run for command in commands_of(page)}
     assert named - (TEMPLATE.keys() | IN_A_PROJECT.keys()) == set()
     assert (TEMPLATE.keys() | IN_A_PROJECT.keys()) - named == set()
 
@@ -207,6 +212,12 @@ def test_every_command_of_the_generated_pages_is_covered(bake: Bake) -> None:
     steps = [step for page in pages for step in steps_to_take(page)]
     assert [step.place for step in steps if not step.place.startswith("README.md:")] == []
     assert [(step.language, step.file) for step in steps] == [("python", "")] * len(EXECUTED)
+
+
+@pytest.mark.parametrize("page", NEVER_RUN)
+def test_page_whose_commands_were_never_run_says_so(page: str) -> None:
+    assert commands_of(REPOSITORY / page)
+    assert NEVER_RUN[page] in (REPOSITORY / page).read_text(encoding="utf-8")
 
 
 def test_every_page_with_steps_is_followed() -> None:
