@@ -85,12 +85,8 @@ def main(uv: str) -> None:
     of_tests = "".join(entry for entry in entries if entry not in entries_of(locked))
     (REPOSITORY / "tests" / "requirements.lock").write_text(head + of_tests, encoding="utf-8")
     shutil.copy(locked, PROJECT)
-    for name in (
-        "supply-chain.lock",
-        "torch.lock",
-        "deploy/aws/requirements.lock",
-        "deploy/kubeflow/requirements.lock",
-    ):
+    of_platforms = [f"deploy/{name}/requirements.lock" for name in ("aws", "kubeflow")]
+    for name in ("supply-chain.lock", "torch.lock", *of_platforms):
         shutil.copy(project / name, PROJECT / name)
 
 
