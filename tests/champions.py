@@ -60,7 +60,7 @@ def model_files(python: str | Path, home: Path, environment: Mapping[str, str] |
     home : whose storage and registry are read, by the settings there and in the environment
     environment : beside that of this process
     """
-    # A file: a program without one makes MLflow ask pyspark where it is, which fails beside the thin client.
+    # A file: with -c, Spark's thin client looks for the home of a Spark that is not there, and fails.
     with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
         script.write(READ)
         script.flush()
