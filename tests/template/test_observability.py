@@ -73,7 +73,7 @@ def test_every_alert_has_its_section_of_the_runbook_and_every_section_its_alert(
         assert project.path / file == folder / "runbook.md"
         assert anchor == rule["alert"].lower()
     for name, text in sections.items():
-        assert re.findall(r"^- \*\*(\w+):\*\* \w", text, re.MULTILINE) == ["Means", "Look", "Do"], name
+        assert re.findall(r"^- \*\*(\w+):\*\* \S", text, re.MULTILINE) == ["Means", "Look", "Do"], name
     assert {each.lower() for each in sections} >= set(re.findall(r"\(#(\w+)\)", page))
     assert len(page.splitlines()) <= 200
 
