@@ -48,6 +48,17 @@ ACCEPTED = {
     "AwsSolutions-RDS11": {"Database"},
 }
 OF_ONE_ZONE = {"AwsSolutions-RDS3": {"Database"}}
+# Faults that somebody may make, each with what is found.
+FAULTS = {
+    ("enforce_ssl=True,\n            minimum_tls_version=1.2,", "enforce_ssl=False,"): "AwsSolutions-S10",
+    (
+        'server_access_logs_bucket=self.access_logs,\n            server_access_logs_prefix=f"{name.lower()}/",',
+        "",
+    ): "AwsSolutions-S1",
+    ("deletion_protection=True", "deletion_protection=False"): "AwsSolutions-RDS10",
+    ("storage_encryption_key=self.key", "storage_encrypted=False"): "AwsSolutions-RDS2",
+    ('READ = ["s3:GetObject"]', 'READ = ["s3:Get*"]'): "AwsSolutions-IAM5",
+}
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +225,23 @@ def test_page_names_each_value_and_each_secret_of_the_stack(stack: Stack) -> Non
     values = {each["Description"] for each in stack.template["Outputs"].values()}
     secrets = {each["Name"].split("/")[1] for each in stack.of("SecretsManager::Secret").values()}
     assert [name for name in sorted(values | secrets) if name not in page] == []
+
+
+def test_fault_is_found_and_fails_make_aws(project: BakedProject) -> None:
+    source = project.path / "deploy/aws/stack.py"
+    before = faulty = source.read_text(encoding="utf-8")
+    for right, wrong in FAULTS:
+        assert faulty.count(right) == 1, right
+        faulty = faulty.replace(right, wrong)
+    source.write_text(faulty, encoding="utf-8")
+    try:
+        done = project.run("make", "aws")
+    finally:
+        source.write_text(before, encoding="utf-8")
+    assert done.returncode != 0
+    found = set(re.findall(r"^/flight-delays-staging/\S+: (AwsSolutions-\w+)", done.stderr, re.MULTILINE))
+    assert found == set(FAULTS.values())
+    assert f"/flight-delays-staging/Store/Resource: {FAULTS[next(iter(FAULTS))]}" in done.stderr
 
 
 @pytest.fixture
