@@ -35,6 +35,16 @@ EXAMPLE_FRAMEWORKS: dict[str, set[str]] = {"tabular": set(), "text": {"pytorch"}
 # The folders of an example that have the same name in a project; its Python files go into the package.
 EXAMPLE_FOLDERS = ["data", "tests", "weights"]
 
+# The folders below deploy/ that a platform needs; observability is that of both that run servers.
+PLATFORMS = {
+    "compose": ["compose", "observability"],
+    "kubernetes": ["kubernetes", "observability"],
+    "aws": ["aws"],
+    "kubeflow": ["kubeflow"],
+}
+# Those whose Airflow has workers of its own: frameworks/cluster.lock.
+WITH_WORKERS = {"compose", "kubernetes"}
+
 ENGINE = Path("vendor", "modelworks")
 # Without anything of the flights: what a project of one's own data starts from.
 PLAIN = ENGINE / "src" / "modelworks" / "adopt" / "plain"
@@ -102,6 +112,7 @@ def remove_unwanted(project: Path, answers: dict[str, str]) -> None:
     names = [name for question, by_answer in UNWANTED.items() for name in by_answer[answers[question]]]
     torch = [] if "pytorch" in chosen_frameworks(answers) else ["torch.lock"]
     folders = [project / "frameworks", project / "examples"]  # merged and placed by then
+    folders += [project / "deploy" / name for name in unwanted_platform_folders(answers)]
     for path in [*(project / name for name in names + torch), *(path for each in folders for path in each.rglob("*"))]:
         if not path.is_file():
             continue
@@ -109,6 +120,17 @@ def remove_unwanted(project: Path, answers: dict[str, str]) -> None:
         for folder in path.relative_to(project).parents[:-1]:
             if not any((project / folder).iterdir()):
                 (project / folder).rmdir()
+
+
+def chosen_platforms(answers: dict[str, str]) -> set[str]:
+    """Where the project is to run."""
+    return PLATFORMS.keys() & {name.strip().lower() for name in answers["platforms"].split(",")}
+
+
+def unwanted_platform_folders(answers: dict[str, str]) -> list[str]:
+    """The folders below deploy/ that no chosen platform needs."""
+    wanted = {folder for name in chosen_platforms(answers) for folder in PLATFORMS[name]}
+    return sorted({folder for folders in PLATFORMS.values() for folder in folders} - wanted)
 
 
 def place_example(project: Path, answers: dict[str, str]) -> None:
@@ -167,14 +189,17 @@ def lines_by_section(text: str) -> dict[str, dict[str, str]]:
 
 
 def merge_locks(project: Path, answers: dict[str, str]) -> None:
-    """Add to requirements.lock what the chosen frameworks need beside it."""
+    """Add to requirements.lock what the chosen frameworks and platforms need beside it."""
     chosen = chosen_frameworks(answers)
     if "keras" in chosen and "pytorch" not in chosen:
         chosen = chosen | {"tensorflow"}
     lock = project / "requirements.lock"
     head, *entries = entries_of(lock)
-    for framework in chosen | ({"text"} & {answers["example"]}):
-        entries += entries_of(project / "frameworks" / f"{framework}.lock")[1:]
+    chosen = chosen | ({"text"} & {answers["example"]})
+    if chosen_platforms(answers) & WITH_WORKERS:
+        chosen = chosen | {"cluster"}
+    for name in chosen:
+        entries += entries_of(project / "frameworks" / f"{name}.lock")[1:]
     by_name = sorted(set(entries), key=lambda entry: (entry.split("==")[0], entry))
     lock.write_text(head + "".join(by_name), encoding="utf-8")
 

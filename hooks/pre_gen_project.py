@@ -24,6 +24,7 @@ class Rule(NamedTuple):
 ONE_LINE = "one line of at most {} characters, without control characters, template marks or outer spaces"
 
 FRAMEWORKS = ("scikit-learn", "lightgbm", "xgboost", "pytorch", "keras", "spark", "spark-classic")
+PLATFORMS = ("none", "compose", "kubernetes", "aws", "kubeflow")
 
 RULES = {
     "project_name": Rule(ONE_LINE.format(80), "Flight Delays", 80),
@@ -45,6 +46,11 @@ RULES = {
         f"one or more of {', '.join(FRAMEWORKS)}, with commas between; scikit-learn is always there; "
         "of spark and spark-classic one, as both write the folder pyspark",
         "scikit-learn, lightgbm",
+        200,
+    ),
+    "platforms": Rule(
+        f"one or more of {', '.join(PLATFORMS)}, with commas between; the image is always there",
+        "compose, kubernetes",
         200,
     ),
     "author_name": Rule(ONE_LINE.format(100), "Ada Lovelace", 100),
@@ -100,8 +106,8 @@ DEPENDENCIES = frozenset(
     python_dotenv python_multipart python_slugify pywin32 pyyaml pyyaml_ft referencing regex requests rich rich_argparse
     rich_toolkit rpds rpds_py ruff s3fs safetensors schemathesis scikit_learn scipy setproctitle setuptools shellingham
     six sklearn skops skrub slack slack_sdk slugify smart_open smmap sniffio sortedcontainers spacy spacy_legacy
-    spacy_loggers sqlalchemy sqlparse srsly starlette structlog supervisor svcs sympy tabulate tenacity tensorflow
-    tensorflow_cpu termcolor text_unidecode thinc threadpoolctl tokenizers tomlkit tools torch torchgen tqdm
+    spacy_loggers sqlalchemy sqlparse srsly standardwebhooks starlette structlog supervisor svcs sympy tabulate tenacity
+    tensorflow tensorflow_cpu termcolor text_unidecode thinc threadpoolctl tokenizers tomlkit tools torch torchgen tqdm
     transformers treelite trove_classifiers truststore typeguard typer typing_extensions typing_inspect
     typing_inspection tzdata universal_pathlib upath urllib3 uuid6 uvicorn uvloop waitress wasabi watchfiles wcwidth
     weasel websockets werkzeug wheel wirerope wrapt xdist xgboost xgboost_cpu yaml yarl zipp zstandard
@@ -164,13 +170,18 @@ def find_file(data_path: str) -> Path | None:
     return next((path for folder in folders if (path := folder / Path(data_path).expanduser()).is_file()), None)
 
 
-def frameworks_problem(answer: str) -> str | None:
-    """Why a list of frameworks cannot be used, or None if it can; case, spaces, order and repetition do not matter."""
-    if answer.strip() and (found := text_problem(answer.strip(), RULES["frameworks"].max_length)):
+def list_problem(question: str, answer: str, known: tuple[str, ...]) -> str | None:
+    """Why a list of names cannot be used, or None if it can; case, spaces, order and repetition do not matter."""
+    if answer.strip() and (found := text_problem(answer.strip(), RULES[question].max_length)):
         return found
-    unknown = [name.strip() for name in answer.split(",") if name.strip().lower() not in {*FRAMEWORKS, ""}]
-    if unknown:
-        return f"{unknown[0]!r} is none of them"
+    unknown = [name.strip() for name in answer.split(",") if name.strip().lower() not in {*known, ""}]
+    return f"{unknown[0]!r} is none of them" if unknown else None
+
+
+def frameworks_problem(answer: str) -> str | None:
+    """Why a list of frameworks cannot be used, or None if it can."""
+    if found := list_problem("frameworks", answer, FRAMEWORKS):
+        return found
     both = {"spark", "spark-classic"} <= {name.strip().lower() for name in answer.split(",")}
     return "spark and spark-classic overwrite each other's files" if both else None
 
@@ -180,6 +191,8 @@ def problem(question: str, answers: dict[str, str]) -> str | None:
     answer, is_data = answers[question], question in {"data_path", "target"}
     if question == "frameworks":
         return frameworks_problem(answer)
+    if question == "platforms":
+        return list_problem(question, answer, PLATFORMS)
     if (answer or not is_data) and (found := text_problem(answer, RULES[question].max_length)):
         return found
     if is_data:

@@ -1,4 +1,4 @@
-"""Servers that a project may stand on, for tests: PostgreSQL, and an S3 store; on free ports of 127.0.0.1."""
+"""Servers that a project may stand on, for tests: PostgreSQL, Redis, and an S3 store; on free ports of 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,15 +94,46 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 
 @contextmanager
-def object_store(folder: Path) -> Iterator[str]:
-    """A real S3-compatible server, up until the block ends; yields its endpoint. The keys are `key` and `secret`."""
-    access = {"name": "tester", "credentials": [{"accessKey": "key", "secretKey": "secret"}], "actions": ["Admin"]}
-    (folder / "s3.json").write_text(json.dumps({"identities": [access]}))
+def object_store(folder: Path, roles: Mapping[str, tuple[str, str, str]] | None = None) -> Iterator[str]:
+    """A real S3-compatible server, up until the block ends; yields its endpoint. The keys are `key` and `secret`.
+
+    Parameters
+    ----------
+    roles : access key, secret key and policy, as JSON, of those who may do what their policy allows and nothing else
+    """
+    identities: list[dict[str, object]] = [{"name": "tester", "actions": ["Admin"]} | _credentials("key", "secret")]
+    policies = []
+    for name, (key, secret, policy) in (roles or {}).items():
+        identities.append({"name": name, "actions": [], "policyNames": [name]} | _credentials(key, secret))
+        policies.append({"name": name, "content": policy})
+    (folder / "s3.json").write_text(json.dumps({"identities": identities, "policies": policies}))
     ports = dict(zip(("master", "volume", "filer"), free_ports(0, 0, 0), strict=True))
     # Without ports of their own for gRPC, the servers take theirs plus 10,000.
     command = [tool("weed"), "server", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.config=s3.json", "-dir=."]
+    command += ["-volume.max=100"]  # a bucket takes seven at a time, and by default there are eight
     command += [f"-{name}.port={port}" for name, port in ports.items()]
     grpc_ports = zip((*ports, "s3"), free_ports(0, 0, 0, 0), strict=True)
     command += [f"-{name}.port.grpc={port}" for name, port in grpc_ports]
     with serving([*command, "-s3.port={port}"], folder, path="/healthz") as url:
         yield url
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[int]:
+    """A server that keeps nothing, up until the block ends; yields its port."""
+    if not (program := shutil.which("redis-server")):
+        pytest.fail("no Redis server installed (Debian: apt-get install redis-server)")
+    [port] = free_ports(0)
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    try:
+        ping = [shutil.which("redis-cli") or "redis-cli", "-p", str(port), "ping"]
+        wait_until("Redis", lambda: subprocess.run(ping, capture_output=True, check=False).stdout == b"PONG\n")
+        yield port
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
+def _credentials(key: str, secret: str) -> dict[str, object]:
+    return {"credentials": [{"accessKey": key, "secretKey": secret}]}

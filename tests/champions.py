@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,10 +60,12 @@ def model_files(python: str | Path, home: Path, environment: Mapping[str, str] |
     home : whose storage and registry are read, by the settings there and in the environment
     environment : beside that of this process
     """
-    line = [str(python), "-c", READ]
-    done = subprocess.run(
-        line, cwd=home, env=os.environ | (environment or {}), capture_output=True, text=True, check=False
-    )
+    # A file: with -c, Spark's thin client looks for the home of a Spark that is not there, and fails.
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
+        script.write(READ)
+        script.flush()
+        line, variables = [str(python), script.name], os.environ | (environment or {})
+        done = subprocess.run(line, cwd=home, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

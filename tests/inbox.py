@@ -21,6 +21,7 @@ class Inbox(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Post)
         self.status, self.delay_s = status, delay_s
         self.received: list[tuple[str, dict[str, Any]]] = []
+        self.bodies: list[tuple[dict[str, str], str]] = []  # headers in lowercase, and the text
 
     @property
     def address(self) -> str:
@@ -40,6 +41,7 @@ class _Post(BaseHTTPRequestHandler):
         """Keep a message and answer."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.received.append((self.path, json.loads(body)))
+        self.server.bodies.append(({name.lower(): value for name, value in self.headers.items()}, body.decode()))
         time.sleep(self.server.delay_s)
         with suppress(ConnectionError):  # of a client that no longer waits
             self.send_response(self.server.status)

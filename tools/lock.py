@@ -28,18 +28,21 @@ CHOICES = {
     "text": (["pytorch", "text"], ["pytorch"]),
     "spark": (["spark"], []),
     "spark-classic": (["spark-classic"], []),
+    "cluster": (["cluster"], []),
 }
-EVERYTHING = ["lightgbm", "xgboost", "pytorch", "keras", "tensorflow", "text", "image", "spark", "spark-classic"]
+EVERYTHING = [
+    *("lightgbm", "xgboost", "pytorch", "keras", "tensorflow", "text", "image", "spark", "spark-classic", "cluster"),
+]
 
 
 def bake(frameworks: str) -> Path:
-    """A project with these frameworks."""
+    """A project with these frameworks, and the platforms that have locks of their own."""
     return Path(
         cookiecutter(
             str(REPOSITORY),
             no_input=True,
             default_config={"replay_dir": str(WORK / "home")},
-            extra_context={"frameworks": frameworks, "git_init": False},
+            extra_context={"frameworks": frameworks, "platforms": "aws, kubeflow", "git_init": False},
             output_dir=str(WORK / re.sub(r"\W+", "-", frameworks)),
         )
     )
@@ -65,7 +68,7 @@ def main(uv: str) -> None:
     """Write the locks into the template."""
     shutil.rmtree(WORK, ignore_errors=True)
     project = bake("pytorch")
-    # The locks that need nothing of the others: supply-chain.lock and torch.lock.
+    # The locks that need nothing of the others: supply-chain.lock, torch.lock and those of platforms.
     subprocess.run(["make", "-C", str(project), "lock", f"UV={uv}"], check=True)
     everything = resolve(uv, WORK / "everything.txt", project, EVERYTHING, "--upgrade")
     options = ["--generate-hashes", "--constraints", str(everything)]
@@ -82,8 +85,9 @@ def main(uv: str) -> None:
     of_tests = "".join(entry for entry in entries if entry not in entries_of(locked))
     (REPOSITORY / "tests" / "requirements.lock").write_text(head + of_tests, encoding="utf-8")
     shutil.copy(locked, PROJECT)
-    for name in ("supply-chain.lock", "torch.lock"):
-        shutil.copy(project / name, PROJECT)
+    of_platforms = [f"deploy/{name}/requirements.lock" for name in ("aws", "kubeflow")]
+    for name in ("supply-chain.lock", "torch.lock", *of_platforms):
+        shutil.copy(project / name, PROJECT / name)
 
 
 if __name__ == "__main__":

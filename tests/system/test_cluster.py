@@ -24,7 +24,7 @@ import psutil
 import pytest
 import yaml
 
-from backends import PostgreSQL, object_store, postgresql
+from backends import PostgreSQL, object_store, postgresql, redis
 from bakes import REPOSITORY, BakedProject, serving, succeed
 from champions import READ, model_files
 from live_project import PATIENCE_S, fetch, free_ports, wait_until
@@ -163,23 +163,6 @@ def may_be_shared(python: str | Path) -> bool:
         return subprocess.run([python, "-c", ""], user=USERS["one"], cwd="/", check=False).returncode == 0
     except PermissionError:
         return False
-
-
-@contextmanager
-def redis(folder: Path) -> Iterator[int]:
-    """A server that keeps nothing, up until the block ends; yields its port."""
-    if not (program := shutil.which("redis-server")):
-        pytest.fail("no Redis server installed (Debian: apt-get install redis-server)")
-    [port] = free_ports(0)
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
-    try:
-        ping = [shutil.which("redis-cli") or "redis-cli", "-p", str(port), "ping"]
-        wait_until("Redis", lambda: subprocess.run(ping, capture_output=True, check=False).stdout == b"PONG\n")
-        yield port
-    finally:
-        process.terminate()
-        process.wait(PATIENCE_S)
 
 
 @pytest.fixture(scope="module")

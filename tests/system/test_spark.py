@@ -392,10 +392,20 @@ def test_connect_client_is_refused_for_training_before_anything_is_done(
     assert not (tmp_path / "data").exists()
 
 
+def served(home: Path) -> dict[str, Any]:
+    """SHA-256 of the scores, and what monitoring found, without who and when."""
+    [scores] = (home / "var" / "data" / "scores").glob("2013-12/v1/manifest.json")
+    [found] = (home / "var" / "data" / "monitoring").glob("*/*.json")
+    record = json.loads(found.read_text(encoding="utf-8"))
+    return {"scores": json.loads(scores.read_text(encoding="utf-8"))["sha256"]} | {
+        name: record[name] for name in ("drift", "drift_alarm", "health", "performance")
+    }
+
+
 def test_the_year_leads_to_the_same_champion_through_spark_byte_for_byte(
     on_spark: BakedProject, cluster: Cluster, tmp_path: Path
 ) -> None:
-    """All months from ingest to a release, in parts: the same data, figures, verdict and files of models."""
+    """All months from ingest to a release, in parts: the same data, figures, verdict, models, scores and drift."""
     found = {}
     python = on_spark.path / ".venv" / "bin" / "python"
     for executor in ("local", "spark"):
@@ -408,7 +418,10 @@ def test_the_year_leads_to_the_same_champion_through_spark_byte_for_byte(
         )
         status, output = pipeline_run(python, home, environment, "run", "--without-airflow")
         assert status == 0, output
-        found[executor] = model_files(python, home, environment)
+        for stage in ("score", "monitor"):
+            status, output = pipeline_run(python, home, environment, stage, "--period", "2013-12")
+            assert status == 0, output
+        found[executor] = model_files(python, home, environment) | {"served": served(home)}
     local = found["local"]
     assert {layer for layer, *_ in local["manifests"]} >= {"raw", "clean"}
     assert {period for _, period, *_ in local["manifests"]} == {f"2013-{month:02d}" for month in range(1, 13)}

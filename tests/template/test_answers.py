@@ -26,6 +26,7 @@ EXAMPLES = {
     "data_path": "customers.csv",
     "target": "churned",
     "frameworks": "scikit-learn, lightgbm",
+    "platforms": "compose, kubernetes",
     "author_name": "Ada Lovelace",
     "author_email": "ada@example.com",
 }
@@ -45,6 +46,9 @@ REFUSED = [
     ("frameworks", "spark, Spark-Classic", "spark and spark-classic overwrite each other's files"),
     ("frameworks", "lightgbm,\nkeras", "line break"),
     ("frameworks", "keras," * 40, "240 characters"),
+    ("platforms", "docker", "'docker' is none of them"),
+    ("platforms", "compose kubernetes", "'compose kubernetes' is none of them"),
+    ("platforms", "compose,\naws", "line break"),
     ("project_name", "", "empty"),
     ("project_name", "   ", "empty"),
     ("project_name", " Flights", "space"),
@@ -246,7 +250,7 @@ def run_cookiecutter(
 
 
 def test_typed_answers_are_taken_as_they_are(template: Path, tmp_path: Path) -> None:
-    """Name, slug, description, no data, no target, first example, two frameworks, author, license, CI, no git."""
+    """Name, slug, description, no data, no target, example, frameworks, platform, author, license, CI, no git."""
     named = [
         'A "quoted" \\ {name}',
         "typed",
@@ -255,6 +259,7 @@ def test_typed_answers_are_taken_as_they_are(template: Path, tmp_path: Path) -> 
         "",
         "1",
         "XGBoost,keras",
+        "Kubeflow, none",
         "Ada",
         "ada@example.com",
     ]

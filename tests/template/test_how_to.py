@@ -19,13 +19,19 @@ pytestmark = pytest.mark.slow
 
 HOW_TO = REPOSITORY / "docs" / "how-to"
 OF_THE_TEMPLATE = {"add-a-prompt", "company-defaults", "fork"}
-WITH_SERVERS = {"use-postgresql", "use-s3"}  # followed by the system tests, which have these servers
+WITH_SERVERS = {
+    "observe",
+    "start-by-a-message",
+    "use-postgresql",
+    "use-s3",
+}  # followed by the system tests, which have these servers
+OF_A_PLATFORM = {"run-on-aws", "run-on-kubeflow"}  # followed by the tests of the platform, in a project that has it
 # Pages with steps; the others only explain.
 WITH_STEPS = {
     page.stem for page in HOW_TO.glob("*.md") if any(step.language in {"console", "diff"} for step in steps_of(page))
 }
 WITHOUT_VENDOR = "publish-the-engine"
-PROJECT_PAGES = sorted(WITH_STEPS - OF_THE_TEMPLATE - WITH_SERVERS - {WITHOUT_VENDOR})
+PROJECT_PAGES = sorted(WITH_STEPS - OF_THE_TEMPLATE - WITH_SERVERS - OF_A_PLATFORM - {WITHOUT_VENDOR})
 ABOUT_THE_ENGINE = {"eject-a-project", "patch-the-engine"}
 AUTHOR = "[user]\n name = Ada\n email = ada@example.com\n"
 

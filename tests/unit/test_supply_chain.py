@@ -8,7 +8,7 @@ import pytest
 
 from modelworks.errors import ConfigError
 from modelworks.supply_chain import check
-from modelworks.supply_chain.audit import NotAuditedError, affects, look_up, pins_of, read_report
+from modelworks.supply_chain.audit import NotAuditedError, affects, find_locks, look_up, pins_of, read_report
 from modelworks.supply_chain.engine import describe_changes
 from modelworks.supply_chain.licences import problem_of
 
@@ -24,6 +24,13 @@ def advisory(name: str = "Scikit_Learn", ecosystem: str = "PyPI", **facts: Any) 
     """An advisory on all versions below 1.5.0."""
     affected = ranged(("introduced", "0"), ("fixed", "1.5.0")) | {"package": {"ecosystem": ecosystem, "name": name}}
     return {"id": "PYSEC-2024-110", "modified": "2026-11-01T00:00:00Z", "affected": [affected], **facts}
+
+
+def test_locks_of_platforms_are_audited_as_well(tmp_path: Path) -> None:
+    (tmp_path / "deploy" / "aws").mkdir(parents=True)
+    (tmp_path / "deploy" / "aws" / "requirements.lock").touch()
+    found = [str(path.relative_to(tmp_path)) for path in find_locks(tmp_path)]
+    assert found == ["requirements.lock", "supply-chain.lock", "deploy/aws/requirements.lock"]
 
 
 @pytest.mark.parametrize(

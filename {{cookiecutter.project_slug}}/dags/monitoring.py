@@ -16,7 +16,7 @@ from modelworks import load_project, load_settings
 from modelworks.airflow.assets import emit, project_assets
 from modelworks.airflow.defaults import dag_defaults, period_param, started_by
 from modelworks.airflow.links import ReportLink
-from modelworks.airflow.notifications import retraining_requested
+from modelworks.airflow.notifications import alarmed, retraining_requested
 from modelworks.airflow.sensors import RetrainingDone
 from modelworks.errors import NoChampionError
 
@@ -33,7 +33,7 @@ assets = project_assets(settings)
 def monitoring() -> None:
     """From a clean period to the decision whether to retrain."""
 
-    @task
+    @task(on_success_callback=partial(alarmed, HOME))
     def monitor(*, run_id: str, params: dict[str, Any], dag_run: Any) -> dict[str, Any]:
         from modelworks import stages
 

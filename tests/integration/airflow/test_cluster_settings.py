@@ -4,14 +4,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from airflow.dag_processing.dagbag import DagBag
 
 from flights import PACKAGE, enter_home, make_home
-from modelworks.airflow.cluster import API_URL, VISIBILITY_TIMEOUT, check_cluster
+from modelworks.airflow.cluster import API_URL, SECRETS, VISIBILITY_TIMEOUT, check_cluster
 from modelworks.errors import ConfigError
 from modelworks.settings import ENV_PREFIX, load_settings
 
 LONGEST = timedelta(hours=1, seconds=300)
+CHART_VALUES = Path(__file__).parents[3] / "{{cookiecutter.project_slug}}" / "deploy" / "kubernetes" / "values"
 STORAGE, SOURCE, LABELS = (f"{ENV_PREFIX}{name}__URI" for name in ("STORAGE", "SOURCE", "LABELS"))
 REGISTRY = f"{ENV_PREFIX}TRACKING__REGISTRY"
 CLUSTER = {
@@ -128,6 +130,31 @@ def test_visibility_timeout_of_airflow_is_long_enough_and_kubernetes_has_none(mo
     assert refusal() == ""
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
     monkeypatch.delenv(VISIBILITY_TIMEOUT)
+    assert refusal() == ""
+
+
+def test_pods_of_tasks_need_none_of_the_secrets_and_celery_s_workers_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SECRETS:
+        monkeypatch.delenv(name)
+    assert [line.count("is not set: each process would make its own") for line in refusal().splitlines()] == [1, 1, 1]
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "KubernetesExecutor")
+    assert refusal() == ""
+    monkeypatch.delenv(API_URL)
+    assert f"{API_URL} is not set: workers would ask their own machine" in refusal()
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_environment_of_the_helm_chart_passes(environment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of its values alone: the pods of tasks have no secret of Airflow's."""
+    for name in CLUSTER:
+        monkeypatch.delenv(name)
+    for file in ("modelworks.yaml", f"modelworks-{environment}.yaml"):
+        text = (CHART_VALUES / file).read_text(encoding="utf-8").replace("{{ cookiecutter.project_slug }}", "flights")
+        for name, value in yaml.safe_load(text).get("environment", {}).items():
+            monkeypatch.setenv(name, value)
+    assert "[tracking] uri" in refusal()
+    assert len(refusal().splitlines()) == 1
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://flights-mlflow:5000")  # which the chart adds
     assert refusal() == ""
 
 

@@ -19,7 +19,15 @@ from flights import FLIGHTS, PACKAGE, TEMPLATE, load_dag
 from inbox import Inbox, MailServer, serving
 from modelworks import stages
 from modelworks.airflow import channels
-from modelworks.airflow.notifications import deployed, retraining_requested, run_failed, task_failed
+from modelworks.airflow import webhook as webhooks
+from modelworks.airflow.notifications import (
+    alarmed,
+    deployed,
+    retraining_requested,
+    run_failed,
+    run_succeeded,
+    task_failed,
+)
 from modelworks.errors import PartitionError
 from modelworks.settings import ENV_PREFIX
 
@@ -68,11 +76,16 @@ def damaged() -> PartitionError:
 def test_every_task_notifies_of_its_failure_and_every_dag_of_what_tasks_cannot_notify_of(bag: DagBag) -> None:
     for dag in bag.dags.values():
         assert dag.on_failure_callback.func is run_failed
+        assert dag.on_success_callback.func is run_succeeded
         for task in dag.tasks:
             callbacks = task.on_failure_callback
             [callback] = [callbacks] if task.is_mapped else callbacks  # Airflow keeps the first as it is given
             assert callback.func is task_failed
-    for name, task_id, function in (("training", "deploy", deployed), ("monitoring", "retrain", retraining_requested)):
+    for name, task_id, function in (
+        ("training", "deploy", deployed),
+        ("monitoring", "monitor", alarmed),
+        ("monitoring", "retrain", retraining_requested),
+    ):
         [callback] = bag.dags[f"{PACKAGE}_{name}"].get_task(task_id).on_success_callback
         assert callback.func is function
 
@@ -88,6 +101,7 @@ def test_failure_is_sent_once_with_what_happened_and_why(
     assert path == "/hook"
     assert sent.pop("run_id").startswith("manual__")
     assert before <= datetime.fromisoformat(sent.pop("at")) <= datetime.now(UTC)
+    assert re.fullmatch("evt_[0-9a-f]{32}", sent.pop("id"))
     assert sent == {
         "event": "failure",
         "project": "flight-delays",
@@ -115,7 +129,7 @@ def test_slack_and_mail_say_the_same(run: Run, webhook: Inbox, damaged: Partitio
         smtp = {"conn_type": "smtp", "host": host, "port": port, "extra": extra}
         monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(smtp))
         run(damaged)
-    [_, (path, sent)] = webhook.received
+    [(path, sent)] = [each for each in webhook.received if each[0] != "/hook"]
     assert path == f"/services/T0/B0/{SECRET}"
     assert sent["text"].splitlines()[:2] == ["*flight-delays: failure*", ESCAPED]
     [mail] = server.mails
@@ -139,7 +153,8 @@ def test_event_that_is_not_listed_is_logged_and_not_sent(
     ("status", "delay_s", "complaint"),
     [
         (None, 0, "webhook: ConnectError: "),
-        (503, 0, "webhook: ConnectionError: it answered with status 503"),
+        (503, 0, "webhook: it answered with status 503"),
+        (404, 0, "it answered with status 404"),
         (200, 8, "webhook: ReadTimeout: "),
     ],
 )
@@ -149,6 +164,7 @@ def test_webhook_that_fails_changes_nothing_and_stops_no_other_channel(
     slack = {"conn_type": "slackwebhook", "host": f"http://{webhook.address}", "password": "to-slack"}
     monkeypatch.setenv("AIRFLOW_CONN_TEAM", json.dumps(slack))
     monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__SLACK_CONNECTION", "team")
+    monkeypatch.setattr(webhooks, "RETRIES_S", 1)
     with serving(Inbox(status or 200, delay_s)) as failing, caplog.at_level(logging.INFO):
         monkeypatch.setenv(WEBHOOK_URL, f"http://{failing.address if status else '127.0.0.1:1'}/hook")
         assert run(damaged) == ("failed", 1)

@@ -8,6 +8,8 @@ import pytest
 
 from modelworks.data import code_archives, spark_worker
 from modelworks.data.code_archives import CodeArchive
+from modelworks.data.shipping import ship
+from modelworks.settings import Compute
 
 PROGRAM = """
 import sys
@@ -52,6 +54,13 @@ def test_package_is_found_in_a_pickle_within_a_pickle(lake) -> None:
     within = pickle.dumps((lake.features.add, 1))
     assert [each.package for each in code_archives.find_code(pickle.dumps([within]))] == ["modelworks", "lake"]
     assert [each.package for each in code_archives.find_code(pickle.dumps([b"\x80 no pickle"]))] == ["modelworks"]
+
+
+def test_package_of_what_lies_in_the_storage_is_sent_as_well(lake, tmp_path: Path) -> None:
+    """A model and a project are stored once, and a task names only where."""
+    shipped = ship([lake.features.add], str(tmp_path), Compute(executor="spark", spark_url="local[2]"), 2)
+    payload = pickle.dumps((len, [shipped]))
+    assert [each.package for each in code_archives.find_code(payload)] == ["modelworks", "lake"]
 
 
 def test_same_code_gives_the_same_bytes_and_other_code_another_name(lake, tmp_path: Path) -> None:

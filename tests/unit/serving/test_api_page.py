@@ -4,7 +4,6 @@ import re
 
 from flights import FLIGHTS, REPOSITORY, make_home
 from modelworks.serving import create_app
-from modelworks.serving.metrics import ApiMetrics
 from modelworks.settings import load_settings
 
 PAGE = (REPOSITORY / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
@@ -38,7 +37,8 @@ def test_every_path_status_and_field_of_the_specification_is_on_the_page(tmp_pat
         assert [field for field in schemas[name]["properties"] if f'"{field}"' not in PAGE] == []
 
 
-def test_every_metric_for_prometheus_is_on_the_page() -> None:
-    collected = list(ApiMetrics().registry.collect())
+def test_every_metric_for_prometheus_is_on_the_page(tmp_path) -> None:
+    make_home(tmp_path)
+    collected = list(create_app(FLIGHTS, load_settings(tmp_path)).state.api.metrics.registry.collect())
     exposed = {f"{each.name}_total" if each.type == "counter" else each.name for each in collected}
     assert first_cells(section("`/metrics`")) == exposed

@@ -16,6 +16,7 @@ LOCAL_EXECUTOR = "LocalExecutor"
 LOCAL_STORES = {"", "file", "sqlite"}
 DATABASES = {"mssql", "mysql", "postgresql"}
 SECRETS = ("AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__CORE__FERNET_KEY")
+"""Of Celery's workers, which share them. The pod of a task has its token with it, and none of Airflow's secrets."""
 API_URL = "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"
 VISIBILITY_TIMEOUT = "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"
 DEFAULT_VISIBILITY_TIMEOUT_S = 86_400
@@ -38,9 +39,9 @@ def check_cluster(settings: Settings, longest_task: timedelta) -> None:
     remote = [name for name in names if name != LOCAL_EXECUTOR]
     if not remote:
         return
-    wrong = [*_find_local_data(settings), *_find_local_registry(settings), *_find_missing_variables()]
+    wrong = [*_find_local_data(settings), *_find_local_registry(settings), *_find_missing_url()]
     if "CeleryExecutor" in remote:
-        wrong += _find_short_visibility_timeout(longest_task)
+        wrong += [*_find_missing_secrets(), *_find_short_visibility_timeout(longest_task)]
     if wrong:
         why = f"{', '.join(remote)} runs tasks on workers that share no disk"
         raise ConfigError("\n".join(f"{why}: {each}" if number == 0 else each for number, each in enumerate(wrong)))
@@ -76,10 +77,13 @@ def _find_local_registry(settings: Settings) -> Iterator[str]:
         )
 
 
-def _find_missing_variables() -> Iterator[str]:
+def _find_missing_secrets() -> Iterator[str]:
     for name in SECRETS:
         if not any(os.environ.get(f"{name}{suffix}") for suffix in ("", "_CMD", "_SECRET")):
             yield f"{name} is not set: each process would make its own; set it to the same secret for all"
+
+
+def _find_missing_url() -> Iterator[str]:
     if not conf.get("core", "execution_api_server_url", fallback="") and not conf.get("api", "base_url", fallback=""):
         yield f"{API_URL} is not set: workers would ask their own machine; set it to http://<API server>/execution/"
 

@@ -11,7 +11,7 @@ from airflow.sdk import Connection, ExceptionRetryPolicy, Param, RetryAction, Re
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 
 from modelworks.airflow.cluster import check_cluster
-from modelworks.airflow.notifications import run_failed, task_failed
+from modelworks.airflow.notifications import run_failed, run_succeeded, task_failed
 from modelworks.calendar import EXAMPLES, PATTERNS
 from modelworks.data.spark_address import connection_name, connection_variable
 from modelworks.errors import NoChampionError, NoRowsError, PipelineError
@@ -45,6 +45,7 @@ def dag_defaults(settings: Settings, name: str, doc: str | None) -> dict[str, An
         "tags": [settings.name, name],
         "max_active_runs": 1,
         "on_failure_callback": partial(run_failed, settings.home),
+        "on_success_callback": partial(run_succeeded, settings.home),
         "default_args": {
             "owner": settings.name,
             "retries": 2,

@@ -7,20 +7,18 @@ killed on its task's last try calls nothing; `run_failed` finds that, in the DAG
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import quote
 
 from airflow.sdk import DAG, conf
 
-from modelworks.airflow.channels import Message, send
+from modelworks.airflow.channels import send
+from modelworks.airflow.webhook import Message, event_id, send_waiting
 from modelworks.errors import PipelineError, QualityGateError
 from modelworks.settings import Event, load_settings
 
 NOTIFIED = "notified"  # XCom of a task that has sent its failure itself
 MAX_TEXT = 2000  # characters
-# 20 s after the end of a task Airflow kills its process, and then retries even a task that was not to be retried.
-PATIENCE_S = 15
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +47,12 @@ def run_failed(home: Path, context: Any) -> None:
         notify(home, "failure", f"{ti.task_id} failed and left no error: it was killed, or ended by a person", context)
 
 
+def run_succeeded(home: Path, context: Any) -> None:
+    """Send the webhook what it did not accept before; a run of `make run` has no process that calls this."""
+    if isinstance(context["dag"], DAG):
+        send_waiting(load_settings(home))
+
+
 def deployed(home: Path, context: Any) -> None:
     """Notify of a new champion, by the facts of the task."""
     notify(home, "deployment", context["ti"].xcom_pull()["summary"], context)
@@ -59,17 +63,20 @@ def retraining_requested(home: Path, context: Any) -> None:
     notify(home, "retraining", context["ti"].xcom_pull()["summary"], context)
 
 
+def alarmed(home: Path, context: Any) -> None:
+    """Notify of alarms of a period: drift, or calibration drift."""
+    facts = context["ti"].xcom_pull()
+    if facts["alarms"]:
+        notify(home, "drift", facts["summary"], context)
+
+
 def notify(home: Path, event: Event, text: str, context: Any) -> None:
     """Log what happened and send it where `[notifications] events` lists it; no channel is waited for very long."""
     settings = load_settings(home)
     message = compose(settings.name, event, text, context)
     log.info("%s in %s: %s", event, message["run_id"], message["text"])
     if event in settings.notifications.events:
-        sender = Thread(target=send, args=(settings, message), daemon=True)
-        sender.start()
-        sender.join(PATIENCE_S)
-        if sender.is_alive():
-            log.warning("notification abandoned after %s s", PATIENCE_S)
+        send(settings, message)
 
 
 def compose(project_name: str, event: Event, text: str, context: Any) -> Message:
@@ -78,12 +85,16 @@ def compose(project_name: str, event: Event, text: str, context: Any) -> Message
     airflow = conf.get("api", "base_url", fallback=None)
     if dag_run and dag_run.triggering_user_name == "dag_test":
         airflow = None  # a run of `make run` is on no server
+    task_id = context["ti"].task_id if "ti" in context else None
+    # A failure may come again in the same run, which a person may clear; what succeeds is the same, tried again.
+    again = context["ti"].try_number if "ti" in context and event in {"failure", "refusal"} else None
     return {
+        "id": event_id(project_name, event, dag_id, run_id, task_id, again),
         "event": event,
         "project": project_name,
         "dag_id": dag_id,
         "run_id": run_id,
-        "task_id": context["ti"].task_id if "ti" in context else None,
+        "task_id": task_id,
         "period": context.get("params", {}).get("period") or (dag_run.partition_key if dag_run else None),
         "text": " ".join(text.split())[:MAX_TEXT],
         "url": f"{airflow.rstrip('/')}/dags/{dag_id}/runs/{quote(run_id)}" if airflow else None,

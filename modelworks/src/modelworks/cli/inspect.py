@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from modelworks.cli.options import AsJson, load, print_json
+from modelworks.wording import count
 
 app = typer.Typer()
 command = partial(app.command, rich_help_panel="Inspect")
@@ -59,3 +60,23 @@ def report(
     file = to or settings.home / "var" / "report.html"
     write_report(project, settings, file)
     print(file)
+
+
+@command()
+def events(
+    send: Annotated[bool, typer.Option("--send", help="Send the webhook what it has not accepted yet.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the notified events: failures, refusals, drift, releases; and those the webhook has not accepted."""
+    from modelworks.airflow.webhook import read_events, send_waiting
+
+    _, settings = load()
+    if send:
+        send_waiting(settings)
+    found, waiting = read_events(settings), {each["id"] for each in read_events(settings, waiting=True)}
+    if as_json:
+        print_json([each | {"waits": each["id"] in waiting} for each in found])
+        return
+    for each in found:
+        print(f"{each['at']}  {each['event']:<10}  {each['text']}" + ("  (waits)" if each["id"] in waiting else ""))
+    print(f"{count(len(found), 'event')}; the webhook has yet to accept {len(waiting)}")

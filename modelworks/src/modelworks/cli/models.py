@@ -106,11 +106,13 @@ def rollback(
 ) -> None:
     """Make an earlier version the champion again, after it is loaded and checked."""
     from modelworks import stages
+    from modelworks.airflow.channels import send_rollback
     from modelworks.stack import live
 
     project, settings = load()
     reason = ask_reason(reason, "rollback", lambda: stages.describe_rollback(settings, to), is_target=True)
     facts, scored = live.rollback(project, settings, to, reason)
+    send_rollback(settings, f"{facts.summary}: {reason}")
     print_result(facts, as_json, scored)
 
 

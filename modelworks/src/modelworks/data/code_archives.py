@@ -33,8 +33,12 @@ def find_code(payload: bytes) -> list[CodeArchive]:
 
     What comes from an index is not among them: the workers have the packages of the project's lock.
     """
-    own = sorted(name for name in set(_find_names(payload)) & sys.modules.keys() if _is_own(name))
-    return [archive(each) for each in dict.fromkeys([ENGINE, *own])]
+    return [archive(each) for each in dict.fromkeys([ENGINE, *find_packages(payload)])]
+
+
+def find_packages(payload: bytes) -> list[str]:
+    """The packages of the project that pickled objects refer to."""
+    return sorted(name for name in set(_find_names(payload)) & sys.modules.keys() if _is_own(name))
 
 
 def _find_names(payload: bytes) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import cloudpickle
 
+from modelworks.data.code_archives import find_packages
 from modelworks.data.execution import is_shared
 from modelworks.data.filesystems import open_filesystem
 from modelworks.errors import PartitionError
@@ -21,10 +22,12 @@ class Shipped:
     Attributes
     ----------
     uri, sha256 : of its pickle
+    packages : of the project, that it refers to; a job sends those that its own pickle names, as this attribute does
     """
 
     uri: str = ""
     sha256: str = ""
+    packages: tuple[str, ...] = ()
     content: Any = field(default=None, compare=False)
 
 
@@ -39,7 +42,8 @@ def ship(content: object, folder: str, compute: Compute, n_parts: int) -> Shippe
     if not is_shared(compute, n_parts):
         return Shipped(content=content)
     pickled = cloudpickle.dumps(content)
-    shipped = Shipped(f"{folder}/shipped.pickle", hashlib.sha256(pickled).hexdigest())
+    uri, sha256 = f"{folder}/shipped.pickle", hashlib.sha256(pickled).hexdigest()
+    shipped = Shipped(uri, sha256, tuple(find_packages(pickled)))
     fs, path = open_filesystem(shipped.uri)
     fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
     fs.pipe_file(path, pickled)

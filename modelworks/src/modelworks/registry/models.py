@@ -5,6 +5,7 @@ import tempfile
 import warnings
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from typing import Any
 
 import mlflow.sklearn
 import pandas as pd
@@ -21,7 +22,9 @@ from modelworks.errors import ReleaseError
 from modelworks.models import pipeline
 from modelworks.project import Project
 from modelworks.registry.runs import Runs
+from modelworks.registry.signatures import Keys
 from modelworks.registry.skops_files import make_reproducible
+from modelworks.settings import Settings
 
 with warnings.catch_warnings():
     # At its import skops asks every loaded module for names that Airflow answers with a thousand warnings.
@@ -31,6 +34,7 @@ with warnings.catch_warnings():
 REQUIREMENTS = ["mlflow", "numpy", "pandas", "scikit-learn", "skops"]
 """Distributions that every saved model needs."""
 FILE = "model.skops"
+SIGNATURE = "model.sig"
 COLUMN_TYPES = {"str": "string", "int64": "long", "float64": "double", "datetime64[us]": "datetime"}
 
 
@@ -54,10 +58,11 @@ def read_model(project: Project, file: Path) -> Pipeline:
 class Models:
     """Models that are saved with runs."""
 
-    def __init__(self, client: MlflowClient, project: Project, runs: Runs) -> None:
+    def __init__(self, client: MlflowClient, project: Project, runs: Runs, settings: Settings) -> None:
         self._client = client
         self._project = project
         self._runs = runs
+        self._keys = Keys(settings)
 
     def save(self, run_id: str, name: str, model: Pipeline, example: pd.DataFrame, packages: list[str]) -> str:
         """Save a fitted pipeline with the run, or find the one that is there; returns its URI.
@@ -91,10 +96,12 @@ class Models:
     def fetch(self, model_uri: str, folder: Path) -> Path:
         """The file of a model, copied into a folder and checked against the SHA-256 that was noted at its saving.
 
+        Where `[tracking] verification_key` is set, its signature is checked as well.
+
         Raises
         ------
         ReleaseError
-            If it is not the file that was saved.
+            If it is not the file that was saved, or not signed by the key.
         """
         saved = self._client.get_logged_model(model_uri.removeprefix("models:/"))
         uri = self._client.tracking_uri
@@ -102,6 +109,8 @@ class Models:
         file = Path(artifacts.download_artifacts(FILE, dst_path=str(folder)))  # type: ignore[no-untyped-call]
         if file_sha256(file) != saved.tags.get("sha256"):
             raise ReleaseError(f"{model_uri}: {file.name} is not the file that was saved: its SHA-256 differs")
+        if self._keys.verifies:
+            self._keys.verify(file, _find_signature(artifacts, folder), model_uri)
         return file
 
     def _find(self, run_id: str, name: str) -> LoggedModel | None:
@@ -135,8 +144,16 @@ class Models:
             make_reproducible(folder / FILE)
             for cache in folder.rglob("__pycache__"):
                 shutil.rmtree(cache, ignore_errors=True)
+            self._keys.sign(folder / FILE, folder / SIGNATURE)
             self._client.log_model_artifacts(created.model_id, str(folder))
             return file_sha256(folder / FILE)
+
+
+def _find_signature(artifacts: Any, folder: Path) -> Path | None:
+    """The signature beside a model's file, copied into a folder, if there is one."""
+    if not any(each.path == SIGNATURE for each in artifacts.list_artifacts()):
+        return None
+    return Path(artifacts.download_artifacts(SIGNATURE, dst_path=str(folder)))
 
 
 def _signature(project: Project, model: Pipeline) -> ModelSignature:

@@ -44,5 +44,5 @@ class Tracker:
             repair_locations(settings)
         client = MlflowClient(settings.tracking_uri, settings.tracking_uri)
         self.runs = Runs(client, settings, experiment or settings.experiment)
-        self.models = Models(client, project, self.runs)
+        self.models = Models(client, project, self.runs, settings)
         self.versions = Versions(client, settings)

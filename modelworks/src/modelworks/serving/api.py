@@ -33,6 +33,8 @@ from modelworks.serving.payload import AnswerWriter, RequestReader
 from modelworks.serving.prediction_log import Answered, PredictionLog
 from modelworks.serving.problems import Refusal, add_handlers
 from modelworks.serving.specification import BAD_REQUEST, NO_MODEL, add_specification, describe
+from modelworks.serving.state_metrics import StateMetrics
+from modelworks.serving.tracing import Tracing
 from modelworks.settings import Settings
 
 JSON = {"Content-Type": "application/json"}
@@ -75,6 +77,7 @@ class Api:
         contract, serving = project.contract, settings.serving
         self.settings = settings
         self.metrics = ApiMetrics()
+        self.tracing = Tracing(settings.name)
         self.follower = ChampionFollower(project, settings, self.metrics)
         self.reader = RequestReader(contract, serving.max_rows, read_recipe(settings.home))
         self.writer = AnswerWriter(contract.target, settings.evaluation.decision_threshold)
@@ -86,6 +89,8 @@ class Api:
         self.explanations = Explanations(project, self.worker)
         self.log = PredictionLog(contract, settings.storage_uri, self.metrics)
         self.metrics.log_queue.set_function(lambda: self.log.waiting_rows)
+        if serving.state_metrics_s:
+            StateMetrics(project, settings, self.metrics.registry)
 
     @asynccontextmanager
     async def run(self, _: FastAPI) -> AsyncIterator[None]:
@@ -100,6 +105,7 @@ class Api:
                 self.thread.shutdown()
                 self.worker.shutdown()
                 await asyncio.to_thread(self.log.close)
+                await asyncio.to_thread(self.tracing.close)
 
     @property
     def served(self) -> Served:
@@ -126,12 +132,14 @@ class Api:
             If anything is wrong with the request, or there is no model.
         """
         serving, is_explained = self.settings.serving, _read_flag(request, "explain")
-        rows, is_many = self.reader.read_columns(await _read_body(request, serving.max_body_mb))
-        served = self.served
-        if serving.unseen_categories == "refuse":
-            check_categories(rows, served.categories, is_many)
+        with self.tracing.span("validate"):
+            rows, is_many = self.reader.read_columns(await _read_body(request, serving.max_body_mb))
+            served = self.served
+            if serving.unseen_categories == "refuse":
+                check_categories(rows, served.categories, is_many)
         explanation = await self.explanations.explain(served, rows) if is_explained else None
-        prediction = await self.batcher.predict(served.predictor, rows)
+        with self.tracing.span("predict", model_version=served.version, run_id=served.run_id, rows=len(rows)):
+            prediction = await self.batcher.predict(served.predictor, rows)
         decisions = self.writer.decide(prediction)
         self.metrics.rows.inc(len(rows))
         request_id = request.scope["request_id"]
@@ -167,7 +175,7 @@ def build_app(project: Project, settings: Settings) -> FastAPI:
         title=f"{settings.name}: predictions", description=describe(project.contract), lifespan=api.run
     )
     app.state.api = api
-    app.add_middleware(Observer, metrics=api.metrics)
+    app.add_middleware(Observer, metrics=api.metrics, tracing=api.tracing)
     add_handlers(app)
     _add_predict(app, api)
     _add_probes(app, api)

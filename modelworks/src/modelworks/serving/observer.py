@@ -1,4 +1,4 @@
-"""Middleware: an id for each request, and the count and time of each answer."""
+"""Middleware: an id for each request, its span, and the count and time of each answer."""
 
 import re
 import secrets
@@ -8,6 +8,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelworks.serving.metrics import ApiMetrics
+from modelworks.serving.tracing import Tracing, end_request
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -15,9 +16,10 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 class Observer:
     """Gives each request an id, and counts and times its answer."""
 
-    def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics, tracing: Tracing) -> None:
         self.app = app
         self.metrics = metrics
+        self.tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -36,7 +38,11 @@ class Observer:
             await send(message)
 
         try:
-            await self.app(scope, receive, send_with_id)
+            with self.tracing.request(scope) as span:
+                try:
+                    await self.app(scope, receive, send_with_id)
+                finally:
+                    end_request(span, status)
         finally:
             # The endpoint of each of our routes is a function. Other paths, such as files, would be labels without end.
             path = scope["path"] if isfunction(scope.get("endpoint")) else "other"

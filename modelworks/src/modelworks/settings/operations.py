@@ -1,5 +1,6 @@
 """The tables of pipeline.toml about operations: monitoring, retraining, serving, notifications, stack and MLflow."""
 
+from base64 import b64decode
 from contextlib import suppress
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
@@ -9,7 +10,9 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from modelworks.settings.base import Fraction, Section
 
 Count = Annotated[int, Field(ge=0, le=99)]
-Event = Literal["failure", "refusal", "retraining", "deployment"]
+FORM_OF_SECRETS = "`whsec_` followed by 24 to 64 bytes in base64, as of: echo whsec_$(head -c 32 /dev/urandom | base64)"
+
+Event = Literal["failure", "refusal", "drift", "retraining", "deployment", "rollback"]
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -65,15 +68,21 @@ class Serving(Section):
     """Seconds between looks for a new champion."""
     log_predictions: bool = True
     """Keep each answer of the API in the storage."""
+    state_metrics_s: float = Field(60.0, ge=0)
+    """Seconds that figures of pipeline and model in `/metrics` may be old; 0: none are there."""
 
 
 class Notifications(Section):
     """Which events are notified, and to whom; the connections are Airflow's."""
 
     events: list[Event] = Field(default_factory=lambda: list(get_args(Event)))
-    """Events to notify of: a failure that is not retried, a model refused, a retraining requested, a model deployed."""
+    """Events to notify of: a failure that is not retried, a model refused, an alarm of monitoring, a retraining
+    requested, a model deployed, a rollback."""
     webhook_url: SecretStr = SecretStr("")
     """Gets each event as JSON; a secret, so set it in .env."""
+    webhook_secret: SecretStr = SecretStr("")
+    """Signs what the webhook gets: `whsec_` and 24 to 64 bytes in base64; two with a space between, while it is
+    changed."""
     slack_connection: str = ""
     """Airflow connection to an incoming webhook of Slack, such as "slack_default"."""
     email_to: list[Address] = Field(default_factory=list)
@@ -90,6 +99,18 @@ class Notifications(Section):
                 if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
                     return value
             raise ValueError("not a URL such as https://hooks.example.com/abc")
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _is_secret(cls, value: SecretStr) -> SecretStr:
+        for each in value.get_secret_value().split():
+            try:
+                size = len(b64decode(each.removeprefix("whsec_"), validate=True)) if each.startswith("whsec_") else 0
+            except ValueError:
+                size = 0
+            if not 24 <= size <= 64:  # as Standard Webhooks has it
+                raise ValueError(f"not {FORM_OF_SECRETS}")
         return value
 
 
@@ -135,5 +156,9 @@ class Tracking(Section):
     """Experiment of training runs; "": the project's name."""
     model_name: str = ""
     """Name of the registered model; "": the project's name."""
+    signing_key: str = ""
+    """File of a private key, with which models are signed as they are saved; "": not at all."""
+    verification_key: str = ""
+    """File of the public key; a model without a signature of its private key is not loaded. "": no signature needed."""
     registry: str = Field("", pattern=r"^[\w.-]*$")
     """Name of the registry, by which its ledger is found whatever address reaches it; "": a hash of `uri`."""

@@ -149,7 +149,7 @@ def _no_champion(state: State) -> Finding | None:
 
 def _calibration_drift(state: State) -> Finding | None:
     """Whether the calibration of the champion's predictions drifted in the newest period that was measured."""
-    own = [each for each in records.latest_performance(state.records).values() if _serves(state, each.model_version)]
+    own = [each for each in records.latest_performance(state.records).values() if serves(state, each.model_version)]
     measured = [each for each in own if each.figures]
     if not measured or not measured[-1].is_alarm:
         return None
@@ -161,7 +161,7 @@ def _calibration_drift(state: State) -> Finding | None:
 
 def _drifting(state: State) -> Finding | None:
     """Whether the newest period that was compared with the champion's training data has drifted."""
-    compared = [each for each in state.records if each.drift and _serves(state, each.champion)]
+    compared = [each for each in state.records if each.drift and serves(state, each.champion)]
     if not compared or not compared[-1].drift_alarm:
         return None
     last = compared[-1]
@@ -171,7 +171,8 @@ def _drifting(state: State) -> Finding | None:
     return Finding("drifting", reason, _retrain(state))
 
 
-def _serves(state: State, version: str | None) -> bool:
+def serves(state: State, version: str | None) -> bool:
+    """Whether a version is the champion."""
     champion = state.status.champion
     return champion is not None and champion.version == version
 
@@ -179,7 +180,7 @@ def _serves(state: State, version: str | None) -> bool:
 def _last_request(state: State) -> Record | None:
     """The last request to replace the present champion."""
     request = records.last_request(state.records)
-    return request if request and _serves(state, request.champion) else None
+    return request if request and serves(state, request.champion) else None
 
 
 def _retrain(state: State) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -154,12 +154,30 @@ class State:
 def read_state(project: Project, settings: Settings) -> State:
     """Everything that the page of the state shows."""
     tracker = Tracker(project, settings)
+    state = _read_outline(settings, tracker)
+    champion = state.status.champion
+    shown = [each.run_id for each in state.runs] + ([champion.run_id] if champion else [])
+    monitoring = Tracker(project, settings, settings.monitoring_experiment)
+    monitored = [each.run_id for each in state.records[-LATEST_RECORDS:]]
+    return replace(
+        state,
+        status=replace(state.status, partitions=_read_clean_periods(settings)),
+        links=_link_runs(settings, tracker, shown) | _link_runs(settings, monitoring, monitored),
+        plots=_read_plots(tracker, champion),
+    )
+
+
+def read_outline(project: Project, settings: Settings) -> State:
+    """The state without partitions, links and plots, which cost a request each."""
+    return _read_outline(settings, Tracker(project, settings))
+
+
+def _read_outline(settings: Settings, tracker: Tracker) -> State:
     runs = tracker.runs.latest(LATEST_RUNS)  # first: its error is the clearest where MLflow does not answer
-    history, status = records.read_records(settings), _read_status(settings, tracker)
+    history, status = records.read_records(settings), _read_releases(settings, tracker)
     alias = tracker.versions.find_alias(CHAMPION)
     latest = history[-LATEST_RECORDS:]
     claims = {each.sequence: records.find_claimant(settings, each) for each in latest if each.retrain}
-    shown = [each.run_id for each in runs] + ([status.champion.run_id] if status.champion else [])
     return State(
         at=datetime.now(UTC),
         status=status,
@@ -168,11 +186,7 @@ def read_state(project: Project, settings: Settings) -> State:
         claims=claims,
         claiming={name: run for name in claims.values() if name and (run := tracker.runs.describe(name))},
         runs=runs,
-        links=_link_runs(settings, tracker, shown)
-        | _link_runs(
-            settings, Tracker(project, settings, settings.monitoring_experiment), [each.run_id for each in latest]
-        ),
-        plots=_read_plots(tracker, status.champion),
+        links={},
     )
 
 
@@ -191,10 +205,12 @@ def _link_runs(settings: Settings, tracker: Tracker, run_ids: Iterable[str]) -> 
 
 def read_status(project: Project, settings: Settings) -> Status:
     """Champion, previous version, ledger and data."""
-    return _read_status(settings, Tracker(project, settings))
+    releases = _read_releases(settings, Tracker(project, settings))
+    return replace(releases, partitions=_read_clean_periods(settings))
 
 
-def _read_status(settings: Settings, tracker: Tracker) -> Status:
+def _read_releases(settings: Settings, tracker: Tracker) -> Status:
+    """The status without partitions."""
     entries = ledger.read_ledger(settings)
     champion = ledger.find_champion(tracker, entries)
     previous = tracker.versions.get(entries[-1].from_version) if entries and entries[-1].from_version else None
@@ -203,7 +219,7 @@ def _read_status(settings: Settings, tracker: Tracker) -> Status:
         champion=_describe(tracker, champion, entries[-1].at if entries else "") if champion else None,
         previous=_describe(tracker, previous) if previous else None,
         ledger=entries,
-        partitions=_read_clean_periods(settings),
+        partitions=[],
         storage_uri=settings.storage_uri,
         tracking_uri=settings.tracking_uri,
     )

@@ -29,7 +29,8 @@ class NotAuditedError(Exception):
 
 def find_locks(home: Path) -> list[Path]:
     """The locks of a project."""
-    return [home / "requirements.lock", home / "supply-chain.lock", *home.glob("torch.lock")]
+    own = [home / "requirements.lock", home / "supply-chain.lock", *home.glob("torch.lock")]
+    return own + sorted(home.glob("deploy/*/requirements.lock"))
 
 
 def pins_of(lock: Path) -> list[Pin]:
