@@ -133,6 +133,7 @@ def test_files_that_git_tracks_hold_no_secret(project: BakedProject) -> None:
     assert (ignored.returncode, ignored.stdout) in {(0, "var/compose.env\n"), (128, "")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "S3_SECRET_KEY", "AIRFLOW_JWT_SECRET", "GRAFANA_PASSWORD"])
 def test_without_a_secret_nothing_starts(name: str, bake: Bake) -> None:
     project = bake(platforms="compose", git_init=False)

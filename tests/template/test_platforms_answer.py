@@ -29,6 +29,7 @@ def targets(project: BakedProject) -> set[str]:
     return {line.split()[1] for line in listed.splitlines() if line.startswith("  make ")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chosen", COMBINATIONS, ids=lambda chosen: "-".join(chosen) or "none")
 def test_each_choice_has_its_folders_and_no_others(chosen: tuple[str, ...], bake: Bake) -> None:
     project = bake(platforms=", ".join(chosen) or "none", git_init=False)
