@@ -23,16 +23,7 @@ TEMPLATE = REPOSITORY / "{{cookiecutter.project_slug}}"
 LOCKS = ("requirements.lock", "frameworks/spark-classic.lock")
 DEPLOY = "org.apache.spark.deploy"
 CONNECT = "org.apache.spark.sql.connect.service.SparkConnectServer"
-DEFAULTS = """\
-spark.cores.max          2
-spark.executor.cores     1
-spark.executor.memory    512m
-spark.driver.memory      768m
-spark.driver.host        127.0.0.1
-spark.driver.bindAddress 127.0.0.1
-spark.ui.enabled         false
-spark.network.timeout    600s
-"""
+DEFAULTS = REPOSITORY / "tests" / "spark-defaults.conf"
 PATIENCE_S = 300
 SAMPLE_S = 0.25
 MIB = 2**20
@@ -96,7 +87,7 @@ def start_cluster(*, with_workers: bool) -> Iterator[Cluster]:
     folder = WORK / "spark"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "conf").mkdir(parents=True)
-    (folder / "conf" / "spark-defaults.conf").write_text(DEFAULTS, encoding="utf-8")
+    shutil.copy(DEFAULTS, folder / "conf")
     cluster, stopped = Cluster(), threading.Event()
     watcher = threading.Thread(target=_watch, args=(cluster, stopped))
     started = time.perf_counter()

@@ -16,6 +16,8 @@ from kubernetes_validate import utils
 Values = dict[str, Any]
 Document = dict[str, Any]
 
+NAME = "flight-delays"
+OLDEST, NEWEST = "1.30", "1.37"  # Kubernetes, whose schemas kubernetes-validate has
 OFFICIAL_VERSION = "1.22.0"  # of Airflow's chart
 ENVIRONMENTS = ["dev", "staging", "prod"]
 WORKLOADS = {"Deployment", "StatefulSet", "Job", "CronJob", "Pod"}

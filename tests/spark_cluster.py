@@ -23,16 +23,7 @@ JAVA = "no Java, which Spark runs on; on Debian: apt-get install -y --no-install
 LOCKS = ("requirements.lock", "frameworks/xgboost.lock", "frameworks/spark-classic.lock")
 # A worker may have another modelworks among its packages; that of the job counts.
 DECOY = 'raise ImportError("the worker\'s own modelworks, and not that of the job")\n'
-DEFAULTS = """\
-spark.cores.max          2
-spark.executor.cores     1
-spark.executor.memory    512m
-spark.driver.memory      768m
-spark.driver.host        127.0.0.1
-spark.driver.bindAddress 127.0.0.1
-spark.ui.enabled         false
-spark.network.timeout    600s
-"""
+DEFAULTS = Path(__file__).with_name("spark-defaults.conf")
 
 
 @dataclass(frozen=True)
@@ -78,7 +69,7 @@ def spark_cluster(folder: Path, template: Path, uv: str) -> Iterator[Cluster]:
         pytest.fail(JAVA)
     home = make_environment(folder / "environment", template, uv)
     (folder / "conf").mkdir()
-    (folder / "conf" / "spark-defaults.conf").write_text(DEFAULTS, encoding="utf-8")
+    shutil.copy(DEFAULTS, folder / "conf")
     port, page, connect, *pages = free_ports(0, 0, 0, 0, 0)
     cluster = Cluster(
         python=folder / "environment" / "bin" / "python",

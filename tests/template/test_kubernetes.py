@@ -20,7 +20,10 @@ import yaml
 from bakes import REPOSITORY, Bake, BakedProject
 from charts import (
     ENVIRONMENTS,
+    NAME,
+    NEWEST,
     OFFICIAL_VERSION,
+    OLDEST,
     WORKLOADS,
     Document,
     containers_of,
@@ -37,8 +40,6 @@ from charts import (
     write_helm,
 )
 
-OLDEST, NEWEST = "1.30", "1.37"  # Kubernetes, whose schemas kubernetes-validate has
-NAME = "flight-delays"
 AIRFLOW_CFG = REPOSITORY / "modelworks" / "src" / "modelworks" / "stack" / "airflow.cfg"
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 HOW_TO = REPOSITORY / "docs" / "how-to"

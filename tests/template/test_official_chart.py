@@ -19,6 +19,8 @@ import yaml
 from bakes import REPOSITORY, Bake, BakedProject
 from charts import (
     ENVIRONMENTS,
+    NAME,
+    NEWEST,
     OFFICIAL_VERSION,
     WORKLOADS,
     Document,
@@ -36,8 +38,6 @@ from charts import (
     write_helm,
 )
 
-NAME = "flight-delays"
-OLDEST, NEWEST = "1.30", "1.37"
 ARCHIVE = f"airflow-{OFFICIAL_VERSION}.tgz"
 SHA256 = "1f7d1dfe3d58e2c54899950aba907a43625a18c8b6fb3c54760c21592129a5b6"  # of Airflow's own index of charts
 

@@ -20,7 +20,8 @@ from modelworks.registry.runs import TrackedRun
 from modelworks.serving import create_app, state_metrics
 from modelworks.serving.state_metrics import METRICS, StateMetrics, measure
 from modelworks.settings import Source, load_settings
-from modelworks.state.status import ReleasedVersion, State, Status
+from modelworks.state.status import ReleasedVersion, State
+from states import empty_state
 
 SOURCE = Source(uri="data/{period}.csv", first="2013-01", last="")
 TODAY = date(2013, 12, 5)
@@ -29,16 +30,7 @@ METRICS_OF_2 = {"roc_auc": 0.75, "roc_auc_low": 0.7, "roc_auc_high": 0.8}
 CHAMPION = ReleasedVersion(
     "2", "r2", "models:/m2", "2013-01", "2013-10", None, None, None, None, "2013-11-02T06:00:00+00:00", METRICS_OF_2
 )
-EMPTY = State(
-    at=AT,
-    status=Status("delays", None, None, [], [], "/data", "sqlite:///mlflow.db"),
-    registry_champion=None,
-    records=[],
-    claims={},
-    claiming={},
-    runs=[],
-    links={},
-)
+EMPTY = empty_state(AT)
 
 
 def move(sequence: int, action: Any) -> LedgerEntry:

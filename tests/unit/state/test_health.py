@@ -15,7 +15,8 @@ from modelworks.registry.promotion import LedgerEntry
 from modelworks.registry.runs import TrackedRun
 from modelworks.reporting.status_line import SYMBOLS
 from modelworks.state.health import WORDS, assess
-from modelworks.state.status import ReleasedVersion, State, Status
+from modelworks.state.status import ReleasedVersion, State
+from states import empty_state
 
 CHAMPION = ReleasedVersion("2", "r2", "models:/m2", None, None, None, None, None, None, "2013-11-02", {})
 MOVE = LedgerEntry(
@@ -31,16 +32,7 @@ MOVE = LedgerEntry(
     data_digest="feed",
     code_commit="c0ffee",
 )
-EMPTY = State(
-    at=datetime(2013, 12, 1, tzinfo=UTC),
-    status=Status("delays", None, None, [], [], "/data", "sqlite:///mlflow.db"),
-    registry_champion=None,
-    records=[],
-    claims={},
-    claiming={},
-    runs=[],
-    links={},
-)
+EMPTY = empty_state(datetime(2013, 12, 1, tzinfo=UTC))
 RELEASED = replace(EMPTY, status=replace(EMPTY.status, champion=CHAMPION, ledger=[MOVE]), registry_champion="2")
 ACCEPTED = {"verdict": "accepted", "approval": "pending", "compared_with": "2"}
 REFUSED = {"verdict": "refused", "refusal": "roc_auc floor: 0.51 [0.48, 0.53], at least 0.60 required"}

@@ -20,24 +20,16 @@ from modelworks.registry.runs import TrackedRun
 from modelworks.reporting.markdown import as_text, link, text_table
 from modelworks.settings import Settings, load_settings
 from modelworks.state.page import to_html
-from modelworks.state.status import CleanPeriod, ReleasedVersion, State, Status
+from modelworks.state.status import CleanPeriod, ReleasedVersion, State
 from modelworks.state.words import describe_result
+from states import empty_state
 
 HOSTILE = (
     "<script>alert(1)</script> a|b \\| [x](javascript:alert(1)) ![y](http://evil/z.png) <http://evil> "
     "**bold** `code` &lt; _c_ $\\undefined$ \\"
 )
 
-NOTHING = State(
-    at=datetime(2013, 12, 1, 6, 30, 5, tzinfo=UTC),
-    status=Status("delays", None, None, [], [], "/data", "sqlite:///mlflow.db"),
-    registry_champion=None,
-    records=[],
-    claims={},
-    claiming={},
-    runs=[],
-    links={},
-)
+NOTHING = empty_state(datetime(2013, 12, 1, 6, 30, 5, tzinfo=UTC))
 MOVE = LedgerEntry(
     sequence=1,
     at="2013-11-02T06:00:00+00:00",

@@ -48,7 +48,7 @@ def run_failed(home: Path, context: Any) -> None:
 
 
 def run_succeeded(home: Path, context: Any) -> None:
-    """Send the webhook what it did not accept before; a run of `make run` has no process that calls this."""
+    """Send the webhook the events that it has not accepted yet; `make run` has no process that calls this."""
     if isinstance(context["dag"], DAG):
         send_waiting(load_settings(home))
 

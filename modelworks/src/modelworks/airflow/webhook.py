@@ -1,12 +1,12 @@
-"""Events for a webhook, by the rules of Standard Webhooks: kept until they are delivered, signed, and known by an id.
+"""Events for a webhook, as Standard Webhooks specifies: stored before they are sent, signed, retried, deduplicated.
 
 ::
 
     <storage>/events/<id>.json            every event, once
     <storage>/events/waiting/<id>.json    those that the webhook has not accepted yet
 
-An event is delivered at least once: a process that dies after the receiver's answer sends it again. The receiver sees
-by the header `webhook-id` that it has it already.
+Delivery is at least once: a process that dies after the receiver's answer sends the event again, with the same
+`webhook-id`, by which the receiver ignores it.
 
 References
 ----------
@@ -32,10 +32,10 @@ Message = dict[str, str | None]
 
 TIMEOUT_S = 5
 RETRIES_S = 8
-"""How long a receiver that is away or busy is asked again at once; later events and runs try it anew."""
+"""How long one delivery is retried; later events and runs retry it again."""
 
 MAX_AGE = timedelta(days=7)
-"""An event that no receiver has accepted for so long is dropped."""
+"""An event that was not accepted for this long is dropped."""
 
 PASSING = {408, 425, 429, *range(500, 600)}  # answers after which the same event may be accepted
 
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 
 class NotDeliveredError(ConnectionError):
-    """The receiver is away or busy."""
+    """The receiver is unavailable or overloaded; the same event may be accepted later."""
 
 
 def event_id(*parts: object) -> str:
@@ -83,8 +83,8 @@ def read_events(settings: Settings, *, waiting: bool = False) -> list[Message]:
 def send_waiting(settings: Settings) -> int:
     """Send the events that wait, the oldest first; how many were delivered.
 
-    One that the receiver refuses stays, and stops no other. A receiver that is away ends it: the next event, or the
-    next run that succeeds, tries again.
+    A refused event stays in the storage and does not hold up the others. If the receiver does not answer, the rest is
+    left to the next event or the next successful run.
     """
     delivered = 0
     if not settings.notifications.webhook_url.get_secret_value():
@@ -92,13 +92,11 @@ def send_waiting(settings: Settings) -> int:
     for message in read_events(settings, waiting=True):
         try:
             post(settings.notifications, message)
-        except NotDeliveredError as error:
-            _drop_if_old(settings, message)
-            log.warning("webhook: %s; the event waits and is sent again later", error)
-            break
         except ConnectionError as error:
+            log.warning("webhook: %s; event %s stays in the storage and is sent again later", error, message["id"])
             _drop_if_old(settings, message)
-            log.warning("webhook: %s: %s; it is sent again later", message["id"], error)
+            if isinstance(error, NotDeliveredError):
+                break
         else:
             _remove(settings, message["id"])
             delivered += 1
@@ -106,7 +104,7 @@ def send_waiting(settings: Settings) -> int:
 
 
 def post(to: Notifications, message: Message) -> None:
-    """Post an event as JSON, signed if there is a secret; a receiver that is away or busy is asked again for seconds.
+    """Post an event as JSON, signed if there is a secret; retried for some seconds if the receiver is unavailable.
 
     Raises
     ------

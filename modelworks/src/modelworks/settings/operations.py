@@ -10,8 +10,6 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from modelworks.settings.base import Fraction, Section
 
 Count = Annotated[int, Field(ge=0, le=99)]
-FORM_OF_SECRETS = "`whsec_` followed by 24 to 64 bytes in base64, as of: echo whsec_$(head -c 32 /dev/urandom | base64)"
-
 Event = Literal["failure", "refusal", "drift", "retraining", "deployment", "rollback"]
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -110,7 +108,8 @@ class Notifications(Section):
             except ValueError:
                 size = 0
             if not 24 <= size <= 64:  # as Standard Webhooks has it
-                raise ValueError(f"not {FORM_OF_SECRETS}")
+                example = "echo whsec_$(head -c 32 /dev/urandom | base64)"
+                raise ValueError(f"not `whsec_` followed by 24 to 64 bytes in base64, as of: {example}")
         return value
 
 
