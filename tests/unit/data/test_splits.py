@@ -4,8 +4,9 @@ import pytest
 
 from flights import FLIGHTS
 from modelworks.contract import Contract, binary, column, identifier
-from modelworks.data.splits import is_held_out, is_sampled, make_folds
+from modelworks.data.splits import choose_rows, is_held_out, is_sampled, make_folds, select
 from modelworks.errors import ContractError
+from modelworks.settings import Training
 
 
 @pytest.fixture
@@ -50,3 +51,24 @@ def test_sample_of_rows_is_another_than_what_is_held_out(keys: list) -> None:
     assert taken.mean() == pytest.approx(0.2, abs=0.03)
     assert held_out[taken].mean() == pytest.approx(0.2, abs=0.05)
     np.testing.assert_array_equal(is_sampled(contract, frame[1000:1100], 0.2), taken[1000:1100])
+
+
+@pytest.mark.parametrize("max_rows", [0, 500])
+def test_each_labelled_row_is_held_out_or_trained_on_and_none_is_both(max_rows: int) -> None:
+    contract = Contract(
+        target=binary("late", "whether it came late"),
+        columns=[identifier("key", "int64", "order"), column("weight", "float64", "of the parcel", unit="kg")],
+        key=["key"],
+    )
+    frame = pd.DataFrame({"key": range(1000), "late": [1.0, 0.0, None, 1.0] * 250})
+    training = Training(holdout=0.3, max_rows=max_rows)
+    found = {
+        each: select(contract, frame, choose_rows(contract, training, 1000, held_out=each)) for each in (True, False)
+    }
+    everything, unlabelled = select(contract, frame, choose_rows(contract, training, 1000, held_out=None))
+    assert not (found[True][0] & found[False][0]).any()
+    np.testing.assert_array_equal(found[True][0] | found[False][0], everything)
+    assert found[True][1] + found[False][1] == unlabelled
+    labelled = frame["late"].notna().to_numpy()
+    np.testing.assert_array_equal(found[True][0][labelled], (is_held_out(contract, frame, 0.3) & everything)[labelled])
+    assert everything.sum() == (750 if max_rows == 0 else pytest.approx(375, abs=60))
