@@ -28,6 +28,8 @@ SEED = 2013
 MAX_FLIGHT = 9999
 
 TEXT = ["carrier", "origin", "dest"]
+WITH_GAPS = ["wind_dir", "dep_delay", "arr_delay", "delayed"]
+"""Whole numbers, which frames and the contract hold as floats; `pandas` writes them as such."""
 
 # Column: standard deviation of the noise, and the range that the contract allows.
 NOISE = {
@@ -52,7 +54,8 @@ class SampleMonth:
     """
 
     def __init__(self, path: Path) -> None:
-        rows = pyarrow.csv.read_csv(path).sort_by("scheduled_departure")
+        types = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(WITH_GAPS, pa.float64()))
+        rows = pyarrow.csv.read_csv(path, convert_options=types).sort_by("scheduled_departure")
         when = rows["scheduled_departure"].cast(pa.timestamp("s")).to_numpy()
         days = when.astype("datetime64[D]")
         self.month = int(path.name.split("-")[2][:2])

@@ -15,7 +15,7 @@ from modelworks.data import duplicates, key_hashes, partitions, validation
 from modelworks.data.execution import map_parts
 from modelworks.data.leftovers import find_leftovers, remove_leftovers
 from modelworks.data.partitions import Partition
-from modelworks.data.parts import to_table
+from modelworks.data.parts import BATCH_ROWS, read_part, to_table
 from modelworks.data.splitting import RawPart, find_suspects, split_batch, split_part
 from modelworks.data.validation import PeriodAccumulator
 from modelworks.errors import PartitionError
@@ -142,9 +142,10 @@ def test_columnar_checks_find_what_the_checks_of_single_rows_find(tmp_path: Path
     clean, quarantined = validation.split_rows(CONTRACT, frame, repeated, PERIOD)
     assert len(clean) > 500
     assert quarantined["reason"].str.count("; ").max() >= 2
-    fast, rejected = split_batch(CONTRACT, encode(frame), repeated, PERIOD)
-    pd.testing.assert_frame_equal(fast.to_pandas().astype({"carrier": "str", "dest": "str"}), clean)
-    pd.testing.assert_frame_equal(rejected, quarantined)
+    split = split_batch(CONTRACT, encode(frame), repeated, PERIOD)
+    pd.testing.assert_frame_equal(split.kept.to_pandas().astype({"carrier": "str", "dest": "str"}), clean)
+    pd.testing.assert_frame_equal(split.rejected, quarantined)
+    assert not split.is_whole
 
 
 def test_numbers_that_are_none_are_nulls_as_in_pandas() -> None:
@@ -155,10 +156,33 @@ def test_numbers_that_are_none_are_nulls_as_in_pandas() -> None:
     batch = encode(frame)
     at = batch.schema.get_field_index("temp")
     batch = batch.set_column(at, batch.schema.field(at), pa.array([1.0, float("nan"), None, 2.0]))
-    clean, rejected = split_batch(CONTRACT, batch, np.zeros(4, bool), PERIOD)
-    assert rejected.empty
-    assert clean["temp"].to_pylist() == [1.0, None, None, 2.0]
+    split = split_batch(CONTRACT, batch, np.zeros(4, bool), PERIOD)
+    assert split.rejected.empty
+    assert not split.is_whole
+    assert split.kept["temp"].to_pylist() == [1.0, None, None, 2.0]
     assert not find_suspects(CONTRACT, batch, PERIOD).any()
+
+
+@pytest.mark.parametrize(("bad", "is_written_anew"), [(None, False), (0, True), (BATCH_ROWS + 5, True)])
+def test_part_whose_rows_all_keep_the_contract_is_clean_as_it_is(
+    tmp_path: Path, bad: int | None, *, is_written_anew: bool
+) -> None:
+    n = BATCH_ROWS + 10
+    frame = pd.DataFrame({
+        "at": pd.Timestamp("2013-05-01") + pd.to_timedelta(np.arange(n), unit="s"),
+        "flight": 1, "carrier": "AA", "dest": "JFK", "distance": 5, "temp": 60.0, "pressure": 1000.0, "delay": 1.0,
+        "late": np.arange(n) % 2.0,
+    }).astype({"at": "datetime64[us]", "carrier": "str", "dest": "str"})  # fmt: skip
+    if bad is not None:
+        frame.loc[bad, "distance"] = -1
+    raw = store(tmp_path / "raw", frame, n, n)
+    [part] = raw.parts
+    repeated = np.empty(0, "int64")
+    made = split_part(RawPart("", CONTRACT, PERIOD, raw.uri, part, repeated, f"{tmp_path}/clean", f"{tmp_path}/bad"))
+    assert (made.clean != part) == is_written_anew
+    due = frame.drop(index=[] if bad is None else [bad]).reset_index(drop=True)
+    pd.testing.assert_frame_equal(read_part(f"{tmp_path}/clean", made.clean).to_pandas(), due)
+    assert (made.counts.rows, made.counts.quarantined) == (n, n - len(due))
 
 
 @pytest.mark.parametrize("rows_per_part", [100, 600, 10_000])

@@ -147,6 +147,13 @@ def _verified(folder: str, part: Part) -> Iterator[Path]:
         raise PartitionError(f"{uri}: missing, although its manifest exists; restore the file") from None
 
 
+def copy_part(part: Part, source: str, target: str) -> None:
+    """Have a part in another folder of the same storage as well; damage to one file leaves the other."""
+    fs, there = open_filesystem(f"{target}/{part.file}")
+    fs.makedirs(there.rsplit("/", 1)[0], exist_ok=True)
+    fs.copy(open_filesystem(f"{source}/{part.file}")[1], there)
+
+
 def place(part: Part, source: str, target: str) -> None:
     """Have a part of one folder in another folder of the same storage as well; what is there already stays."""
     fs, there = open_filesystem(f"{target}/{part.file}")
