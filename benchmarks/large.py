@@ -42,7 +42,8 @@ HEADER = [
 def compare(project: Path, rows: list[int], names: list[str]) -> None:
     """Make a period of each size, and print a line for each executor.
 
-    "start" is what it takes until the first part can begin: the servers of Spark, the session, the workers' imports.
+    "start" is what it takes until the first part can begin: the servers of Spark, the session, the workers' imports,
+    MLflow's database.
     The other figures are without it.
     """
     print("\nlarge: ingest and validate one period of Parquet; files in the system's cache", flush=True)

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq  # type: ignore[import-not-found]
 import scale_flights
 from modelworks import load_project, load_settings, stages
 from modelworks.data import execution
+from modelworks.registry.tracker import Tracker
 
 PASS_ROWS = 10**6  # made at once; each pass goes from the first day to the last
 PASSES = 60  # that flight numbers of four digits suffice for; later ones depart some seconds after the minute
@@ -45,10 +46,11 @@ def make(file: Path, n_rows: int) -> None:
 
 
 def run_stages(cluster: list[psutil.Process]) -> None:
-    """Both stages, as any run calls them, once the workers are there."""
+    """Both stages, as any run calls them, once the workers and MLflow's database are there."""
     settings = load_settings()
     project = load_project(settings.home)
     execution.map_parts(prepare, range(2 * settings.compute.workers), settings.compute)
+    Tracker(project, settings, settings.monitoring_experiment).runs.experiment_id  # noqa: B018 - makes the database
     started, start_cpu_s = time.perf_counter(), _cpu_s(cluster)
     raw = stages.ingest(project, settings, for_training=False)
     ingested = time.perf_counter()

@@ -119,7 +119,16 @@ def read_part_batches(
         if file.metadata.num_rows == 0:
             fields = [each for each in file.schema_arrow if columns is None or each.name in columns]
             yield _as_written(pa.RecordBatch.from_pylist([], schema=pa.schema(fields)))
-        yield from map(_as_written, file.iter_batches(rows, columns=columns))
+        yield from _read_ahead(map(_as_written, file.iter_batches(rows, columns=columns)))
+
+
+def _read_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same batches, each read by a second core while the one before is worked on."""
+    with ThreadPoolExecutor(1, "read") as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch
 
 
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)

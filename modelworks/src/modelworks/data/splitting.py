@@ -116,13 +116,27 @@ def split_batch(contract: Contract, batch: pa.RecordBatch, duplicated: np.ndarra
         frame, rejected = validation.split_rows(contract, _decode(to_table(batch)).to_pandas(), duplicated, period)
         return SplitBatch(to_table(frame), rejected, is_whole=False)
     at = np.flatnonzero(find_suspects(contract, batch, period) | duplicated)
+    rows, rejected = (_reject(contract, batch, at, duplicated, period) if len(at) else (batch, _no_rows(contract)))
+    given = to_table(rows)
+    kept = _without_nans(given)
+    return SplitBatch(kept, rejected, is_whole=rows is batch and kept is given)
+
+
+def _reject(
+    contract: Contract, batch: pa.RecordBatch, at: np.ndarray, duplicated: np.ndarray, period: str
+) -> tuple[pa.RecordBatch, pd.DataFrame]:
+    """The batch without those of its rows `at` that break the contract, and these with their reasons."""
     frame = _decode(to_table(batch.take(pa.array(at)))).to_pandas()
-    reasons = validation.find_reasons(contract, frame, duplicated[at], period)[1] if len(at) else {}
-    kept_rows = np.ones(len(batch), bool)
-    kept_rows[at[list(reasons)]] = False
-    rows = to_table(batch if kept_rows.all() else batch.filter(pa.array(kept_rows)))
-    kept = _without_nans(rows)
-    return SplitBatch(kept, validation.describe_rows(frame, reasons), is_whole=kept_rows.all() and kept is rows)
+    _, reasons = validation.find_reasons(contract, frame, duplicated[at], period)
+    kept = np.ones(len(batch), bool)
+    kept[at[list(reasons)]] = False
+    return batch if kept.all() else batch.filter(pa.array(kept)), validation.describe_rows(frame, reasons)
+
+
+@cache
+def _no_rows(contract: Contract) -> pd.DataFrame:
+    """What is rejected of a batch whose rows all keep the contract; to make it anew takes longer than to check them."""
+    return validation.describe_rows(frames.empty_frame(contract), {})
 
 
 def _categories(contract: Contract) -> list[str]:
@@ -159,7 +173,8 @@ def find_suspects(contract: Contract, batch: pa.RecordBatch, period: str) -> np.
     """
     found = np.zeros(len(batch), bool)
     for name, column in contract.columns.items():
-        found |= _find_broken(contract, column, batch[name])
+        if (broken := _find_broken(contract, column, batch[name])) is not None:
+            found |= broken
     return found | _find_outside(batch[contract.time], period) if contract.time else found
 
 
@@ -172,21 +187,24 @@ def _find_outside(when: pa.Array, period: str) -> np.ndarray:
     return ~((moments >= start) & (moments < end))
 
 
-def _find_broken(contract: Contract, column: Column, values: pa.Array) -> np.ndarray:
-    """Values that break a rule of their column, or are null where they may not be; shape (n_rows,), bool."""
+def _find_broken(contract: Contract, column: Column, values: pa.Array) -> np.ndarray | None:
+    """Values that break a rule of their column, or are null where they may not be; shape (n_rows,), bool.
+
+    None if there are none.
+    """
     if contract.is_category(column.name):
         distinct = values.dictionary.to_pandas()
-        broken = np.append(_break_a_rule(contract, column, distinct), not column.nullable)
-        found: np.ndarray = broken[values.indices.fill_null(len(distinct)).to_numpy()]
-        return found
+        broken = np.append(_break_a_rule(contract, column, distinct), not column.nullable and values.null_count > 0)
+        return broken[values.indices.fill_null(len(distinct)).to_numpy()] if broken.any() else None
     if column.dtype == "int64" and values.null_count and column.nullable:
         return np.ones(len(values), bool)  # their frame, in which these are floats, says whether they may be
-    broken = np.zeros(len(values), bool)
+    found = None
     if not _keep_their_range(contract, column, values):
-        broken = _break_a_rule(contract, column, values.to_pandas())
-    if not column.nullable:
-        broken |= pc.is_null(values, nan_is_null=True).to_numpy(zero_copy_only=False)
-    return broken
+        found = _break_a_rule(contract, column, values.to_pandas())
+    if not column.nullable and (values.null_count or pa.types.is_floating(values.type)):
+        nulls = pc.is_null(values, nan_is_null=True).to_numpy(zero_copy_only=False)
+        found = nulls if found is None else found | nulls
+    return found
 
 
 def _keep_their_range(contract: Contract, column: Column, values: pa.Array) -> bool:
