@@ -1,6 +1,7 @@
 """A period of several parts: cut, checked and searched for duplicates, with the same result by every executor."""
 
 import json
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from modelworks.data import duplicates, key_hashes, partitions, validation
 from modelworks.data.execution import map_parts
 from modelworks.data.leftovers import find_leftovers, remove_leftovers
 from modelworks.data.partitions import Partition
-from modelworks.data.parts import BATCH_ROWS, read_part, to_table
+from modelworks.data.parts import BATCH_ROWS, read_part, read_part_batches, to_table
 from modelworks.data.splitting import RawPart, find_suspects, split_batch, split_part
 from modelworks.data.validation import PeriodAccumulator
 from modelworks.errors import PartitionError
@@ -183,6 +184,15 @@ def test_part_whose_rows_all_keep_the_contract_is_clean_as_it_is(
     due = frame.drop(index=[] if bad is None else [bad]).reset_index(drop=True)
     pd.testing.assert_frame_equal(read_part(f"{tmp_path}/clean", made.clean).to_pandas(), due)
     assert (made.counts.rows, made.counts.quarantined) == (n, n - len(due))
+
+
+def test_rows_that_nobody_asks_for_any_more_are_not_read(tmp_path: Path) -> None:
+    raw = store(tmp_path, dirty_rows(), 10_000)
+    before = threading.active_count()
+    batches = read_part_batches(raw.uri, raw.parts[0], rows=100)
+    assert len(next(batches)) == 100
+    batches.close()
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize("rows_per_part", [100, 600, 10_000])

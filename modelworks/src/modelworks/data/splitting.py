@@ -116,7 +116,7 @@ def split_batch(contract: Contract, batch: pa.RecordBatch, duplicated: np.ndarra
         frame, rejected = validation.split_rows(contract, _decode(to_table(batch)).to_pandas(), duplicated, period)
         return SplitBatch(to_table(frame), rejected, is_whole=False)
     at = np.flatnonzero(find_suspects(contract, batch, period) | duplicated)
-    rows, rejected = (_reject(contract, batch, at, duplicated, period) if len(at) else (batch, _no_rows(contract)))
+    rows, rejected = _reject(contract, batch, at, duplicated, period) if len(at) else (batch, _no_rows(contract))
     given = to_table(rows)
     kept = _without_nans(given)
     return SplitBatch(kept, rejected, is_whole=rows is batch and kept is given)
