@@ -1,6 +1,7 @@
 """The prediction API with keys, as a process of its own: what it refuses to start with, and who is let in."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 from flights import FLIGHTS, make_home
 from modelworks.cli.app import app
 from modelworks.settings import ENV_PREFIX
-from servers import get, post, running, serving, wait_for
+from servers import get, is_up, post, running, serving, wait_for
 
 
 def make_key(*words: str) -> str:
@@ -88,6 +89,24 @@ def test_bare_uvicorn_on_every_address_answers_this_computer_only(tmp_path: Path
         assert "until it has keys" in answer.json()["errors"][0]["message"]
         assert get(f"{away}/health").status_code == 200
         assert "was refused" in server.log.read_text()
+
+
+@pytest.mark.parametrize("path", ["/docs", "/"])
+def test_browser_shows_the_pages_and_has_no_complaint(released: Path, path: str) -> None:
+    """Such as of a Content-Security-Policy that a page does not keep."""
+    if (browser := shutil.which("chromium") or shutil.which("google-chrome")) is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium or Chrome on PATH")
+    with serving(released) as server:
+        wait_for(lambda: is_up(server, "/"), server.log)
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--virtual-time-budget=8000"]
+        shown = subprocess.run(
+            [browser, *flags, f"--user-data-dir={released / 'browser'}", "--dump-dom", server.url + path],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert {"/docs": "Predict one row, or many as an array", "/": "Champion"}[path] in shown.stdout
+    assert [line for line in shown.stderr.splitlines() if "CONSOLE" in line] == []
 
 
 def test_commands_list_keys_and_never_show_them(project: Path) -> None:

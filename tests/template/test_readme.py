@@ -144,6 +144,7 @@ FOLLOWED = {
     "docs/how-to/check-fairness.md": ADDED,
     "docs/how-to/explain-a-prediction.md": ADDED,
     "docs/how-to/add-a-source.md": ADDED,
+    "docs/how-to/who-gets-in.md": ADDED,
     "docs/how-to/add-a-notifier.md": ADDED,
     "docs/how-to/add-a-stage.md": ADDED,
     "docs/how-to/describe-your-data.md": ADDED,

@@ -89,7 +89,7 @@ OIDC = {"oidc_issuer": "https://login.example.com/", "oidc_audience": "flights"}
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "ml.example.com", "::ffff:192.0.2.7"])  # noqa: S104
-def test_api_opens_to_the_network_only_once_it_can_tell_callers_apart(tmp_path: Path, host: str) -> None:
+def test_api_opens_to_the_network_only_once_it_can_know_its_callers(tmp_path: Path, host: str) -> None:
     make_home(tmp_path)
     settings = load_settings(tmp_path)
     with pytest.raises(ConfigError, match=r"api-keys\.json is not there: make a key .* oidc_issuer .* \"by_proxy\""):

@@ -152,7 +152,7 @@ def test_wrong_expired_and_removed_keys_are_refused_and_counted(settings: Settin
         answer = client.post("/predict", json=FLIGHTS.contract.example, headers=sent)
         assert answer.status_code == 401, sent
         assert refused(client, reason) == before + 1
-        assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+        assert answer.headers["WWW-Authenticate"].startswith("Basic ")
         assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
         assert answer.json()["errors"][0]["field"] == "Authorization"
     remove_key(keys_file(settings), "shop")
@@ -224,7 +224,7 @@ def test_file_that_is_damaged_from_its_first_day_lets_nobody_in(settings: Settin
 def test_request_from_the_network_is_refused_while_there_are_no_keys(
     settings: Settings, key: Callable[..., str]
 ) -> None:
-    """However the server was started: uvicorn may listen on every address, and tells nobody."""
+    """However the server was started: uvicorn may listen on every address, unknown to the app."""
     client = open_app(settings, "http://192.0.2.7:8000")
     answer = client.get("/metrics")
     assert answer.status_code == 403

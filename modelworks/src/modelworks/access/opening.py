@@ -7,7 +7,7 @@ from modelworks.settings import Settings
 
 
 def check_opening(settings: Settings, host: str) -> None:
-    """Refuse to open the API to the network before it can tell its callers apart.
+    """Refuse to open the API to the network before it can know its callers.
 
     Raises
     ------

@@ -24,8 +24,9 @@ logger = logging.getLogger(__name__)
 TOKENS = "(tokens)"
 """Label of all callers with a token: a label for each subject would be one without end."""
 
-CHALLENGE = 'Bearer realm="predictions", Basic realm="predictions: the key is the password", charset="UTF-8"'
-"""A browser asks for a password by the second; so a person can open the pages with a key."""
+CHALLENGE = 'Basic realm="predictions: the key is the password", charset="UTF-8"'
+"""By it a browser asks for a password, so a person can open the pages with a key; programs send theirs unasked. Not
+beside `Bearer` in the same header: Chromium would not ask then."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class Access:
         return Caller(f"key:{key.name}", key.name, frozenset(key.scopes))
 
     def _check_is_local(self, connection: Connection) -> None:
-        """Refuse who comes by the network, however the server was started, while nobody could be told apart."""
+        """Refuse who comes by the network, however the server was started, while there is no key."""
         host, port = connection.get("server") or ("", None)
         if port is None or is_loopback(host):  # without a port it is a socket in the file system
             return
