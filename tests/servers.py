@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from modelworks.settings import ENV_PREFIX
@@ -41,13 +42,15 @@ class Server:
 
 
 @contextmanager
-def running(command: list[str], path: str, folder: Path, **environment: str) -> Iterator[Server]:
+def running(
+    command: list[str], path: str, folder: Path, host: str = "127.0.0.1", **environment: str
+) -> Iterator[Server]:
     """Start a server on a free port, wait until `path` answers, and stop it in the end."""
     port = free_port()
     log = folder / f"server-{port}.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", *command, "--port", str(port), "--host", "127.0.0.1"],
+            [sys.executable, "-m", *command, "--port", str(port), "--host", host],
             env={**os.environ, **environment, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
             start_new_session=True,
             stdout=output,
@@ -64,9 +67,8 @@ def running(command: list[str], path: str, folder: Path, **environment: str) -> 
 
 def serving(folder: Path, **environment: str) -> AbstractContextManager[Server]:
     """The API of the project whose home the environment names."""
-    command = ["uvicorn", "modelworks.serving:create_app", "--factory", "--no-access-log"]
     quick = {f"{ENV_PREFIX}SERVING__CHAMPION_POLL_S": "0.2"}
-    return running(command, "/ready", folder, **quick, **environment)
+    return running(["modelworks.serving"], "/ready", folder, **quick, **environment)
 
 
 def free_port() -> int:
@@ -93,6 +95,11 @@ def wait_for(is_so: Callable[[], bool], log: Path) -> None:
     while not is_so():
         assert time.monotonic() < until, f"not within {PATIENCE_S} s: {log.read_text()}"
         time.sleep(0.05)
+
+
+def open_client(app: FastAPI) -> TestClient:
+    """A client in this process; it calls the API by an address, since the API answers to no name but its own."""
+    return TestClient(app, base_url="http://127.0.0.1")
 
 
 def wait_until_ready(client: TestClient) -> None:

@@ -8,7 +8,6 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from fastapi.testclient import TestClient
 from mlflow import MlflowClient
 
 from modelworks import stages
@@ -20,7 +19,7 @@ from modelworks.registry.tracker import Tracker
 from modelworks.registry.versions import CHAMPION
 from modelworks.serving.api import build_app
 from modelworks.settings import Settings
-from servers import wait_until_ready
+from servers import open_client, wait_until_ready
 from tables import CLASSES_WITHOUT_TIME, NUMBER_WITH_TIME, TWO_TEXTS_BY_GROUP, make_rows, project_of, write_periods
 
 CONTRACTS = {"binary": TWO_TEXTS_BY_GROUP, "classes": CLASSES_WITHOUT_TIME, "numbers": NUMBER_WITH_TIME}
@@ -64,7 +63,11 @@ def test_three_kinds_of_projects_are_trained_evaluated_released_and_served_in_tu
 def assert_served(projects: dict[str, tuple[Project, Settings]]) -> None:
     """Three APIs answer in turns, each as its own champion predicts."""
     apps = {name: build_app(*both) for name, both in projects.items()}
-    with TestClient(apps["binary"]) as binary, TestClient(apps["classes"]) as classes, TestClient(apps["numbers"]) as n:
+    with (
+        open_client(apps["binary"]) as binary,
+        open_client(apps["classes"]) as classes,
+        open_client(apps["numbers"]) as n,
+    ):
         clients = {"binary": binary, "classes": classes, "numbers": n}
         for client in clients.values():
             wait_until_ready(client)

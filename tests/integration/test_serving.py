@@ -125,7 +125,7 @@ def test_unknown_paths_and_methods_have_the_same_shape(api: Server) -> None:
 def test_client_that_goes_away_leaves_no_trace(api: Server) -> None:
     host, port = api.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
-        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n")
         connection.sendall(b"Content-Length: 1000\r\n\r\n{")
     assert post(f"{api.url}/predict", json=FLIGHTS.contract.example).status_code == 200
     assert "Traceback" not in api.log.read_text()
@@ -266,7 +266,7 @@ def test_estimator_that_treelite_does_not_import_serves_and_the_log_says_why(
 def test_without_a_model_the_api_says_so(project: Path) -> None:
     async def ask() -> list[httpx.Response]:
         transport = httpx.ASGITransport(create_app(FLIGHTS, load_settings()))
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             assert (await client.get("/health")).status_code == 200
             predicted = await client.post("/predict", json=FLIGHTS.contract.example)
             return [await client.get("/ready"), await client.get("/model"), predicted]

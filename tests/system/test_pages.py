@@ -264,7 +264,9 @@ def answer(page: Page, button: str, reason: str) -> None:
 def test_example_of_the_api_page_works_without_the_internet(browser: Browser, live: Stack) -> None:
     page = new_page(browser)
     asked_for: list[str] = []
+    complaints: list[str] = []
     page.on("request", lambda request: asked_for.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
     page.goto(f"{live.api}/docs")
     page.get_by_text("/predict").click()
     page.get_by_role("button", name="Try it out").click()
@@ -273,6 +275,7 @@ def test_example_of_the_api_page_works_without_the_internet(browser: Browser, li
     expect(page.locator(".live-responses-table")).to_contain_text('"model_version": "1"')
     elsewhere = [url for url in asked_for if not url.startswith((live.api, "data:", "blob:"))]
     assert elsewhere == []
+    assert complaints == []  # such as of a Content-Security-Policy that the page does not keep
     page.context.close()
     assert 'path="/predict"' in fetch(f"{live.api}/metrics")
     assert "static" not in fetch(f"{live.api}/metrics")  # a label for each name that somebody asks for would never end

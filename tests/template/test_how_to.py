@@ -111,6 +111,7 @@ def test_what_is_added_to_a_project_works_and_is_clean(
         reader.follow(steps_of(HOW_TO / f"{page}.md"))
     finally:
         stop(project.path / "service" / "pid")
+        stop(project.path / "var" / "api.pid")
     changed = git(project.path, "status", "--short", "--untracked-files=all").splitlines()
     assert changed or page in ABOUT_THE_ENGINE  # whose last step takes the patch back
     assert not [line for line in changed if "vendor/" in line] or page in ABOUT_THE_ENGINE

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from fastapi.testclient import TestClient
 
 from adopting import adopt
 from flights import PACKAGE
@@ -13,7 +12,7 @@ from modelworks.models.types import tfidf
 from modelworks.project import Project
 from modelworks.serving.api import build_app
 from modelworks.settings import load_settings
-from servers import wait_until_ready
+from servers import open_client, wait_until_ready
 
 OPINIONS = {"late again": "bad", "very happy": "good", "lost my bag": "bad", "great crew": "good"}
 
@@ -43,7 +42,7 @@ def test_comments_are_adopted_released_served_and_monitored(project: Path) -> No
     assert stages.deploy(ours, settings, stages.evaluate(ours, settings, trained.run_id).run_id).version == "1"
     assert stages.score(ours, settings).rows
     assert stages.monitor(ours, settings, "run").period
-    with TestClient(build_app(ours, settings)) as client:
+    with open_client(build_app(ours, settings)) as client:
         wait_until_ready(client)
         request = [{"day": "2024-06-01T10:00:00", "text": text} for text in ("late again!", "Great crew, thanks", "")]
         answer = client.post("/predict", json=request)

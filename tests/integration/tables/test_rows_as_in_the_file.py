@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from fastapi.testclient import TestClient
 
 from adopting import Adopted, adopt
 from modelworks import Project, stages
@@ -14,7 +13,7 @@ from modelworks.data import partitions
 from modelworks.models.types import boosting
 from modelworks.serving.api import build_app
 from modelworks.settings import Settings, load_settings
-from servers import wait_until_ready
+from servers import open_client, wait_until_ready
 
 
 def make_orders(rows: int = 1800) -> pd.DataFrame:
@@ -65,7 +64,7 @@ def test_rows_of_the_file_are_predicted_as_their_batch_scores(project: Path) -> 
         del row["returned"]
     assert len(written) == len(scores) > 200
     assert {"NA", "north"} <= {row["region"] for row in written}
-    with TestClient(build_app(ours, settings)) as client:
+    with open_client(build_app(ours, settings)) as client:
         wait_until_ready(client)
         assert client.get("/model").json()["few_rows_by"] == "treelite"
 

@@ -28,7 +28,7 @@ def test_every_path_status_and_field_of_the_specification_is_on_the_page(tmp_pat
         for path, each in specification["paths"].items()
         for method, call in each.items()
     }
-    assert first_cells(PAGE.split("## Request")[0]) == set(paths)
+    assert first_cells(PAGE.split("## Who gets in")[0]) == set(paths)
     statuses = {status for call in paths.values() for status in call["responses"] if status != "200"}
     assert statuses | {"500"} == set(re.findall(r"^\| (\d+) \|", section("Errors"), re.MULTILINE))
     schemas = specification["components"]["schemas"]

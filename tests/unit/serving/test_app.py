@@ -96,7 +96,7 @@ def ask(app: Any, *bodies: object, query: str = "") -> list[dict[str, Any]]:
     """The answers to requests that come one after the other."""
 
     async def post() -> list[dict[str, Any]]:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
             return [(await client.post(f"/predict{query}", json=body)).json() for body in bodies]
 
     return asyncio.run(post())

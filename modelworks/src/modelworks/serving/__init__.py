@@ -1,4 +1,4 @@
-"""The prediction API; ``uvicorn modelworks.serving:create_app --factory`` starts it in a project's folder."""
+"""The prediction API; ``python -m modelworks.serving`` starts it in a project's folder."""
 
 import os
 from typing import TYPE_CHECKING
@@ -19,8 +19,8 @@ PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT
 def create_app(project: Project | None = None, settings: Settings | None = None) -> "FastAPI":
     """The prediction API of a project.
 
-    Without arguments, as uvicorn calls it, it is the API of the folder of `find_home`, and the process gets MLflow's
-    defaults as environment variables.
+    Without arguments, as ``uvicorn modelworks.serving:create_app --factory`` calls it, it is the API of the folder of
+    `find_home`, and the process gets MLflow's defaults as environment variables.
 
     Parameters
     ----------

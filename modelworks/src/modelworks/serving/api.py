@@ -21,6 +21,7 @@ from starlette.routing import Route
 from modelworks.models import pipeline
 from modelworks.models.fast import Predictor
 from modelworks.project import Project
+from modelworks.serving.access import Access, Gate
 from modelworks.serving.batching import MicroBatcher
 from modelworks.serving.categories import check_categories
 from modelworks.serving.champion import ChampionFollower, Served
@@ -77,6 +78,7 @@ class Api:
         contract, serving = project.contract, settings.serving
         self.settings = settings
         self.metrics = ApiMetrics()
+        self.access = Access(settings, self.metrics)
         self.tracing = Tracing(settings.name)
         self.follower = ChampionFollower(project, settings, self.metrics)
         self.reader = RequestReader(contract, serving.max_rows, read_recipe(settings.home))
@@ -132,6 +134,8 @@ class Api:
             If anything is wrong with the request, or there is no model.
         """
         serving, is_explained = self.settings.serving, _read_flag(request, "explain")
+        if is_explained:
+            self.access.require(request.scope, "explain")
         with self.tracing.span("validate"):
             rows, is_many = self.reader.read_columns(await _read_body(request, serving.max_body_mb))
             served = self.served
@@ -175,12 +179,13 @@ def build_app(project: Project, settings: Settings) -> FastAPI:
         title=f"{settings.name}: predictions", description=describe(project.contract), lifespan=api.run
     )
     app.state.api = api
+    app.add_middleware(Gate, access=api.access)
     app.add_middleware(Observer, metrics=api.metrics, tracing=api.tracing)
     add_handlers(app)
     _add_predict(app, api)
     _add_probes(app, api)
     add_page(app, StatePage(project, settings, api.follower, api.metrics))
-    add_specification(project.contract, app, api.reader)
+    add_specification(project.contract, app, api.reader, api.access)
     return app
 
 

@@ -32,6 +32,8 @@ class Problem(BaseModel):
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault
     """A request that is answered with a problem."""
 
+    headers: Mapping[str, str] | None = None
+
     def __init__(self, status: int, *errors: tuple[str, str]) -> None:
         super().__init__(status, errors)
         self.status = status
@@ -46,7 +48,7 @@ def shorten(errors: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def add_handlers(app: FastAPI) -> None:
     """Answer refusals, HTTP errors and failures with a `Problem`."""
-    app.add_exception_handler(Refusal, _answer_refusal)
+    app.add_exception_handler(Refusal, answer_refusal)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(PipelineError, _answer_pipeline_error)
     app.add_exception_handler(Exception, _answer_failure)
@@ -60,9 +62,10 @@ def _respond(request: Request, status: int, *errors: tuple[str, str], headers: M
     return Response(json.dumps(problem).encode(), status, headers, "application/json")
 
 
-async def _answer_refusal(request: Request, error: Exception) -> Response:
+async def answer_refusal(request: Request, error: Exception) -> Response:
+    """The problem of a `Refusal`."""
     assert isinstance(error, Refusal)
-    return _respond(request, error.status, *error.errors, headers=None)
+    return _respond(request, error.status, *error.errors, headers=error.headers)
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

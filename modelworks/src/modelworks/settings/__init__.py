@@ -4,6 +4,7 @@ The environment variable of a setting has its section and key in capitals: `[tra
 `MODELWORKS_TRAINING__SEED`. Settings are loaded at the edge (a DAG task, a command, the API's factory) and handed down.
 """
 
+from modelworks.settings.access import Access, check_issuer_url
 from modelworks.settings.base import Period, Section
 from modelworks.settings.data import Compute, Labels, Schedule, Source, Storage, Validation
 from modelworks.settings.disk import check_disk, explain_disk, explaining_disk, says_full, written_folders
@@ -16,6 +17,7 @@ from modelworks.settings.settings import ENV_PREFIX, Settings
 __all__ = [
     "ENV_PREFIX",
     "HOME_VARIABLE",
+    "Access",
     "ApprovalMode",
     "Compute",
     "Evaluation",
@@ -41,6 +43,7 @@ __all__ = [
     "Tuning",
     "Validation",
     "check_disk",
+    "check_issuer_url",
     "check_working_folder",
     "explain_disk",
     "explaining_disk",

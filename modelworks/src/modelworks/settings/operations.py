@@ -117,7 +117,8 @@ class Stack(Section):
     """The servers of `make up`."""
 
     host: str = Field("127.0.0.1", min_length=1)
-    """Address to listen on; another one than this opens Airflow, MLflow and the API to the network."""
+    """Address to listen on; another one than this opens Airflow, MLflow and the API to the network, and the API
+    then needs a key: `[access]`."""
     airflow_port: Port = 8080
     """Port of Airflow."""
     mlflow_port: Port = 5000

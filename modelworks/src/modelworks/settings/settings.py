@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from modelworks.calendar import CRONS
+from modelworks.settings.access import Access
 from modelworks.settings.data import Compute, Labels, Schedule, Source, Storage, Validation
 from modelworks.settings.models import Evaluation, Gates, Model, Training, Tuning
 from modelworks.settings.operations import Monitoring, Notifications, Retraining, Serving, Stack, Tracking
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
     monitoring: Monitoring = Monitoring()
     retraining: Retraining = Retraining()
     serving: Serving = Serving()
+    access: Access = Access()
     notifications: Notifications = Notifications()
     stack: Stack = Stack()
     tracking: Tracking = Tracking()

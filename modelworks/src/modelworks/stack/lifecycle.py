@@ -15,6 +15,8 @@ import psutil
 from rich.console import Console
 from sqlalchemy import make_url
 
+from modelworks.access import check_opening
+from modelworks.addresses import is_loopback
 from modelworks.errors import DiskError, StackError
 from modelworks.registry.relocation import repair_locations
 from modelworks.registry.store import whole_store
@@ -44,10 +46,13 @@ def up(settings: Settings, console: Console) -> None:
 
     Raises
     ------
+    ConfigError
+        If `[stack] host` would open the API to the network, and it has no key.
     StackError, DiskError
         If a folder cannot be written to, a port is in use, or a part does not come up; what this call has started is
         then ended again.
     """
+    check_opening(settings, settings.stack.host)
     check_disk(written_folders(settings))
     with _alone(settings):
         new = make_passwords(settings)
@@ -266,10 +271,10 @@ def _print_addresses(settings: Settings, console: Console, new_passwords: dict[s
     console.print(f"[bold]MLflow[/]      {mlflow}", soft_wrap=True)
     console.print(f"[bold]Predictions[/] {stack.url('api')}/docs")
     console.print(f"[bold]State[/]       {stack.url('api')}/")
-    if stack.host not in {"127.0.0.1", "localhost", "::1"}:
+    if not is_loopback(stack.host):
         console.print(
-            f"[bold red]Open to the network[/] on {stack.host}, without encryption; MLflow and the API ask for no "
-            "password: whoever reaches their ports can change models",
+            f"[bold red]Open to the network[/] on {stack.host}, without encryption; MLflow asks for no password: "
+            "whoever reaches its port can change models",
             soft_wrap=True,
         )
     console.print("\n  make trigger   start the training DAG and follow it\n  make status    processes and champion")
