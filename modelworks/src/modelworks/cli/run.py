@@ -60,6 +60,7 @@ def run(
     """
     from modelworks import stages
     from modelworks.models.model_type import model_types_to_tune
+    from modelworks.registry.policy import check_policy
     from modelworks.reporting.console import ANSWER_VARIABLE, show_stages
     from modelworks.state.status import find_run, find_unchanged
 
@@ -69,11 +70,14 @@ def run(
         os.environ[ANSWER_VARIABLE] = "approve" if answer else "reject"
     project, settings = load()
     # A wrong name, or a disk that is full, is refused before Airflow starts.
+    check_policy(settings, code=True)
     check_disk(written_folders(settings))
     stages.check_settings(project, settings)
     model_types_to_tune(project, settings, trials)
     # A copy, since Airflow's log takes the place of both while the DAG runs.
     console = open_console(os.dup(2 if as_json else 1))
+    if settings.environment:
+        console.print(f"Environment {settings.environment}", style="bold")
     lines = show_stages(console)
     params = Params(period, refresh, trials, force, reason)
     if without_airflow:
@@ -248,7 +252,8 @@ def backtest(
     span = run.span_served(outcomes, settings.retraining.first_after_periods)
     compared = compare(outcomes, span, settings.evaluation, settings.training.seed)
     print_comparison(project, console, outcomes, span, compared)
-    for file in run.write_pages(project, settings.home / "var" / "backtest", outcomes, span, compared):
+    folder = settings.home / "var" / "backtest"
+    for file in run.write_pages(project, folder, outcomes, span, compared, settings.within):
         console.print(f"  {file}", soft_wrap=True)
     if as_json:
         print_json(to_json(outcomes, compared))

@@ -4,7 +4,6 @@ The newest entry of the ledger is the truth. An entry is written whole or not at
 write the next one. The registry's aliases follow: at once, or after a crash in between, when `reconcile` is called.
 """
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ NO_VERSION = "none"
 
 def read_ledger(settings: Settings) -> list[LedgerEntry]:
     """All releases of the registry in use, the oldest first."""
-    return [LedgerEntry(**entry) for entry in journal.read_entries(settings.storage_uri, _ledger(settings))]
+    return [LedgerEntry.from_json(entry) for entry in journal.read_entries(settings.storage_uri, _ledger(settings))]
 
 
 def reconcile(settings: Settings, tracker: Tracker) -> list[LedgerEntry]:
@@ -71,7 +70,7 @@ def record(settings: Settings, entries: list[LedgerEntry], entry: LedgerEntry) -
     """
     assert entry.sequence == len(entries) + 1
     try:
-        journal.append_entry(settings.storage_uri, _ledger(settings), entry.sequence, asdict(entry))
+        journal.append_entry(settings.storage_uri, _ledger(settings), entry.sequence, entry.to_json())
     except FileExistsError:
         written = promotion.find_entry(read_ledger(settings), entry.run_id)
         if written and entry.action == "deploy":

@@ -49,11 +49,16 @@ def checks_table(checks: Iterable[Check]) -> str:
     return table(["check", "result", "figures"], [[check.name, check.label, check.detail] for check in checks])
 
 
-def validation_report(contract: Contract, periods: CheckedPeriods) -> str:
-    """Rows, nulls and checks of every period of the run."""
+def validation_report(contract: Contract, periods: CheckedPeriods, within: str = "") -> str:
+    """Rows, nulls and checks of every period of the run.
+
+    Parameters
+    ----------
+    within : the environment, as titles name it
+    """
     details = "\n\n".join(f"### {period}\n\n{checks_table(checks)}" for period, (_, checks) in periods.items())
     return (
-        f"# Validation report\n\nContract version {contract.version}.\n\n{_periods_table(periods)}\n\n"
+        f"# Validation report{within}\n\nContract version {contract.version}.\n\n{_periods_table(periods)}\n\n"
         f"## What to look at\n\n{_remarks(periods) or 'Nothing.'}\n\n"
         f"## Share of nulls\n\n{_nulls_table(contract, periods)}\n\n## Checks by period\n\n{details}\n"
     )

@@ -16,6 +16,7 @@ from rich.console import Console
 from sqlalchemy import make_url
 
 from modelworks.errors import DiskError, StackError
+from modelworks.registry.policy import check_policy
 from modelworks.registry.relocation import repair_locations
 from modelworks.registry.store import whole_store
 from modelworks.settings import ENV_PREFIX, Settings, check_disk, explain_disk, written_folders
@@ -44,10 +45,13 @@ def up(settings: Settings, console: Console) -> None:
 
     Raises
     ------
+    ConfigError
+        If the environment's [policy] refuses the settings.
     StackError, DiskError
         If a folder cannot be written to, a port is in use, or a part does not come up; what this call has started is
         then ended again.
     """
+    check_policy(settings)
     check_disk(written_folders(settings))
     with _alone(settings):
         new = make_passwords(settings)
@@ -158,7 +162,10 @@ def _settings_file(settings: Settings) -> Path:
 
 
 def _settings_text(settings: Settings) -> str:
-    where = {"tracking_uri": "" if settings.is_mlflow_local else settings.tracking_uri}
+    where = {
+        "tracking_uri": "" if settings.is_mlflow_local else settings.tracking_uri,
+        "environment": settings.environment,
+    }
     return json.dumps(settings.stack.model_dump() | where)
 
 
@@ -168,7 +175,7 @@ def _check_same_settings(settings: Settings) -> None:
     except (OSError, ValueError):
         return
     wanted = json.loads(_settings_text(settings))
-    changed = [key for key in wanted if running.get(key) != wanted[key]]
+    changed = [key for key in wanted if running.get(key, "") != wanted[key]]
     if changed:
         raise StackError(f"the stack is up with another {', '.join(changed)}; `make down` first")
 

@@ -70,7 +70,7 @@ def deploy(project: Project, settings: Settings, run_id: str, *, by: str | None 
             champion = ledger.find_champion(tracker, entries)
             ledger.check_still_champion(champion, tags)
             version = _register(project, settings, tracker, run_id, tags, dataset)
-            entry = _make_entry(len(entries) + 1, run_id, tags, champion, version, by, reason)
+            entry = _make_entry(settings, len(entries) + 1, run_id, tags, champion, version, by, reason)
             entry = ledger.record(settings, entries, entry)
             ledger.reconcile(settings, tracker)
         tracker.runs.set_tags(run_id, {"model_version": entry.to_version})
@@ -147,12 +147,13 @@ def _log_card(
 ) -> None:
     report = TypeAdapter(Report).validate_python(tracker.runs.load_json(lineage.run_id, EVALUATION_FILE))
     checks = TypeAdapter(list[Check]).validate_python(tracker.runs.load_json(lineage.run_id, VERDICT_FILE))
-    name = settings.registered_model
+    name = f"{settings.registered_model}{settings.within}"
     card = documents.model_card(project.contract, name, version.version, report, checks, lineage)
     tracker.runs.log_text(lineage.run_id, card, MODEL_CARD_FILE)
 
 
 def _make_entry(
+    settings: Settings,
     sequence: int,
     run_id: str,
     tags: dict[str, str],
@@ -174,6 +175,7 @@ def _make_entry(
         data_digest=tags["data_digest"],
         code_commit=tags["code_commit"],
         approved_by=tags["answered_by"] if tags.get("approval") == APPROVED else None,
+        environment=settings.environment or None,
     )
 
 

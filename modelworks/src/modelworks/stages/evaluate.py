@@ -99,7 +99,7 @@ def evaluate(project: Project, settings: Settings, run_id: str) -> Evaluated:
     return Evaluated(
         run_id=run_id,
         asks_for_approval=verdict.is_asked,
-        question=f"Release the model that was measured on {tags['held_out']}, {instead}?",
+        question=f"Release{settings.within} the model that was measured on {tags['held_out']}, {instead}?",
         about=_describe(project, tracker, run_id, evaluation.report, verdict, champion),
         summary=f"{summary}; {len(verdict.checks)} of {count(len(verdict.checks), 'check')} passed",
     )

@@ -80,10 +80,12 @@ class Status:
     partitions: list[CleanPeriod]
     storage_uri: str
     tracking_uri: str
+    environment: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The status as `json.dumps` takes it."""
-        return asdict(self)
+        """The status as `json.dumps` takes it; the environment only where one is chosen."""
+        fields = asdict(self) | {"ledger": [entry.to_json() for entry in self.ledger]}
+        return {name: value for name, value in fields.items() if name != "environment" or value}
 
 
 @dataclass(frozen=True)
@@ -222,6 +224,7 @@ def _read_releases(settings: Settings, tracker: Tracker) -> Status:
         partitions=[],
         storage_uri=settings.storage_uri,
         tracking_uri=settings.tracking_uri,
+        environment=settings.environment,
     )
 
 
