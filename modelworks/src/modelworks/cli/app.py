@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from modelworks.cli import data, develop, environments, inspect, models, run, stack, steps
+from modelworks.cli import data, develop, environments, inspect, models, promotion, run, stack, steps
 from modelworks.cli.environments import WithEnvironment
 from modelworks.cli.options import Verbose, configure_logging, open_console
 from modelworks.errors import MissingAnswerError, PipelineError
@@ -26,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     help="Runs the project's pipeline and its stages. The targets of make are commands of the same name.",
 )
-for group in (run, stack, inspect, environments, data, models, develop):
+for group in (run, stack, inspect, environments, data, models, promotion, develop):
     app.add_typer(group.app)
 app.add_typer(steps.app, name="step", rich_help_panel="Stages by hand")
 

@@ -146,14 +146,14 @@ def _run_stages(project: "Project", settings: "Settings", name: str, params: Par
             stages.tune(project, settings, dataset_uri, name, model_type, params.trials)
         trained = stages.train(project, settings, dataset_uri, name)
         is_evaluated = True
-        _release(project, settings, trained.run_id, params.reason)
+        release(project, settings, trained.run_id, params.reason)
     except PipelineError:
         return Ended(name, False, is_evaluated)
     return Ended(name, True, is_evaluated)
 
 
-def _release(project: "Project", settings: "Settings", run_id: str, reason: str) -> None:
-    """Evaluate, ask where a person has to approve, and deploy."""
+def release(project: "Project", settings: "Settings", run_id: str, reason: str) -> str:
+    """Evaluate, ask where a person has to approve, and deploy; returns the version."""
     from modelworks import stages
     from modelworks.reporting.console import ask_for_approval
 
@@ -161,7 +161,7 @@ def _release(project: "Project", settings: "Settings", run_id: str, reason: str)
     if evaluated.asks_for_approval:
         given = ask_for_approval(evaluated.question, evaluated.about)
         stages.approve(project, settings, run_id, given.approved, by=given.by, reason=given.reason)
-    stages.deploy(project, settings, run_id, reason=reason)
+    return stages.deploy(project, settings, run_id, reason=reason).version
 
 
 def _print_end(console: "Console", ended: Ended, summary: "RunSummary | None", unchanged: str | None) -> None:

@@ -206,6 +206,37 @@ the hold-out. Intervals: bootstrap by {contract.block_unit}.
 """
 
 
+def promoted_card(
+    contract: Contract, title: str, there: str, report: Report, checks: list[Check], lineage: list[list[str]]
+) -> str:
+    """The model card of a version that was promoted: its own, and what was measured where it is now.
+
+    Parameters
+    ----------
+    there : the card that it was released with; its figures are those of that environment
+    lineage : rows of a table
+    """
+    return f"""# {title}
+
+## Here
+
+Measured on {count_rows(report.rows, report.unlabelled)}, {report.blocks} {contract.block_unit}.
+
+{metrics_table(contract, report)}
+
+{checks_table(checks)}
+
+{slices_table(contract, report)}
+
+{table(["", ""], lineage)}
+
+## Where it comes from
+
+The card with which it was released there follows as it is.
+
+#{there.replace(f"{chr(10)}#", f"{chr(10)}##")}"""
+
+
 def _features_table(contract: Contract, names: list[str]) -> str:
     rows = []
     for name in names:

@@ -28,17 +28,29 @@ def find_environment(home: Path) -> str:
     ConfigError
         If the project has none of that name.
     """
-    if not (name := os.environ.get(ENVIRONMENT_VARIABLE, "")):
-        return ""
+    if name := os.environ.get(ENVIRONMENT_VARIABLE, ""):
+        check_exists(home, name, f"{ENVIRONMENT_VARIABLE} or --env")
+    return name
+
+
+def check_exists(home: Path, name: str, given_by: str) -> None:
+    """Make sure that a project has an environment.
+
+    Parameters
+    ----------
+    given_by : option or variable that names it
+
+    Raises
+    ------
+    ConfigError
+        If it has none of that name.
+    """
     if not NAME.fullmatch(name) or not environment_file(home, name).is_file():
         known = list_environments(home)
         nearest = get_close_matches(name, known, n=1)
         hint = f"did you mean {nearest[0]}? " if nearest else ""
         there_are = f"there are {', '.join(known)}" if known else "write it with what differs from pipeline.toml"
-        raise ConfigError(
-            f"{ENVIRONMENT_VARIABLE} or --env = {name!r}: no file environments/{name}.toml; {hint}{there_are}"
-        )
-    return name
+        raise ConfigError(f"{given_by} = {name!r}: no file environments/{name}.toml; {hint}{there_are}")
 
 
 def list_environments(home: Path) -> list[str]:
