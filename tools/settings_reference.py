@@ -30,7 +30,7 @@ HEAD = """\
 `pipeline.toml` holds the settings that a team changes; each of the others may be added there. A setting is also an
 environment variable, in the shell or in `.env`, and that takes precedence: `[training] seed` is
 `MODELWORKS_TRAINING__SEED`. In between lies the file of the chosen environment, such as `environments/prod.toml`, with
-only what differs. Lists and tables are written as JSON in a variable:
+only [what differs](../how-to/dev-staging-prod.md). Lists and tables are written as JSON in a variable:
 `MODELWORKS_TRAINING__FEATURES='["distance", "carrier"]'`. An unknown section, key or value is refused before anything
 runs, and the error names what is allowed.
 
