@@ -18,7 +18,7 @@ ENGINE_LOCKS := $(foreach lock,requirements frameworks/lightgbm frameworks/xgboo
 # The project's Python files are plain; its pyproject.toml, which ruff would look for, is not until it is rendered.
 PROJECT_PYTHON := $(addprefix "$(PROJECT)"/,src/*/*.py dags/*.py tests/*.py examples/*/*.py deploy/*/*.py)
 RUFF_PROJECT := --config pyproject.toml $(PROJECT_PYTHON)
-WORKFLOWS := .github/workflows/ci.yml .github/workflows/nightly.yml $(patsubst %,"$(PROJECT)/.github/workflows/%.yml",ci dependencies)
+WORKFLOWS := .github/workflows/ci.yml .github/workflows/nightly.yml $(patsubst %,"$(PROJECT)/.github/workflows/%.yml",ci dependencies environments)
 # Cookiecutter writes the last answers into the home folder, and reads defaults there: give it a home of our own.
 BAKE := HOME="$(CURDIR)/build/home" $(BIN)/cookiecutter . --no-input --default-config --overwrite-if-exists
 # From the repository's root, so that links between files are those of a forge; nothing is fetched.
@@ -94,6 +94,9 @@ check: setup engine ## Lint, type-check, check the direction of imports, the wor
 	$(BIN)/zizmor --offline --no-progress --quiet $(WORKFLOWS)
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci "$(PROJECT)/.gitlab-ci.yml"
+	@# Its patterns are not those of the newest standard.
+	$(BIN)/check-jsonschema --builtin-schema vendor.azure-pipelines --data-transform azure-pipelines \
+	  --regex-variant nonunicode "$(PROJECT)/azure-pipelines.yml"
 	$(BIN)/hadolint "$(PROJECT)/deploy/Dockerfile"
 
 fix: setup ## Auto-fix lint and formatting

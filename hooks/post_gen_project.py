@@ -13,15 +13,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-GITHUB = [".github/workflows/ci.yml", ".github/workflows/dependencies.yml"]
+GITHUB = [f".github/workflows/{name}.yml" for name in ("ci", "dependencies", "environments")]
 GITLAB = [".gitlab-ci.yml"]
+AZURE = ["azure-pipelines.yml"]
 
 # Files, not folders: a project generated over an existing one keeps what else its folders hold.
 UNWANTED = {
     "ci": {
-        "GitHub Actions": GITLAB,
-        "GitLab CI": GITHUB,
-        "none": GITHUB + GITLAB,
+        "GitHub Actions": GITLAB + AZURE,
+        "GitLab CI": GITHUB + AZURE,
+        "Azure DevOps": GITHUB + GITLAB,
+        "none": GITHUB + GITLAB + AZURE,
     },
 }
 

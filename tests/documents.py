@@ -73,11 +73,13 @@ class Reader:
     ----------
     environment : what differs from ours
     replaced : words in commands that are others here, such as the address of a server
+    replaces_in_files : whether they are others in the files of the page as well
     """
 
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     replaced: Mapping[str, str] = field(default_factory=dict)
+    replaces_in_files: bool = False
 
     def follow(self, steps: Sequence[Step]) -> None:
         """Do what each step says."""
@@ -91,17 +93,20 @@ class Reader:
             elif step.file:
                 path = self.folder / step.file
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(step.text, encoding="utf-8")
+                path.write_text(self._replace(step.text) if self.replaces_in_files else step.text, encoding="utf-8")
 
     def _run(self, step: Step, command: str, shown: list[str]) -> None:
-        for word, other in self.replaced.items():
-            command = command.replace(word, other)
-        done = self._call(["bash", "-c", f'{command}\nstatus=$?\nprintf "\\n%s" "$PWD"\nexit $status'])
+        done = self._call(["bash", "-c", f'{self._replace(command)}\nstatus=$?\nprintf "\\n%s" "$PWD"\nexit $status'])
         printed, _, folder = done.stdout.rpartition("\n")
         assert (done.returncode != 0) == ("fails" in step.options), f"{step.place}: {command}\n{printed}"
         missing = first_missing(shown, printed)
         assert missing is None, f"{step.place}: {command}\nshould print\n{missing}\nand printed\n{printed}"
         self.folder = Path(folder)
+
+    def _replace(self, text: str) -> str:
+        for word, other in self.replaced.items():
+            text = text.replace(word, other)
+        return text
 
     def _call(self, command: list[str], given: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(

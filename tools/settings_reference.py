@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -21,21 +22,24 @@ from modelworks.settings import Section, Settings
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 PAGE, MODEL_TYPES_PAGE = REFERENCE / "settings.md", REFERENCE / "model-types.md"
 OPERATIONS_PAGE = REFERENCE / "settings-of-operations.md"
-OPERATIONS = ("compute", "monitoring", "retraining", "serving", "access", "notifications", "stack", "tracking")
+OPERATIONS = (
+    *("compute", "monitoring", "retraining", "serving", "access", "notifications", "stack", "tracking", "policy"),
+)
 
 HEAD = """\
 # Settings
 
 `pipeline.toml` holds the settings that a team changes; each of the others may be added there. A setting is also an
 environment variable, in the shell or in `.env`, and that takes precedence: `[training] seed` is
-`MODELWORKS_TRAINING__SEED`. Lists and tables are written as JSON in a variable:
+`MODELWORKS_TRAINING__SEED`. In between lies the file of the chosen environment, such as `environments/prod.toml`, with
+only [what differs](../how-to/dev-staging-prod.md). Lists and tables are written as JSON in a variable:
 `MODELWORKS_TRAINING__FEATURES='["distance", "carrier"]'`. An unknown section, key or value is refused before anything
 runs, and the error names what is allowed.
 
 An entry of a table has a variable as well: `MODELWORKS_GATES__METRICS__ROC_AUC__MAX`,
 `MODELWORKS_MODEL__PARAMETERS__MAX_ITER`. The parameters are on [a page of their own](model-types.md), and so are
 [the settings of operations](settings-of-operations.md): `[compute]`, `[monitoring]`, `[retraining]`, `[serving]`,
-`[access]`, `[notifications]`, `[stack]` and `[tracking]`.
+`[access]`, `[notifications]`, `[stack]`, `[tracking]` and `[policy]`.
 `tools/settings_reference.py` writes this page from the settings' own classes.
 """
 
@@ -119,7 +123,7 @@ def _is_section(field: FieldInfo) -> bool:
 def _to_section(name: str, section: type[Section]) -> str:
     rows = [f"| `{key}` | {_type(field)} | {_default(field)} | {_meaning(field)} |" for key, field in _fields(section)]
     header = ["| setting | values | default | meaning |", "| --- | --- | --- | --- |"]
-    return "\n".join([f"## [{name}]", "", (section.__doc__ or "").strip(), "", *header, *rows, ""])
+    return "\n".join([f"## [{name}]", "", cleandoc(section.__doc__ or ""), "", *header, *rows, ""])
 
 
 def _fields(section: type[Section]) -> list[tuple[str, FieldInfo]]:

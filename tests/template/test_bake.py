@@ -29,8 +29,15 @@ LICENSES = {
 }
 GITHUB = ".github/workflows/ci.yml"
 GITHUB_SCHEDULED = ".github/workflows/dependencies.yml"
+GITHUB_ENVIRONMENTS = ".github/workflows/environments.yml"
 GITLAB = ".gitlab-ci.yml"
-CI = {"GitHub Actions": {GITHUB, GITHUB_SCHEDULED}, "GitLab CI": {GITLAB}, "none": set[str]()}
+AZURE = "azure-pipelines.yml"
+CI = {
+    "GitHub Actions": {GITHUB, GITHUB_SCHEDULED, GITHUB_ENVIRONMENTS},
+    "GitLab CI": {GITLAB},
+    "Azure DevOps": {AZURE},
+    "none": set[str](),
+}
 
 # Which a team's own template sets.
 AUTHOR = json.loads((REPOSITORY / "cookiecutter.json").read_text(encoding="utf-8"))["author_name"]
@@ -48,7 +55,7 @@ def project(request: pytest.FixtureRequest, bake: Bake) -> BakedProject:
 
 
 def test_the_project_holds_what_was_asked_for_and_no_more(project: BakedProject) -> None:
-    pipelines = {name for name in (GITHUB, GITHUB_SCHEDULED, GITLAB) if (project.path / name).exists()}
+    pipelines = {name for name in set[str]().union(*CI.values()) if (project.path / name).exists()}
     assert pipelines == CI[str(project.answers["ci"])]
     assert (project.path / ".github").exists() == (GITHUB in pipelines)
     text = (project.path / "LICENSE").read_text(encoding="utf-8")
@@ -126,10 +133,21 @@ SCHEDULED = {
 }
 
 
+ENVIRONMENTS = {
+    "staging": ['make run ARGS="--env staging"'],
+    "promote": ["make setup"],
+}
+
+
+def lines_of(job: dict[str, Any]) -> list[str]:
+    """The commands of a job of any vendor."""
+    steps = job.get("steps") or job.get("strategy", {}).get("runOnce", {}).get("deploy", {}).get("steps", [])
+    return job.get("script") or [step.get("run") or step.get("script", "") for step in steps]
+
+
 def made_by(job: dict[str, Any]) -> list[str]:
-    """The commands of make in a job of either vendor."""
-    lines = job.get("script") or [step.get("run", "") for step in job["steps"]]
-    return [line for line in lines if line.startswith("make ")]
+    """The commands of make in a job of any vendor."""
+    return [line for line in lines_of(job) if line.startswith("make ")]
 
 
 def test_github_runs_each_check_with_no_more_than_it_needs(bake: Bake) -> None:
@@ -137,20 +155,22 @@ def test_github_runs_each_check_with_no_more_than_it_needs(bake: Bake) -> None:
     change, scheduled = (yaml.safe_load((project.path / name).read_text()) for name in (GITHUB, GITHUB_SCHEDULED))
     assert {name: made_by(job) for name, job in change["jobs"].items()} == ON_CHANGE
     assert {name: made_by(job) for name, job in scheduled["jobs"].items()} == SCHEDULED | {"propose": []}
+    releasing = yaml.safe_load((project.path / GITHUB_ENVIRONMENTS).read_text())
+    assert {name: made_by(job) for name, job in releasing["jobs"].items()} == ENVIRONMENTS
     # The engine's tests run on three Pythons in the template; a project's on its own one.
     pythons = [
         step["with"]["python-version"] for step in change["jobs"]["test"]["steps"] if "python-version" in str(step)
     ]
     assert pythons == ["3.11"]
     assert "strategy" not in change["jobs"]["test"]
-    for workflow in (change, scheduled):
+    for workflow in (change, scheduled, releasing):
         assert workflow["permissions"] == {}
         assert workflow["concurrency"]
         for name, job in workflow["jobs"].items():
             # Who may write runs nothing of what was just fetched.
             writes = {"actions": "read", "contents": "write", "pull-requests": "write"}
             assert job["permissions"] == (writes if name == "propose" else {"contents": "read"})
-            assert job["timeout-minutes"] <= 45
+            assert job["timeout-minutes"] <= 60
             for step in job["steps"]:
                 assert "uses" not in step or re.search(r"@[0-9a-f]{40}$", step["uses"])
 
@@ -159,11 +179,54 @@ def test_gitlab_runs_the_same(bake: Bake) -> None:
     pipeline = yaml.safe_load((bake(ci="GitLab CI").path / GITLAB).read_text())
     jobs = {name: made_by(job) for name, job in pipeline.items() if isinstance(job, dict) and "script" in job}
     jobs["image"] = jobs.pop("build-image")
-    assert jobs == ON_CHANGE | SCHEDULED | {"propose": []}
+    assert jobs == ON_CHANGE | SCHEDULED | {"propose": []} | ENVIRONMENTS
     assert pipeline["variables"]["PYTHON"] == "3.11"
     assert "parallel" not in pipeline["test"]
     # The one job that holds a token for writing.
     assert [name for name, job in pipeline.items() if "UPDATE_TOKEN" in str(job)] == ["propose"]
+
+
+def test_azure_runs_the_same(bake: Bake) -> None:
+    stages = yaml.safe_load((bake(ci="Azure DevOps").path / AZURE).read_text())["stages"]
+    jobs = {job.get("job") or job["deployment"]: job for stage in stages for job in stage["jobs"]}
+    jobs["supply-chain"] = jobs.pop("supply_chain")
+    # It has no command of its own that opens a pull request: the patch is there to apply.
+    assert {name: made_by(job) for name, job in jobs.items()} == ON_CHANGE | SCHEDULED | ENVIRONMENTS
+    assert {name: job["environment"] for name, job in jobs.items() if "environment" in job} == {
+        "staging": "staging",
+        "promote": "prod",
+    }
+    for stage in stages:
+        assert ("ENVIRONMENTS" in stage["condition"]) == (stage["stage"] in ENVIRONMENTS)
+    for job in jobs.values():
+        assert int(job["timeoutInMinutes"]) <= 60
+
+
+def environment_jobs(project: Path, ci: str) -> dict[str, dict[str, Any]]:
+    """The jobs of a vendor that release."""
+    if ci == "GitHub Actions":
+        jobs = yaml.safe_load((project / GITHUB_ENVIRONMENTS).read_text())["jobs"]
+    elif ci == "GitLab CI":
+        jobs = yaml.safe_load((project / GITLAB).read_text())
+    else:
+        stages = yaml.safe_load((project / AZURE).read_text())["stages"]
+        jobs = {stage["stage"]: stage["jobs"][0] | {"condition": stage["condition"]} for stage in stages}
+    return {name: jobs[name] for name in ENVIRONMENTS}
+
+
+@pytest.mark.parametrize("ci", [name for name in CI if name != "none"])
+def test_merge_releases_in_staging_and_a_tag_promotes_to_prod_only_where_a_team_asks_for_it(
+    bake: Bake, ci: str
+) -> None:
+    jobs = environment_jobs(bake(ci=ci).path, ci)
+    assert {name: made_by(job) for name, job in jobs.items()} == ENVIRONMENTS
+    for name, job in jobs.items():
+        # A fresh project has neither environments nor the variable, and its pipeline stays green.
+        assert "ENVIRONMENTS" in str(job.get("if") or job.get("rules") or job.get("condition"))
+        assert job["environment"] == {"staging": "staging", "promote": "prod"}[name]  # where a person approves
+    [promoted] = [line for line in lines_of(jobs["promote"]) if "promote" in line]
+    command = r'\.venv/bin/python -m modelworks promote "\$\{\w+#model-\}" --from staging --env prod --approve'
+    assert re.match(rf'{command} --reason "Tag ', promoted)
 
 
 def test_the_first_commit_holds_everything_and_is_the_author_s(bake: Bake) -> None:

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 HOW_TO = REPOSITORY / "docs" / "how-to"
 OF_THE_TEMPLATE = {"add-a-prompt", "company-defaults", "fork"}
 WITH_SERVERS = {
+    "dev-staging-prod",
     "observe",
     "start-by-a-message",
     "use-postgresql",

@@ -165,6 +165,7 @@ FOLLOWED = {
     "docs/how-to/run-on-kubeflow.md": "test_page_leads_to_a_pipeline_that_git_does_not_see_and_kfp_loads",
     "docs/how-to/observe.md": "test_page_about_observing_leads_to_figures_in_prometheus_and_to_lineage",
     "docs/how-to/run-on-aws.md": "test_nothing_is_looked_up_in_an_account_and_no_stack_is_deleted_by_mistake",
+    "docs/how-to/dev-staging-prod.md": "test_page_about_environments_leads_from_staging_to_prod",
     "docs/how-to/use-s3.md": "test_page_about_s3_leads_to_periods_in_a_bucket",
 }
 # The Python of the project's README, and the tests that execute it.

@@ -35,7 +35,14 @@ def send_rollback(settings: Settings, text: str) -> None:
         nowhere = dict.fromkeys(("dag_id", "run_id", "task_id", "period", "url"))
         name = event_id(settings.name, "rollback", at.isoformat())
         about = {"event": "rollback", "project": settings.name, "text": text, "at": at.isoformat(timespec="seconds")}
-        send(settings, {"id": name, **about, **nowhere})
+        send(settings, name_environment(settings, {"id": name, **about, **nowhere}))
+
+
+def name_environment(settings: Settings, message: Message) -> Message:
+    """The message with the environment that it comes from, if one is chosen, which makes it another event."""
+    if not (chosen := settings.environment):
+        return message
+    return {**message, "id": event_id(chosen, message["id"]), "environment": chosen}
 
 
 def _keep(settings: Settings, message: Message) -> Callable[[], object] | None:
@@ -74,7 +81,8 @@ def to_project(settings: Settings, message: Message) -> list[tuple[str, Callable
 
 def channels(to: Notifications, message: Message) -> Iterator[tuple[str, Callable[[], object]]]:
     """The channels for people that are configured, by name; each is imported only then."""
-    title = f"{message['project']}: {message['event']}"
+    within = f" in {message['environment']}" if message.get("environment") else ""
+    title = f"{message['project']}{within}: {message['event']}"
     period = f" ({message['period']})" if message["period"] else ""
     origin = ", ".join(filter(None, (message["dag_id"], message["run_id"])))
     lines = [message["text"] or "", f"{origin}{period}", message["url"] or ""]

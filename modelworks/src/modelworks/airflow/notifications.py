@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from airflow.sdk import DAG, conf
 
-from modelworks.airflow.channels import send
+from modelworks.airflow.channels import name_environment, send
 from modelworks.airflow.webhook import Message, event_id, send_waiting
 from modelworks.errors import PipelineError, QualityGateError
 from modelworks.settings import Event, load_settings
@@ -73,7 +73,7 @@ def alarmed(home: Path, context: Any) -> None:
 def notify(home: Path, event: Event, text: str, context: Any) -> None:
     """Log what happened and send it where `[notifications] events` lists it; no channel is waited for very long."""
     settings = load_settings(home)
-    message = compose(settings.name, event, text, context)
+    message = name_environment(settings, compose(settings.name, event, text, context))
     log.info("%s in %s: %s", event, message["run_id"], message["text"])
     if event in settings.notifications.events:
         send(settings, message)

@@ -165,11 +165,21 @@ def span_served(outcomes: Outcomes, first_after_periods: int) -> tuple[str, str]
 
 
 def write_pages(
-    project: Project, folder: Path, outcomes: Outcomes, span: tuple[str, str], compared: Comparison | None
+    project: Project,
+    folder: Path,
+    outcomes: Outcomes,
+    span: tuple[str, str],
+    compared: Comparison | None,
+    within: str = "",
 ) -> list[Path]:
-    """Write the page, its picture and the figures; each file is whole or not there."""
+    """Write the page, its picture and the figures; each file is whole or not there.
+
+    Parameters
+    ----------
+    within : the environment, as titles name it
+    """
     periods = [each.period for each in next(iter(outcomes.values()))]
-    title = f"Backtest: {periods[0]} to {periods[-1]}"
+    title = f"Backtest{within}: {periods[0]} to {periods[-1]}"
     contents = {
         "backtest.html": page.build_page(project.contract, outcomes, span, title, compared).encode(),
         "backtest.png": page.draw_png(project.contract, outcomes),

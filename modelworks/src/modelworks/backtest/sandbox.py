@@ -6,24 +6,25 @@ Nothing that runs in a sandbox changes the project's storage, registry or Airflo
 import json
 import re
 import shutil
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelworks.settings import Settings, load_settings
+from modelworks.settings import Policy, Settings, load_settings
+from modelworks.settings.environments import environment_file, find_environment, read_tables
 from modelworks.settings.loading import Overrides
 
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-NOT_LINKED = {"var", ".git", ".env", "pipeline.toml"}
+NOT_LINKED = {"var", ".git", ".env", "environments", "pipeline.toml"}
 
 OWN: Overrides = {
     "storage": {"uri": "var/data"},
     "tracking": {"uri": ""},
     "gates": {"approval": "never"},
     "notifications": {"events": []},
+    "policy": dict.fromkeys(Policy.model_fields, False),
 }
-"""Settings of every sandbox: it shares no storage and no server, asks nobody and notifies nobody."""
+"""Settings of every sandbox, in any environment: no shared storage, no server, nobody who is asked or notified."""
 
 
 def make_sandbox(home: Path, folder: Path, overrides: Overrides) -> Settings:
@@ -43,7 +44,10 @@ def make_sandbox(home: Path, folder: Path, overrides: Overrides) -> Settings:
     for each in home.iterdir():
         if each.name not in NOT_LINKED:
             (folder / each.name).symlink_to(each)
-    configured = tomllib.loads((home / "pipeline.toml").read_text(encoding="utf-8-sig"))
+    configured = read_tables(home, environment := find_environment(home))
+    if environment:  # its settings are in the sandbox's pipeline.toml already
+        (folder / "environments").mkdir()
+        environment_file(folder, environment).touch()
     text = to_toml(_merge(_merge(configured, OWN), overrides))
     (folder / "pipeline.toml").write_text(text, encoding="utf-8")
     return open_sandbox(folder, overrides)

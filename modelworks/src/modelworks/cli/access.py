@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from modelworks.access.api_keys import SCOPES, ApiKey, add_key, keys_file, now, read_keys, remove_key
+from modelworks.cli.environments import WithEnvironment
 from modelworks.cli.options import AsJson, print_json
 from modelworks.settings import load_settings
 
-app = typer.Typer(no_args_is_help=True, help="Add, list and remove keys of the prediction API.")
+app = typer.Typer(cls=WithEnvironment, no_args_is_help=True, help="Add, list and remove keys of the prediction API.")
 
 Name = Annotated[str, typer.Argument(help="Of whoever uses the key, such as a service.")]
 

@@ -9,7 +9,8 @@ from typing import NoReturn
 
 import typer
 
-from modelworks.cli import access, data, develop, inspect, models, run, stack, steps
+from modelworks.cli import access, data, develop, environments, inspect, models, promotion, run, stack, steps
+from modelworks.cli.environments import WithEnvironment
 from modelworks.cli.options import Verbose, configure_logging, open_console
 from modelworks.errors import MissingAnswerError, PipelineError
 from modelworks.settings import explain_disk, load_settings, written_folders
@@ -19,12 +20,13 @@ INTERRUPTED = 128 + signal.SIGINT
 """Exit status of a command that Ctrl-C has ended, as shells give it."""
 
 app = typer.Typer(
+    cls=WithEnvironment,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     help="Runs the project's pipeline and its stages. The targets of make are commands of the same name.",
 )
-for group in (run, stack, inspect, data, models, develop):
+for group in (run, stack, inspect, environments, data, models, promotion, develop):
     app.add_typer(group.app)
 app.add_typer(access.app, name="api-keys", rich_help_panel="Serve")
 app.add_typer(steps.app, name="step", rich_help_panel="Stages by hand")

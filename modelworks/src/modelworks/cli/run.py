@@ -60,6 +60,7 @@ def run(
     """
     from modelworks import stages
     from modelworks.models.model_type import model_types_to_tune
+    from modelworks.registry.policy import check_policy
     from modelworks.reporting.console import ANSWER_VARIABLE, show_stages
     from modelworks.state.status import find_run, find_unchanged
 
@@ -69,11 +70,14 @@ def run(
         os.environ[ANSWER_VARIABLE] = "approve" if answer else "reject"
     project, settings = load()
     # A wrong name, or a disk that is full, is refused before Airflow starts.
+    check_policy(settings, code=True)
     check_disk(written_folders(settings))
     stages.check_settings(project, settings)
     model_types_to_tune(project, settings, trials)
     # A copy, since Airflow's log takes the place of both while the DAG runs.
     console = open_console(os.dup(2 if as_json else 1))
+    if settings.environment:
+        console.print(f"Environment {settings.environment}", style="bold")
     lines = show_stages(console)
     params = Params(period, refresh, trials, force, reason)
     if without_airflow:
@@ -142,14 +146,14 @@ def _run_stages(project: "Project", settings: "Settings", name: str, params: Par
             stages.tune(project, settings, dataset_uri, name, model_type, params.trials)
         trained = stages.train(project, settings, dataset_uri, name)
         is_evaluated = True
-        _release(project, settings, trained.run_id, params.reason)
+        release(project, settings, trained.run_id, params.reason)
     except PipelineError:
         return Ended(name, False, is_evaluated)
     return Ended(name, True, is_evaluated)
 
 
-def _release(project: "Project", settings: "Settings", run_id: str, reason: str) -> None:
-    """Evaluate, ask where a person has to approve, and deploy."""
+def release(project: "Project", settings: "Settings", run_id: str, reason: str) -> str:
+    """Evaluate, ask where a person has to approve, and deploy; returns the version."""
     from modelworks import stages
     from modelworks.reporting.console import ask_for_approval
 
@@ -157,7 +161,7 @@ def _release(project: "Project", settings: "Settings", run_id: str, reason: str)
     if evaluated.asks_for_approval:
         given = ask_for_approval(evaluated.question, evaluated.about)
         stages.approve(project, settings, run_id, given.approved, by=given.by, reason=given.reason)
-    stages.deploy(project, settings, run_id, reason=reason)
+    return stages.deploy(project, settings, run_id, reason=reason).version
 
 
 def _print_end(console: "Console", ended: Ended, summary: "RunSummary | None", unchanged: str | None) -> None:
@@ -248,7 +252,8 @@ def backtest(
     span = run.span_served(outcomes, settings.retraining.first_after_periods)
     compared = compare(outcomes, span, settings.evaluation, settings.training.seed)
     print_comparison(project, console, outcomes, span, compared)
-    for file in run.write_pages(project, settings.home / "var" / "backtest", outcomes, span, compared):
+    folder = settings.home / "var" / "backtest"
+    for file in run.write_pages(project, folder, outcomes, span, compared, settings.within):
         console.print(f"  {file}", soft_wrap=True)
     if as_json:
         print_json(to_json(outcomes, compared))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from modelworks.cli.environments import WithEnvironment
 from modelworks.cli.options import DatasetUri, load, print_json
 from modelworks.errors import ConfigError, ReleaseError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from modelworks.settings import Settings
 
 app = typer.Typer(
+    cls=WithEnvironment,
     no_args_is_help=True,
     help="Run a stage as a step of a workflow engine: values are text and files, an empty one counts as none.",
 )

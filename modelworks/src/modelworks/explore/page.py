@@ -56,7 +56,7 @@ def to_html(project: Project, settings: Settings, explored: Explored, table: Tab
         sections.missing(contract, table, figures),
         sections.columns(contract, table, shown, len(features)),
     ]
-    return html_page(f"{settings.name}: the data", "\n\n".join(text), figures | small)
+    return html_page(f"{settings.name}{settings.within}: the data", "\n\n".join(text), figures | small)
 
 
 def _draw(contract: Contract, table: Table, related: Sequence[Relation]) -> dict[str, Figure]:

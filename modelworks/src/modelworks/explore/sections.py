@@ -47,7 +47,7 @@ def introduce(contract: Contract, settings: Settings, explored: Explored, table:
         )
     listed = "\n".join(f"- **{name}:** {as_text(text)}" for name, text in facts)
     lead = as_text(f"What a model would be trained on, before it is trained.{sampled}")
-    return f"# {as_text(settings.name)}: the data\n\n{lead}\n\n{listed}"
+    return f"# {as_text(settings.name + settings.within)}: the data\n\n{lead}\n\n{listed}"
 
 
 def suspicious(suspects: Sequence[Suspicion]) -> str:

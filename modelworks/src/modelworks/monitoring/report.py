@@ -23,6 +23,7 @@ def build_page(
     counted: Counted | None,
     trained_on: str,
     limits: Monitoring,
+    within: str = "",
 ) -> str:
     """A self-contained HTML page.
 
@@ -32,6 +33,7 @@ def build_page(
     by_block : of the measured periods that the record holds
     counted : what drift was measured on; None where it was not measured
     trained_on : the champion's periods, in words; empty if there is no champion
+    within : the environment, as titles name it
     """
     measured = records.latest_performance([*earlier, record])
     by_period = {f"blocks-{period}": plots.draw_blocks(contract, period, each) for period, each in by_block.items()}
@@ -46,7 +48,7 @@ def build_page(
         if counted
     }
     sections = [
-        f"# Monitoring of {record.period}",
+        f"# {(title := f'Monitoring of {record.period}{within}')}",
         f"## Performance\n\n{_performance_section(contract, record.performance, limits)}",
         _place(by_period),
         f"## Drift\n\n{_drift_section(contract, record, trained_on, limits)}",
@@ -57,7 +59,7 @@ def build_page(
         f"## Lineage\n\n{_lineage_table(record, trained_on)}",
     ]
     figures = by_period | columns | over_time | most_drifted
-    return html_page(f"Monitoring of {record.period}", "\n\n".join(sections), figures, _status(record))
+    return html_page(title, "\n\n".join(sections), figures, _status(record))
 
 
 def _place(figures: Iterable[str]) -> str:

@@ -4,7 +4,6 @@ The newest entry of the ledger is the truth. An entry is written whole or not at
 write the next one. The registry's aliases follow: at once, or after a crash in between, when `reconcile` is called.
 """
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ NO_VERSION = "none"
 
 def read_ledger(settings: Settings) -> list[LedgerEntry]:
     """All releases of the registry in use, the oldest first."""
-    return [LedgerEntry(**entry) for entry in journal.read_entries(settings.storage_uri, _ledger(settings))]
+    return [LedgerEntry.from_json(entry) for entry in journal.read_entries(settings.storage_uri, _ledger(settings))]
 
 
 def reconcile(settings: Settings, tracker: Tracker) -> list[LedgerEntry]:
@@ -71,7 +70,7 @@ def record(settings: Settings, entries: list[LedgerEntry], entry: LedgerEntry) -
     """
     assert entry.sequence == len(entries) + 1
     try:
-        journal.append_entry(settings.storage_uri, _ledger(settings), entry.sequence, asdict(entry))
+        journal.append_entry(settings.storage_uri, _ledger(settings), entry.sequence, entry.to_json())
     except FileExistsError:
         written = promotion.find_entry(read_ledger(settings), entry.run_id)
         if written and entry.action == "deploy":
@@ -147,38 +146,43 @@ def check_still_champion(champion: Version | None, tags: dict[str, str]) -> None
         )
 
 
-def find_comparable_model(project: Project, champion: Version, run_tags: dict[str, str]) -> str:
+def find_comparable_model(project: Project, champion: Version, run_tags: dict[str, str], name: str = "") -> str:
     """URI of the champion's model that has not seen what a run holds out.
+
+    Parameters
+    ----------
+    name : in words, where it is another version than the champion
 
     Raises
     ------
     QualityGateError
         If the champion was trained on it: there, the champion cannot be judged.
     """
+    name = name or f"the champion, version {champion.version},"
     if "last_period" not in champion.tags:
         raise QualityGateError(
-            f"the champion, version {champion.version}, was not released by this pipeline: it has no tag 'last_period' "
+            f"{name} was not released by this pipeline: it has no tag 'last_period' "
             f"with the newest period that it was trained on; remove the alias '{CHAMPION}' in the registry to start "
             "anew"
         )
     if not project.contract.time:
-        return _find_model_with_same_holdout(champion, run_tags)
+        return _find_model_with_same_holdout(champion, run_tags, name)
     first, last = run_tags["holdout_from"], run_tags["holdout_period"]
     if last < champion.tags["first_period"] or trained_through(champion) < first:
         return champion.model_uri
     if champion.tags["holdout_from"] <= first:
         return champion.tags["candidate_uri"]  # the same model before it was fitted on those periods as well
     raise QualityGateError(
-        f"the champion, version {champion.version}, was trained on {run_tags['held_out']} itself and cannot be "
-        f"compared there; hold out {champion.tags['held_out']} or a later period"
+        f"{name} was trained on {run_tags['held_out']} itself and cannot be compared there; "
+        f"hold out {champion.tags['held_out']} or a later period"
     )
 
 
-def _find_model_with_same_holdout(champion: Version, run_tags: dict[str, str]) -> str:
+def _find_model_with_same_holdout(champion: Version, run_tags: dict[str, str], name: str) -> str:
     if champion.tags["held_out"] == run_tags["held_out"]:
         return champion.tags["candidate_uri"]
     raise QualityGateError(
-        f"the champion, version {champion.version}, held out {champion.tags['held_out']}, and not "
+        f"{name} held out {champion.tags['held_out']}, and not "
         f"{run_tags['held_out']}: it was trained on rows that it would be compared on; hold out the same rows, by "
         "[training] holdout and the contract's group and key, or start anew with another [tracking] "
         "model_name"

@@ -16,6 +16,8 @@ from modelworks.settings import Model, Settings
 ENGINE = Path(modelworks.__file__).parent
 LOCKS = ("requirements.lock", "torch.lock")
 NO_FILES = "none"
+NO_COMMIT = "no git commit"
+SHOWN_FILES = 3
 GIT_VARIABLES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
 
 
@@ -26,9 +28,30 @@ def code_commit(home: Path) -> str:
     """
     if commit := os.environ.get("GIT_COMMIT"):
         return commit
+    described = _ask_git(home, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
+    return NO_COMMIT if described is None else described
+
+
+def find_uncommitted(home: Path) -> str:
+    """What of the code is in no commit, in words; "" if all is.
+
+    Unlike in `code_commit` new files count as well: a module that git does not know is imported like any other.
+    """
+    if commit := os.environ.get("GIT_COMMIT"):
+        return f"GIT_COMMIT = {commit!r} was made of changed files" if commit.endswith("-dirty") else ""
+    changed = _ask_git(home, "status", "--porcelain", "--untracked-files=all", ".")
+    if changed is None or _ask_git(home, "rev-parse", "--verify", "HEAD") is None:
+        return f"{home} is in no git repository with a commit"
+    names = [line[3:] for line in changed.splitlines()]
+    more = f" and {len(names) - SHOWN_FILES} more" if len(names) > SHOWN_FILES else ""
+    return f"not committed: {', '.join(names[:SHOWN_FILES])}{more}" if names else ""
+
+
+def _ask_git(home: Path, *arguments: str) -> str | None:
+    """What a command of git prints; None where it fails."""
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+        done = subprocess.run(
+            ["git", *arguments],
             cwd=home,
             # A hook of another repository, or its shell, names that one.
             env={name: value for name, value in os.environ.items() if name not in GIT_VARIABLES},
@@ -37,8 +60,8 @@ def code_commit(home: Path) -> str:
             check=True,
         )
     except (OSError, subprocess.CalledProcessError):
-        return "no git commit"
-    return described.stdout.strip()
+        return None
+    return done.stdout.rstrip()
 
 
 def current_user() -> str:

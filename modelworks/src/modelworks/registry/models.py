@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import warnings
+from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,28 @@ class Models:
         ----------
         packages : distributions that it needs beside `REQUIREMENTS`
         """
+        return self._make(run_id, name, lambda created: self._upload(created, run_id, model, example, packages))
+
+    def save_files(self, run_id: str, name: str, folder: Path) -> str:
+        """Save the files of a model of another server with the run, or find the one that is there; returns its URI."""
+
+        def upload(created: LoggedModel) -> str:
+            self._client.log_model_artifacts(created.model_id, str(folder))
+            return file_sha256(folder / FILE)
+
+        return self._make(run_id, name, upload)
+
+    def sha256(self, model_uri: str) -> str:
+        """SHA-256 of the file of a model, as it was noted at its saving."""
+        return str(self._client.get_logged_model(model_uri.removeprefix("models:/")).tags.get("sha256", ""))
+
+    def _make(self, run_id: str, name: str, upload: Callable[[LoggedModel], str]) -> str:
+        """Make a model of a run, or find it.
+
+        Parameters
+        ----------
+        upload : uploads the files, and returns the SHA-256 of the one that the model is loaded from
+        """
         if saved := self._find(run_id, name):
             return str(saved.model_uri)
         run = self._client.get_run(run_id)
@@ -78,7 +101,7 @@ class Models:
             run.info.experiment_id, name=name, source_run_id=run_id, params=dict(run.data.params)
         )
         try:
-            sha256 = self._upload(created, run_id, model, example, packages)
+            sha256 = upload(created)
         except BaseException:
             self._client.finalize_logged_model(created.model_id, LoggedModelStatus.FAILED)
             raise

@@ -1,7 +1,7 @@
 """A release: an entry of the ledger, the entry that a rollback goes to, and the checks before one is written."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,8 +11,31 @@ from modelworks.settings import ApprovalMode
 
 
 @dataclass(frozen=True)
+class PromotedFrom:
+    """The version of another registry that a version is a copy of.
+
+    Attributes
+    ----------
+    environment, registry : where it was released
+    sha256 : of the model's file, the same on both sides
+    """
+
+    environment: str
+    registry: str
+    version: str
+    run_id: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class LedgerEntry:
-    """One move of the champion. The newest entry is the truth; the registry's aliases follow it."""
+    """One move of the champion. The newest entry is the truth; the registry's aliases follow it.
+
+    Attributes
+    ----------
+    environment : in which it was made; None if none was chosen
+    promoted_from : what the version is a copy of; None if it was trained for this registry
+    """
 
     sequence: int
     at: str
@@ -26,6 +49,20 @@ class LedgerEntry:
     data_digest: str
     code_commit: str
     approved_by: str | None = None
+    environment: str | None = None
+    promoted_from: PromotedFrom | None = None
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "LedgerEntry":
+        """The entry that `to_json` wrote."""
+        if origin := fields.get("promoted_from"):
+            fields = fields | {"promoted_from": PromotedFrom(**origin)}
+        return cls(**fields)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name; environment and origin only where there is one."""
+        optional = {"environment", "promoted_from"}
+        return {name: value for name, value in asdict(self).items() if value is not None or name not in optional}
 
 
 def check_same_predictions(

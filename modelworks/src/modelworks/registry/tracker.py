@@ -6,6 +6,7 @@ from mlflow import MlflowClient
 
 from modelworks.project import Project
 from modelworks.registry.models import Models
+from modelworks.registry.origin import Copies
 from modelworks.registry.relocation import repair_locations
 from modelworks.registry.runs import Runs
 from modelworks.registry.store import whole_store
@@ -33,6 +34,7 @@ class Tracker:
     runs : of the experiment
     models : saved with these runs
     versions : of the registered model
+    copies : of models and runs, for another server and from it
     """
 
     def __init__(self, project: Project, settings: Settings, experiment: str = "") -> None:
@@ -46,3 +48,4 @@ class Tracker:
         self.runs = Runs(client, settings, experiment or settings.experiment)
         self.models = Models(client, project, self.runs, settings)
         self.versions = Versions(client, settings)
+        self.copies = Copies(client, self.models, settings)

@@ -49,11 +49,16 @@ def checks_table(checks: Iterable[Check]) -> str:
     return table(["check", "result", "figures"], [[check.name, check.label, check.detail] for check in checks])
 
 
-def validation_report(contract: Contract, periods: CheckedPeriods) -> str:
-    """Rows, nulls and checks of every period of the run."""
+def validation_report(contract: Contract, periods: CheckedPeriods, within: str = "") -> str:
+    """Rows, nulls and checks of every period of the run.
+
+    Parameters
+    ----------
+    within : the environment, as titles name it
+    """
     details = "\n\n".join(f"### {period}\n\n{checks_table(checks)}" for period, (_, checks) in periods.items())
     return (
-        f"# Validation report\n\nContract version {contract.version}.\n\n{_periods_table(periods)}\n\n"
+        f"# Validation report{within}\n\nContract version {contract.version}.\n\n{_periods_table(periods)}\n\n"
         f"## What to look at\n\n{_remarks(periods) or 'Nothing.'}\n\n"
         f"## Share of nulls\n\n{_nulls_table(contract, periods)}\n\n## Checks by period\n\n{details}\n"
     )
@@ -199,6 +204,37 @@ the hold-out. Intervals: bootstrap by {contract.block_unit}.
 
 {_lineage_table(lineage)}
 """
+
+
+def promoted_card(
+    contract: Contract, title: str, there: str, report: Report, checks: list[Check], lineage: list[list[str]]
+) -> str:
+    """The model card of a version that was promoted: its own, and what was measured where it is now.
+
+    Parameters
+    ----------
+    there : the card that it was released with; its figures are those of that environment
+    lineage : rows of a table
+    """
+    return f"""# {title}
+
+## Here
+
+Measured on {count_rows(report.rows, report.unlabelled)}, {report.blocks} {contract.block_unit}.
+
+{metrics_table(contract, report)}
+
+{checks_table(checks)}
+
+{slices_table(contract, report)}
+
+{table(["", ""], lineage)}
+
+## Where it comes from
+
+The card with which it was released there follows as it is.
+
+#{there.replace(f"{chr(10)}#", f"{chr(10)}##")}"""
 
 
 def _features_table(contract: Contract, names: list[str]) -> str:

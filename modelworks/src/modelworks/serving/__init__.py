@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from modelworks.project import Project, load_project
 from modelworks.registry import set_mlflow_defaults
+from modelworks.registry.policy import check_policy
 from modelworks.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -26,12 +27,18 @@ def create_app(project: Project | None = None, settings: Settings | None = None)
     ----------
     project : by default the one of the settings' folder
     settings : by default those of `pipeline.toml` and the environment
+
+    Raises
+    ------
+    ConfigError
+        If the environment's [policy] refuses the settings.
     """
     if settings is None:
         settings = load_settings()
         for name, value in PATIENCE.items():
             os.environ.setdefault(name, value)
         set_mlflow_defaults()
+    check_policy(settings)
     project = project or load_project(settings.home)
     # MLflow reads the environment at its import.
     from modelworks.serving.api import build_app

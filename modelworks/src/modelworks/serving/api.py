@@ -77,9 +77,9 @@ class Api:
     def __init__(self, project: Project, settings: Settings) -> None:
         contract, serving = project.contract, settings.serving
         self.settings = settings
-        self.metrics = ApiMetrics()
+        self.metrics = ApiMetrics(settings.environment)
         self.access = Access(settings, self.metrics)
-        self.tracing = Tracing(settings.name)
+        self.tracing = Tracing(settings.name, settings.environment)
         self.follower = ChampionFollower(project, settings, self.metrics)
         self.reader = RequestReader(contract, serving.max_rows, read_recipe(settings.home))
         self.writer = AnswerWriter(contract.target, settings.evaluation.decision_threshold)
@@ -176,7 +176,7 @@ def build_app(project: Project, settings: Settings) -> FastAPI:
     api = Api(project, settings)
     # Its pages load nothing from the internet, which a server may not reach.
     app = FastAPIOffline(
-        title=f"{settings.name}: predictions", description=describe(project.contract), lifespan=api.run
+        title=f"{settings.name}{settings.within}: predictions", description=describe(project.contract), lifespan=api.run
     )
     app.state.api = api
     app.add_middleware(Gate, access=api.access)

@@ -136,7 +136,7 @@ class ChampionFollower:
             "run_id": version.run_id,
             "metrics": tracker.runs.metrics(version.run_id),
             "holdout_period": version.tags.get("holdout_period", ""),
-            "held_out": version.tags.get("held_out", ""),
+            "held_out": version.tags.get("measured_on") or version.tags.get("held_out", ""),
             "sample": sample,
         }
         with tempfile.TemporaryDirectory(prefix="champion-") as folder:

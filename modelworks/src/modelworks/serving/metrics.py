@@ -8,10 +8,18 @@ ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 class ApiMetrics:
-    """The counters of one app."""
+    """The counters of one app.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    environment : the chosen one; "" if there is none
+    """
+
+    def __init__(self, environment: str = "") -> None:
         self.registry = registry = CollectorRegistry()
+        if environment:
+            named = Gauge("api_environment_info", "1 for the environment", ["environment"], registry=registry)
+            named.labels(environment).set(1)
         self.requests = Counter("api_requests", "Answers by path and status", ["path", "status"], registry=registry)
         self.latency = Histogram(
             "api_request_seconds", "Time to answer", ["path"], buckets=LATENCY_S, registry=registry

@@ -28,10 +28,11 @@ class Tracing:
     Parameters
     ----------
     service : name of the service where `OTEL_SERVICE_NAME` gives none
+    environment : the chosen one; "" if there is none
     """
 
-    def __init__(self, service: str) -> None:
-        self._provider = _make_provider(service)
+    def __init__(self, service: str, environment: str = "") -> None:
+        self._provider = _make_provider(service, environment)
         self._tracer: Tracer | None = self._provider.get_tracer("modelworks.serving") if self._provider else None
 
     def request(self, scope: Scope) -> "AbstractContextManager[Span | None]":
@@ -75,7 +76,7 @@ def end_request(span: "Span | None", status: int) -> None:
         span.set_status(StatusCode.ERROR)
 
 
-def _make_provider(service: str) -> "TracerProvider | None":
+def _make_provider(service: str, environment: str) -> "TracerProvider | None":
     name = os.environ.get(EXPORTER, "").strip().lower()
     if name in {"", "none"} or os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None
@@ -87,6 +88,8 @@ def _make_provider(service: str) -> "TracerProvider | None":
     resource = Resource.create()
     if str(resource.attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):
         resource = resource.merge(Resource({SERVICE_NAME: service}))
+    if environment:
+        resource = resource.merge(Resource({"deployment.environment.name": environment}))
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(BatchSpanProcessor(_make_exporter(name)))
     return provider

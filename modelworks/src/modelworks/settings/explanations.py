@@ -13,20 +13,24 @@ from modelworks.settings.base import Section
 from modelworks.settings.settings import ENV_PREFIX, Settings
 
 
-def explain(detail: Any, overrides: Mapping[str, Mapping[str, Any]]) -> str:
+def explain(
+    detail: Any, overrides: Mapping[str, Mapping[str, Any]], file: str = "", own: Mapping[str, Any] | None = None
+) -> str:
     """One line for one of pydantic's errors.
 
     Parameters
     ----------
     detail : of `ValidationError.errors`
-    overrides : values that are neither from pipeline.toml nor from the environment
+    overrides : values that are neither from a file nor from a variable
+    file, own : name of the environment's file, if one is chosen, and its tables
     """
     message = detail["msg"].removeprefix("Value error, ")
     if not detail["loc"]:
-        return f"pipeline.toml: {message}"
+        return f"{' with '.join(filter(None, ['pipeline.toml', file]))}: {message}"
     section, *keys = (str(part) for part in detail["loc"])
     table = ".".join([section, *keys[:-1]])
-    where = f"{_origin(section, keys, overrides)}: [{table}] {''.join(keys[-1:])}".rstrip()
+    origin = _origin(section, keys, overrides) or (file if _has(own or {}, section, *keys) else "pipeline.toml")
+    where = f"{origin}: [{table}] {''.join(keys[-1:])}".rstrip()
     if detail["type"] == "extra_forbidden":
         wrong = explain_unknown(keys[-1], _keys_of(section, *keys[:-1])) if keys else _explain_section(section)
         return f"{where}: {wrong}"
@@ -75,13 +79,23 @@ def _variable(section: str, key: str) -> str:
     return f"{ENV_PREFIX}{section}__{key}".upper()
 
 
+def _has(tables: Any, *path: str) -> bool:
+    """Whether tables of TOML have an entry."""
+    for name in path:
+        if not isinstance(tables, Mapping) or name not in tables:
+            return False
+        tables = tables[name]
+    return True
+
+
 def _origin(section: str, keys: list[str], overrides: Mapping[str, Mapping[str, Any]]) -> str:
+    """Where a value comes from, if it is from no file."""
     if keys and keys[0] in overrides.get(section, {}):
         return "overrides"
     for depth in range(len(keys), 0, -1):  # an entry of a table may have a variable of its own
         if (variable := _variable(section, "__".join(keys[:depth]))) in os.environ:
             return f"environment variable {variable}"
-    return "pipeline.toml"
+    return ""
 
 
 def _explain_section(name: str) -> str:

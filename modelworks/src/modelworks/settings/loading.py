@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from modelworks.errors import ConfigError
+from modelworks.settings.environments import environment_file, find_environment, name_in_logs, read_toml
 from modelworks.settings.explanations import explain, explain_list, refuse_unknown_variables
 from modelworks.settings.home import name_safely
 from modelworks.settings.settings import ENV_PREFIX, Settings
@@ -59,8 +60,8 @@ def check_working_folder() -> None:
 def load_settings(home: Path | None = None, overrides: Overrides | None = None) -> Settings:
     """Read and check all settings.
 
-    The order of precedence: `overrides`; `MLFLOW_TRACKING_URI`, for `[tracking] uri`; the environment; `.env`;
-    pipeline.toml.
+    The order of precedence: `overrides`; `MLFLOW_TRACKING_URI`, for `[tracking] uri`; variables of the shell; `.env`;
+    the file of the environment that `MODELWORKS_ENV` names, in the shell or in `.env`; pipeline.toml.
 
     Parameters
     ----------
@@ -70,24 +71,27 @@ def load_settings(home: Path | None = None, overrides: Overrides | None = None) 
     Raises
     ------
     ConfigError
-        If a key, type or value is wrong; names the key, its value and what is allowed.
+        If a key, type or value is wrong; names the key, its value and what is allowed. Also if there is no such
+        environment.
     """
     home = home or name_safely(find_home())
     # Into the environment, since MLflow and fsspec read theirs there; a variable that is set already stays.
     load_dotenv(home / ".env", override=False)
     refuse_unknown_variables()
+    if environment := find_environment(home):
+        name_in_logs()
     given = {section: dict(values) for section, values in (overrides or {}).items()}
     values: dict[str, Any] = dict(given)
     if uri := os.environ.get(TRACKING_VARIABLE):
         values["tracking"] = {"uri": uri, **given.get("tracking", {})}
     try:
-        return Settings(home=home, name=read_name(home), **values)
+        return Settings(home=home, name=read_name(home), environment=environment, **values)
     except ValidationError as error:
-        raise ConfigError("\n".join(explain(detail, given) for detail in error.errors())) from None
+        own = read_toml(environment_file(home, environment)) if environment else {}
+        files = f"environments/{environment}.toml" if own else "", own
+        raise ConfigError("\n".join(explain(detail, given, *files) for detail in error.errors())) from None
     except SettingsError as error:
         raise ConfigError(explain_list(error)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{home / 'pipeline.toml'}: not valid TOML: {error}") from None
 
 
 def read_name(home: Path) -> str:

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import tomllib
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +11,17 @@ from pydantic_settings import (
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from modelworks.calendar import CRONS
 from modelworks.settings.access import Access
 from modelworks.settings.data import Compute, Labels, Schedule, Source, Storage, Validation
+from modelworks.settings.environments import read_tables
 from modelworks.settings.models import Evaluation, Gates, Model, Training, Tuning
 from modelworks.settings.operations import Monitoring, Notifications, Retraining, Serving, Stack, Tracking
+from modelworks.settings.policy import Policy
 
 ENV_PREFIX = "MODELWORKS_"
-
-
-class TomlFile(TomlConfigSettingsSource):
-    """pipeline.toml, with or without the byte-order mark that some editors of Windows write."""
-
-    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
-        return tomllib.loads(file_path.read_text(encoding="utf-8-sig"))
 
 
 class Settings(BaseSettings):
@@ -39,6 +31,7 @@ class Settings(BaseSettings):
     ----------
     home : the project's folder, from which relative paths start
     name : the project's, from its pyproject.toml
+    environment : whose settings lie on top of pipeline.toml; "" if none is chosen
     """
 
     model_config = SettingsConfigDict(
@@ -50,6 +43,7 @@ class Settings(BaseSettings):
 
     home: Path
     name: str = Field(min_length=1)
+    environment: str = ""
     source: Source
     labels: Labels = Labels()
     storage: Storage = Storage()
@@ -68,6 +62,7 @@ class Settings(BaseSettings):
     notifications: Notifications = Notifications()
     stack: Stack = Stack()
     tracking: Tracking = Tracking()
+    policy: Policy = Policy()
 
     @model_validator(mode="after")
     def _is_one_run_a_period(self) -> "Settings":
@@ -95,10 +90,11 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then the environment, then pipeline.toml."""
+        """Arguments, then variables, then the file of the environment, then pipeline.toml."""
         assert isinstance(init_settings, InitSettingsSource)
-        toml = TomlFile(settings_cls, init_settings.init_kwargs["home"] / "pipeline.toml")
-        return init_settings, env_settings, toml
+        given = init_settings.init_kwargs
+        tables = read_tables(given["home"], given.get("environment", ""))
+        return init_settings, env_settings, InitSettingsSource(settings_cls, tables)
 
     @property
     def digest(self) -> str:
@@ -118,6 +114,11 @@ class Settings(BaseSettings):
     def relative(self, uri: str) -> str:
         """A URI as it is recorded: one below the project's folder starts there, and holds wherever the project lies."""
         return uri.removeprefix(f"{self.home}/")
+
+    @property
+    def within(self) -> str:
+        """The environment as titles name it, such as " in prod"; "" if none is chosen."""
+        return f" in {self.environment}" if self.environment else ""
 
     @property
     def storage_uri(self) -> str:

@@ -18,6 +18,7 @@ from sqlalchemy import make_url
 from modelworks.access import check_opening
 from modelworks.addresses import is_loopback
 from modelworks.errors import DiskError, StackError
+from modelworks.registry.policy import check_policy
 from modelworks.registry.relocation import repair_locations
 from modelworks.registry.store import whole_store
 from modelworks.settings import ENV_PREFIX, Settings, check_disk, explain_disk, written_folders
@@ -47,12 +48,14 @@ def up(settings: Settings, console: Console) -> None:
     Raises
     ------
     ConfigError
-        If `[stack] host` would open the API to the network, and it has no key.
+        If `[stack] host` would open the API to the network, and it has no key; if the environment's [policy] refuses
+        the settings.
     StackError, DiskError
         If a folder cannot be written to, a port is in use, or a part does not come up; what this call has started is
         then ended again.
     """
     check_opening(settings, settings.stack.host)
+    check_policy(settings)
     check_disk(written_folders(settings))
     with _alone(settings):
         new = make_passwords(settings)
@@ -163,7 +166,10 @@ def _settings_file(settings: Settings) -> Path:
 
 
 def _settings_text(settings: Settings) -> str:
-    where = {"tracking_uri": "" if settings.is_mlflow_local else settings.tracking_uri}
+    where = {
+        "tracking_uri": "" if settings.is_mlflow_local else settings.tracking_uri,
+        "environment": settings.environment,
+    }
     return json.dumps(settings.stack.model_dump() | where)
 
 
@@ -173,7 +179,7 @@ def _check_same_settings(settings: Settings) -> None:
     except (OSError, ValueError):
         return
     wanted = json.loads(_settings_text(settings))
-    changed = [key for key in wanted if running.get(key) != wanted[key]]
+    changed = [key for key in wanted if running.get(key, "") != wanted[key]]
     if changed:
         raise StackError(f"the stack is up with another {', '.join(changed)}; `make down` first")
 

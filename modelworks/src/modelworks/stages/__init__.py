@@ -9,9 +9,11 @@ from modelworks.stages.common import newest_clean
 from modelworks.stages.compare import compare
 from modelworks.stages.deploy import deploy
 from modelworks.stages.evaluate import evaluate
+from modelworks.stages.export import export_version
 from modelworks.stages.ingest import ingest
 from modelworks.stages.monitor import claim_retraining, monitor
 from modelworks.stages.preflight import check_settings
+from modelworks.stages.promote import find_promoted, promote
 from modelworks.stages.reproduce import reproduce
 from modelworks.stages.rollback import describe_rollback, rollback
 from modelworks.stages.score import score
@@ -27,11 +29,14 @@ __all__ = [
     "deploy",
     "describe_rollback",
     "evaluate",
+    "export_version",
+    "find_promoted",
     "find_trials",
     "ingest",
     "leaderboard",
     "monitor",
     "newest_clean",
+    "promote",
     "record_answer",
     "reproduce",
     "rollback",

@@ -13,6 +13,7 @@ from modelworks.errors import PartitionError, PipelineError, QualityGateError
 from modelworks.progress import in_stage
 from modelworks.project import Project
 from modelworks.registry.lineage import code_commit, current_user
+from modelworks.registry.policy import check_policy
 from modelworks.settings import Settings, says_full
 from modelworks.stages.facts import Result
 
@@ -32,6 +33,9 @@ GATES_DIGEST = "gates_digest"
 UNCHANGED = "unchanged"
 """Tag of a run: the version of the same data, code and settings, for which it ended; "" if there is none."""
 
+MADE_OF_CODE = {"train", "promote", "deploy"}
+"""Stages whose model stands on the code of the moment: [policy] may require that it is committed."""
+
 P = ParamSpec("P")
 R = TypeVar("R", bound=Result)
 
@@ -39,7 +43,10 @@ log = logging.getLogger(__package__)
 
 
 def stage(function: Callable[P, R]) -> Callable[P, R]:
-    """Log when a stage starts, how it ends and how long it took; `reporting.console` shows these lines to people."""
+    """Log when a stage starts, how it ends and how long it took; `reporting.console` shows these lines to people.
+
+    Nothing is done in an environment whose [policy] the settings break.
+    """
     name = function.__name__
 
     @functools.wraps(function)
@@ -48,6 +55,7 @@ def stage(function: Callable[P, R]) -> Callable[P, R]:
         log.info("%s: started", name, extra={"stage": name, "event": "started"})
         try:
             with in_stage(name):
+                check_policy(_settings_of(arguments), code=name in MADE_OF_CODE)
                 facts = function(*arguments, **options)
         except BaseException as error:
             result = _describe(error)
@@ -59,6 +67,13 @@ def stage(function: Callable[P, R]) -> Callable[P, R]:
         return facts
 
     return logged
+
+
+def _settings_of(arguments: tuple[object, ...]) -> Settings:
+    """The settings of a stage, which follow the project in all of them."""
+    settings = arguments[1]
+    assert isinstance(settings, Settings)
+    return settings
 
 
 def _describe(error: BaseException) -> str:
@@ -76,7 +91,8 @@ def run_tags(settings: Settings, by: str | None, reason: str) -> dict[str, str]:
     commit, user = code_commit(settings.home), by or current_user()
     tags = {"code_commit": commit, "config_digest": settings.digest, "by": user}
     shown_by_mlflow = {"mlflow.user": user, "mlflow.source.name": settings.name, "mlflow.source.git.commit": commit}
-    return tags | shown_by_mlflow | ({"reason": reason} if reason else {})
+    chosen = {"reason": reason, "environment": settings.environment}
+    return tags | shown_by_mlflow | {name: value for name, value in chosen.items() if value}
 
 
 def stage_tag(tags: dict[str, str], name: str, run_id: str) -> str:

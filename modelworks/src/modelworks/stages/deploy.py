@@ -1,5 +1,7 @@
 """Deploy: refit an accepted model on all periods, register it, and make it the champion."""
 
+import json
+
 import pandas as pd
 from pydantic import TypeAdapter
 from sklearn.pipeline import Pipeline
@@ -14,7 +16,7 @@ from modelworks.project import Project
 from modelworks.registry import ledger, promotion
 from modelworks.registry.files import EVALUATION_FILE, MODEL_CARD_FILE, RECIPE_FILE, SAMPLE_FILE, VERDICT_FILE
 from modelworks.registry.lineage import current_user
-from modelworks.registry.promotion import LedgerEntry
+from modelworks.registry.promotion import LedgerEntry, PromotedFrom
 from modelworks.registry.tracker import Tracker
 from modelworks.registry.versions import Version
 from modelworks.reporting import documents
@@ -23,27 +25,13 @@ from modelworks.stages.approve import check_accepted, check_approved
 from modelworks.stages.common import APPROVED, newest_clean, now, span, stage, stage_tag
 from modelworks.stages.facts import Deployed
 from modelworks.stages.fit import Fitted, fit
+from modelworks.stages.promote import PROMOTED_FROM
+from modelworks.stages.promoted import VERSION_TAGS, register_copy
 from modelworks.stages.rows import read_rows
 
 MODEL = "model"
 """Name of the model that is fitted on all periods: the one that is released."""
 SAMPLE_ROWS = 50
-
-VERSION_TAGS = [
-    "first_period",
-    "last_period",
-    "holdout_from",
-    "holdout_period",
-    "held_out",
-    "trained_on",
-    "dataset_uri",
-    "data_digest",
-    "contract_version",
-    "candidate_uri",
-    "config_digest",
-    "code_commit",
-]
-"""Tags that a version keeps of its run, for comparing it and training it again."""
 
 
 @stage
@@ -69,8 +57,11 @@ def deploy(project: Project, settings: Settings, run_id: str, *, by: str | None 
         if entry is None:
             champion = ledger.find_champion(tracker, entries)
             ledger.check_still_champion(champion, tags)
-            version = _register(project, settings, tracker, run_id, tags, dataset)
-            entry = _make_entry(len(entries) + 1, run_id, tags, champion, version, by, reason)
+            if PROMOTED_FROM in tags:
+                version = register_copy(project, settings, tracker, run_id, tags)
+            else:
+                version = _register(project, settings, tracker, run_id, tags, dataset)
+            entry = _make_entry(settings, len(entries) + 1, run_id, tags, champion, version, by, reason)
             entry = ledger.record(settings, entries, entry)
             ledger.reconcile(settings, tracker)
         tracker.runs.set_tags(run_id, {"model_version": entry.to_version})
@@ -147,12 +138,13 @@ def _log_card(
 ) -> None:
     report = TypeAdapter(Report).validate_python(tracker.runs.load_json(lineage.run_id, EVALUATION_FILE))
     checks = TypeAdapter(list[Check]).validate_python(tracker.runs.load_json(lineage.run_id, VERDICT_FILE))
-    name = settings.registered_model
+    name = f"{settings.registered_model}{settings.within}"
     card = documents.model_card(project.contract, name, version.version, report, checks, lineage)
     tracker.runs.log_text(lineage.run_id, card, MODEL_CARD_FILE)
 
 
 def _make_entry(
+    settings: Settings,
     sequence: int,
     run_id: str,
     tags: dict[str, str],
@@ -166,15 +158,26 @@ def _make_entry(
         at=now(),
         action="deploy",
         by=by or current_user(),
-        reason=reason or tags.get("reason") or f"passed every check on {tags['held_out']}",
+        reason=reason or tags.get("reason") or _default_reason(tags),
         from_version=champion.version if champion else None,
         to_version=version.version,
         run_id=run_id,
         pipeline_run=tags["pipeline_run"],
-        data_digest=tags["data_digest"],
-        code_commit=tags["code_commit"],
+        data_digest=version.tags["data_digest"],
+        code_commit=version.tags["code_commit"],
         approved_by=tags["answered_by"] if tags.get("approval") == APPROVED else None,
+        environment=settings.environment or None,
+        promoted_from=PromotedFrom(**json.loads(tags[PROMOTED_FROM])) if PROMOTED_FROM in tags else None,
     )
+
+
+def _default_reason(tags: dict[str, str]) -> str:
+    """Why a model is released, where nobody says it."""
+    passed = f"passed every check on {tags['held_out']}"
+    if PROMOTED_FROM not in tags:
+        return passed
+    origin = PromotedFrom(**json.loads(tags[PROMOTED_FROM]))
+    return f"version {origin.version} of {origin.environment} {passed}"
 
 
 def _describe(settings: Settings, entry: LedgerEntry) -> str:

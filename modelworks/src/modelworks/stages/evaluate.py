@@ -25,6 +25,7 @@ from modelworks.registry import ledger, promotion
 from modelworks.registry.files import (
     DATA_WARNINGS_FILE,
     EVALUATION_FILE,
+    ORIGIN_FILE,
     PERFORMANCE_FILE,
     PLOT_DATA_FILE,
     SAMPLE_FILE,
@@ -89,7 +90,9 @@ def evaluate(project: Project, settings: Settings, run_id: str) -> Evaluated:
             settings.gates.fairness.columns,
             partial(read_held_out, project, settings, holdout, predicted.part_rows),
         )
-        verdict = _judge(project, settings, evaluation, tracker.runs.find_json(run_id, DATA_WARNINGS_FILE, []))
+        remarks = tracker.runs.find_json(run_id, DATA_WARNINGS_FILE, [])
+        remarks += tracker.runs.find_json(run_id, ORIGIN_FILE, {}).get("warnings", [])
+        verdict = _judge(project, settings, evaluation, remarks)
         summary = f"{summarise(project.contract, evaluation.report)} on {tags['held_out']}"
         _log_evaluation(project, settings, tracker, run_id, candidate, evaluation, predicted.rows)
         _log_verdict(settings, tracker, run_id, verdict, champion, summary)
@@ -99,7 +102,7 @@ def evaluate(project: Project, settings: Settings, run_id: str) -> Evaluated:
     return Evaluated(
         run_id=run_id,
         asks_for_approval=verdict.is_asked,
-        question=f"Release the model that was measured on {tags['held_out']}, {instead}?",
+        question=f"Release{settings.within} the model that was measured on {tags['held_out']}, {instead}?",
         about=_describe(project, tracker, run_id, evaluation.report, verdict, champion),
         summary=f"{summary}; {len(verdict.checks)} of {count(len(verdict.checks), 'check')} passed",
     )
@@ -142,7 +145,7 @@ def _load_champion(project: Project, tracker: Tracker, champion: Version, run_ta
     return model
 
 
-def _judge(project: Project, settings: Settings, evaluation: HoldoutEvaluation, data_warnings: list[str]) -> Verdict:
+def _judge(project: Project, settings: Settings, evaluation: HoldoutEvaluation, remarks: list[str]) -> Verdict:
     """Run the engine's gates, then the project's own."""
     contract, report = project.contract, evaluation.report
     checks = [
@@ -152,7 +155,7 @@ def _judge(project: Project, settings: Settings, evaluation: HoldoutEvaluation, 
     warnings = [
         *gates.find_warnings(contract, report, settings.gates, settings.evaluation),
         *(f"{check.name}: {check.detail}" for check in checks if not check.passed and not check.fatal),
-        *data_warnings,
+        *remarks,
     ]
     return Verdict(checks, warnings, promotion.needs_approval(settings.gates.approval, warnings))
 

@@ -99,6 +99,20 @@ class Trained(Result):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FoundPromoted(Result):
+    """A version of another environment, by its number in this one; None if it is not here yet."""
+
+    version: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promoted(Result):
+    """The run that holds the copy of another environment's version."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluated(Result):
     """An accepted candidate.
 

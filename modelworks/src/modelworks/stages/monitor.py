@@ -150,7 +150,7 @@ def _monitor(
         trained_on = ledger.training_periods(champion) if champion else ""
         counted, limits = measured.drift.counted, settings.monitoring
         page = report.build_page(
-            project.contract, record, known.earlier, measured.by_block, counted, trained_on, limits
+            project.contract, record, known.earlier, measured.by_block, counted, trained_on, limits, settings.within
         )
         _log(project, runs, record, measured.by_block, page)
     runs.end(run_id, "FINISHED")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from typing import Any
 
 import pandas as pd
 from sklearn.pipeline import Pipeline
@@ -37,7 +38,7 @@ def measure_drift(
         return Findings([], f"the champion was trained on {clean.period} itself")
     try:
         model = ledger.load_version(project, tracker, champion)
-        binning, reference = _find_reference(project, settings, tracker, champion, model)
+        binning, reference = find_reference(project, settings, tracker, champion, model)
         period = _count(project, settings, champion, model, binning, [clean])
         columns = drift.measure(project.contract, reference, period, settings.monitoring.drift_quantile)
     except (ValueError, PipelineError) as error:
@@ -46,20 +47,26 @@ def measure_drift(
     return Findings(columns, "", constant, Counted(binning, reference, period))
 
 
-def _find_reference(
+def find_reference(
     project: Project, settings: Settings, tracker: Tracker, champion: Version, model: Pipeline
 ) -> tuple[Binning, Profile]:
     """The reference, counted once and kept with the champion's run."""
     if kept := tracker.runs.find_json(champion.run_id, PROFILE_FILE, None):
         return Binning(**kept["binning"]), Profile.from_json(kept["profile"])
+    made = make_reference(project, settings, champion, model)
+    tracker.runs.log_json(champion.run_id, made, PROFILE_FILE)
+    return Binning(**made["binning"]), Profile.from_json(made["profile"])
+
+
+def make_reference(project: Project, settings: Settings, champion: Version, model: Pipeline) -> dict[str, Any]:
+    """The reference as it is kept, counted from the rows that a version was trained on."""
     dataset = partitions.load_dataset(settings.absolute(champion.tags["dataset_uri"]))
     sample = drift.take_sample(_read_features(project.contract, model, dataset.partitions), dataset.rows)
     features = pipeline.watched(model, sample[list(model.feature_names_in_)])
     predicted = to_column(project.contract, pipeline.predict(project, model, sample))
     binning = drift.choose_binning(project.contract, features.assign(**{drift.PREDICTION: predicted}))
     profile = _count(project, settings, champion, model, binning, dataset.partitions)
-    tracker.runs.log_json(champion.run_id, {"binning": asdict(binning), "profile": profile.to_json()}, PROFILE_FILE)
-    return binning, profile
+    return {"binning": asdict(binning), "profile": profile.to_json()}
 
 
 def _read_features(contract: Contract, model: Pipeline, periods: Iterable[Partition]) -> Iterator[pd.DataFrame]:

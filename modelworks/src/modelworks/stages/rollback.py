@@ -49,6 +49,7 @@ def rollback(
         by=by or current_user(),
         reason=reason or "no reason given",
         from_version=entries[-1].to_version,
+        environment=settings.environment or None,
     )
     ledger.record(settings, entries, entry)
     ledger.reconcile(settings, tracker)

@@ -49,7 +49,7 @@ def train(project: Project, settings: Settings, dataset_uri: str, run_name: str)
         _log(project, settings, tracker, run_id, chosen, model, rows)
         packages = pipeline.packages(project, chosen)
         candidate_uri = tracker.models.save(run_id, CANDIDATE, model, rows.frame.head(), packages)
-        tags = _tags(project, settings, dataset, rows) | {"candidate_uri": candidate_uri}
+        tags = describe_run(project, settings, dataset, rows) | {"candidate_uri": candidate_uri}
         tracker.runs.set_tags(run_id, tags)
     trained = _describe(settings, rows, fitted)
     tuned = f"; {choice.summary}" if choice else ""
@@ -74,8 +74,8 @@ def _log(
     tracker.runs.log_dataset(run_id, rows.holdout, "holdout")
 
 
-def _tags(project: Project, settings: Settings, dataset: Dataset, rows: TrainingRows) -> dict[str, str]:
-    """What `evaluate`, `deploy` and later runs look up of this one; `held_out` and `trained_on` are for people."""
+def describe_run(project: Project, settings: Settings, dataset: Dataset, rows: TrainingRows) -> dict[str, str]:
+    """Tags that `evaluate`, `deploy` and later runs look up; `held_out` and `trained_on` are for people."""
     contract, held_out = project.contract, rows.holdout.periods
     n_held_out = splits.holdout_periods(contract, settings.training)
     baseline = choose_baseline(contract, rows.frame, n_held_out, settings.source.period)

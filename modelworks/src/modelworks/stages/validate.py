@@ -47,7 +47,7 @@ def validate(
         try:
             clean = _validate_periods(project, settings, raw, checked)
         finally:
-            report = documents.validation_report(project.contract, checked)
+            report = documents.validation_report(project.contract, checked, settings.within)
             tracker.runs.log_text(run_id, report, VALIDATION_REPORT_FILE)
         tracker.runs.log_json(run_id, _warnings(raw.periods[-1], checked), DATA_WARNINGS_FILE)
     if not for_training:

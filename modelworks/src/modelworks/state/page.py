@@ -50,21 +50,22 @@ def to_html(
     pictures = draw_pictures(project, settings, state) if pictures is None else pictures
     texts = sections.write(project.contract, settings, state, pictures)
     parts = [
-        f"# {as_text(name)}",
+        f"# {as_text(name + settings.within)}",
         as_text(f"The state of {state.at:%Y-%m-%d %H:%M:%S} UTC. All times are in UTC."),
         *(f"> **{as_text(without_secrets(notice))}**" for notice in notices),
         _summary(state),
         *(f"## {title}\n\n{text}" for title, text in texts.items()),
     ]
     drawn = {each: picture.svg for each, picture in pictures.items()}
-    return html.html_page_of(f"{name}: state", "\n\n".join(parts), drawn, assess(state).line)
+    return html.html_page_of(f"{name}{settings.within}: state", "\n\n".join(parts), drawn, assess(state).line)
 
 
 def _summary(state: State) -> str:
-    """Three lines: champion, newest period, last training run."""
+    """Some lines: environment, champion, newest period, last training run."""
     champion = state.status.champion
     since = f"version {champion.version}, since {to_minute(champion.since)}" if champion else "none yet"
-    lines = [("Champion", since)]
+    lines = [("Environment", state.status.environment)] if state.status.environment else []
+    lines.append(("Champion", since))
     if state.records:
         last = state.records[-1]
         request = "a new model was requested" if last.retrain else "no new model was requested"

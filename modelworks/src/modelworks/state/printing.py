@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from modelworks.checks import Check
 from modelworks.evaluation.directions import better
 from modelworks.registry.promotion import LedgerEntry
 from modelworks.reporting.console import MARKS
@@ -63,6 +64,8 @@ def _print_release(console: Console, run: RunSummary) -> None:
 def print_status(console: Console, status: Status, line: StatusLine) -> None:
     """The status line, the champion, its metrics, the data and the latest releases."""
     _print_line(console, line)
+    if status.environment:
+        console.print(f"[bold]Environment[/] {status.environment}")
     champion = status.champion
     if champion is None:
         console.print("No champion yet; `make run` trains and releases the first.")
@@ -97,6 +100,16 @@ def print_ledger(console: Console, entries: list[LedgerEntry]) -> None:
         moved = (entry.action, entry.from_version, entry.to_version, entry.by, entry.approved_by, entry.reason)
         releases.add_row(to_minute(entry.at), *(Text(str(each or "-")) for each in moved))
     console.print(releases)
+
+
+def print_policy(console: Console, known: list[str], chosen: str, checks: list[Check]) -> None:
+    """The environments, the chosen one marked, and what it requires."""
+    names = [f"{each} (chosen)" if each == chosen else each for each in known]
+    console.print(f"[bold]Environments[/] {', '.join(names) or 'none; pipeline.toml is all there is'}")
+    table = Table("check", "required", "met", "", box=None, pad_edge=False, header_style="bold")
+    for check in checks:
+        table.add_row(check.name, "yes" if check.fatal else "no", "yes" if check.passed else "no", Text(check.detail))
+    console.print(table)
 
 
 def _metrics_table(metrics: dict[str, float]) -> Table:

@@ -66,12 +66,7 @@ class CleanPeriod:
 
 @dataclass(frozen=True)
 class Status:
-    """Champion, previous version, ledger and data; the JSON is documented in the README and stable.
-
-    Attributes
-    ----------
-    champion : by the ledger
-    """
+    """Champion by the ledger, previous version, ledger and data; the JSON is documented and stable."""
 
     model: str
     champion: ReleasedVersion | None
@@ -80,10 +75,12 @@ class Status:
     partitions: list[CleanPeriod]
     storage_uri: str
     tracking_uri: str
+    environment: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The status as `json.dumps` takes it."""
-        return asdict(self)
+        """As `json.dumps` takes it; the environment only where one is chosen."""
+        fields = asdict(self) | {"ledger": [entry.to_json() for entry in self.ledger]}
+        return {name: value for name, value in fields.items() if name != "environment" or value}
 
 
 @dataclass(frozen=True)
@@ -222,6 +219,7 @@ def _read_releases(settings: Settings, tracker: Tracker) -> Status:
         partitions=[],
         storage_uri=settings.storage_uri,
         tracking_uri=settings.tracking_uri,
+        environment=settings.environment,
     )
 
 
@@ -249,7 +247,7 @@ def _describe(tracker: Tracker, version: Version, since: str = "") -> ReleasedVe
         first_period=version.tags.get("first_period"),
         last_period=version.tags.get("last_period"),
         holdout_period=version.tags.get("holdout_period"),
-        held_out=version.tags.get("held_out"),
+        held_out=version.tags.get("measured_on") or version.tags.get("held_out"),
         data_digest=version.tags.get("data_digest"),
         code_commit=version.tags.get("code_commit"),
         since=since or created,
