@@ -50,11 +50,11 @@ def replaced(command: list[str], over: Mapping[str, str]) -> list[str]:
     return [over.get(word, word) for word in command]
 
 
-def status(port: int, path: str, host: str = "localhost") -> int:
+def status(port: int, path: str, host: str = "localhost", key: str = "") -> int:
     """The status of an answer, as a probe sees it; 0 if there is none."""
     connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     try:
-        connection.request("GET", path, headers={"Host": host})
+        connection.request("GET", path, headers={"Host": host, **({"X-API-Key": key} if key else {})})
         return connection.getresponse().status
     except OSError:
         return 0
@@ -110,11 +110,18 @@ def test_migrations_server_and_api_run_as_the_chart_says(
 
         local = {"0.0.0.0": "127.0.0.1", "8000": str(api_port)}  # noqa: S104
         api = replaced(command_of(documents, f"Deployment/{NAME}-api"), local)
-        running.enter_context(process(api, environment | {"MODELWORKS_HOME": str(project.path)}, home))
         [container] = containers_of(pod_of(find(documents, f"Deployment/{NAME}-api")))
+        variables = {each["name"]: each["value"] for each in container["env"]}
+        variables |= {"MODELWORKS_ACCESS__API_KEYS": str(home / "api-keys.json"), "MODELWORKS_HOME": str(project.path)}
+        command = ["modelworks", "api-keys", "add", "prometheus", "--scopes", "read"]
+        key = subprocess.check_output(command, env=environment | variables, cwd=home, text=True).strip()
+        running.enter_context(process(api, environment | variables, home))
         paths = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "readiness", "liveness")}
         wait_until("API", lambda: status(api_port, paths["startup"]) == 200)
         assert status(api_port, paths["liveness"]) == 200
         # There is no model yet: it gets no requests, and is not restarted.
         assert status(api_port, paths["readiness"]) == 503
-        assert status(api_port, "/metrics") == 200
+        assert status(api_port, "/metrics") == 401
+        for name in ("10.0.0.7:8000", f"{NAME}-api.team.svc", "flight-delays.example.com"):
+            assert status(api_port, "/metrics", name, key) == 200
+        assert status(api_port, "/metrics", "example.org", key) == 421

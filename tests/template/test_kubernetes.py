@@ -80,6 +80,10 @@ EXTRAS: dict[str, Any] = {
     "with a canary": {"api": {"canary": {"enabled": True, "tag": "0.2.0"}}},
     "by digest": {"image": {"digest": DIGEST}},
     "by identity": {"secrets": {"store": ""}, "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn"}}},
+    "with tokens alone": {
+        "secrets": {"apiKeys": ""},
+        "environment": {"MODELWORKS_ACCESS__OIDC_ISSUER": "https://login.example.com"},
+    },
     "with MLflow elsewhere": {
         "mlflow": {"enabled": False},
         "environment": {"MLFLOW_TRACKING_URI": "https://mlflow.example.com"},
@@ -178,6 +182,8 @@ def test_migrations_come_before_everything_else(folder: Path) -> None:
         ({"api": {"canary": {"enabled": True}}}, "set api.canary.tag or api.canary.digest to a version of the image"),
         ({"api": {"ingress": {"tlsSecret": ""}}}, "set api.ingress.tlsSecret to the secret of the certificate"),
         ({"api": {"ingress": {"host": ""}}}, "set api.ingress.host to the API's name"),
+        ({"secrets": {"apiKeys": ""}}, "set secrets.apiKeys to a secret with api-keys.json"),
+        ({"api": {"allowedHosts": ["*"]}}, "/api/allowedHosts"),
         ({"secrets": {"mlflow": ""}}, "set secrets.mlflow to the name of a secret with MLFLOW_BACKEND_STORE_URI"),
         ({"mlflow": {"artifacts": ""}}, "set mlflow.artifacts to a place in the object store"),
         ({"mlflow": {"artifacts": "models"}}, "/mlflow/artifacts"),
@@ -298,10 +304,25 @@ def test_the_page_shows_the_template_of_the_pods_of_tasks(folder: Path) -> None:
 
 
 def test_api_s_container_starts_what_the_image_starts(folder: Path) -> None:
-    [command] = re.findall(r"^CMD (\[\"uvicorn.*\])$", DOCKERFILE.read_text(encoding="utf-8"), re.MULTILINE)
+    [command] = re.findall(r"^CMD (\[\"python\", \"-m\".*\])$", DOCKERFILE.read_text(encoding="utf-8"), re.MULTILINE)
     [container] = containers_of(pod_of(find(ours(folder), f"Deployment/{NAME}-api")))
     assert container["command"] == json.loads(command)
     assert container["ports"] == [{"name": "http", "containerPort": 8000}]
+
+
+def test_api_has_its_keys_in_a_folder_and_knows_its_own_names(folder: Path) -> None:
+    """A folder, since a secret that is mounted as a file alone never changes."""
+    [container] = containers_of(pod_of(find(ours(folder), f"Deployment/{NAME}-api")))
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    keys = next(each for each in container["volumeMounts"] if each["name"] == "api-keys")
+    assert variables["MODELWORKS_ACCESS__API_KEYS"] == f"{keys['mountPath']}/api-keys.json"
+    assert keys["readOnly"]
+    assert "subPath" not in keys
+    names = json.loads(variables["MODELWORKS_ACCESS__ALLOWED_HOSTS"])
+    assert {f"{NAME}-api", f"{NAME}-api.team.svc", "flight-delays.example.com"} <= set(names)
+    with_operator = {"metrics": {"serviceMonitor": {"enabled": True, "keySecret": "prometheus"}}}
+    [endpoint] = find(ours(folder, **with_operator), f"ServiceMonitor/{NAME}-api")["spec"]["endpoints"]
+    assert endpoint["authorization"]["credentials"] == {"name": "prometheus", "key": "key"}
 
 
 def test_each_value_has_a_comment_on_it_or_on_its_group(folder: Path) -> None:
@@ -337,7 +358,7 @@ def test_a_slug_that_yaml_reads_as_no_text_is_text_everywhere(bake: Bake) -> Non
 def test_secrets_of_the_page_are_those_that_the_charts_read(folder: Path) -> None:
     page = PAGE.read_text(encoding="utf-8")
     made = set(re.findall(r"create secret generic (\S+)", page))
-    assert made == set(re.findall(r"^\| `(flight-delays-\w+)` \|", page, re.MULTILINE))
+    assert made == set(re.findall(r"^\| `(flight-delays-[\w-]+)` \|", page, re.MULTILINE))
     values = values_of(folder, "airflow", "prod")
     named = [values[name] for name in ("fernetKeySecretName", "apiSecretKeySecretName", "jwtSecretName")]
     named += [values["data"]["metadataSecretName"], *values_of(folder, "modelworks", "prod")["secrets"].values()]

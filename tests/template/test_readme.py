@@ -85,6 +85,8 @@ IN_A_PROJECT = {
     "make image": "by hand, with Docker",
     'docker run --rm -v flight-delays-var:/app/var -v "$PWD/data:/app/data:ro" flight-delays '
     "flight-delays run --without-airflow": ("by hand, with Docker"),
+    "docker run --rm -v flight-delays-var:/app/var flight-delays flight-delays api-keys add me "
+    "--scopes predict,explain,read": "by hand, with Docker",
     "docker run --rm -v flight-delays-var:/app/var -p 127.0.0.1:8000:8000 flight-delays-api": "by hand, with Docker",
     "kubectl apply --namespace team --filename var/kubeflow/environment.yaml": (
         "test_config_map_of_the_page_is_valid_and_has_what_a_pod_waits_for"
@@ -110,6 +112,9 @@ IN_A_PROJECT = {
         "test_secrets_of_the_page_are_those_that_the_charts_read"
     ),
     "kubectl --namespace flight-delays-dev create secret generic flight-delays-airflow --from-env-file airflow.env": (
+        "test_secrets_of_the_page_are_those_that_the_charts_read"
+    ),
+    "kubectl --namespace flight-delays-dev create secret generic flight-delays-api-keys --from-file api-keys.json": (
         "test_secrets_of_the_page_are_those_that_the_charts_read"
     ),
     "cd deploy/kubernetes": "test_installation_of_the_page_has_the_files_that_the_tests_render",
