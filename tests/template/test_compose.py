@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -119,6 +120,28 @@ def test_passwords_are_drawn_once_for_each_project_and_for_its_user_alone(
     assert compose(other, "config", "--quiet").returncode == 0
     text = (other.path / "var" / "compose.env").read_text(encoding="utf-8")
     assert [name for name, value in drawn.items() if value in text] == []
+
+
+def test_keys_of_the_api_are_drawn_once_and_are_those_that_it_reads(
+    project: BakedProject, services: dict[str, dict[str, Any]]
+) -> None:
+    folder = project.path / "var" / "compose-keys"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    mounted = {each["target"]: each["source"] for each in services["api"]["volumes"]}
+    file = mounted["/run/keys"] + "/api-keys.json"
+    assert services["api"]["environment"]["MODELWORKS_ACCESS__API_KEYS"] == "/run/keys/api-keys.json"
+    keys = {name: (folder / name / "key").read_text() for name in ("me", "prometheus")}
+    code = (
+        "import sys, pathlib; from modelworks.access.api_keys import hash_key, read_keys;"
+        "keys, known = read_keys(pathlib.Path(sys.argv[1])), [*map(hash_key, sys.argv[2:])];"
+        "print({each.name: (each.sha256 in known, *each.scopes) for each in keys})"
+    )
+    read = subprocess.check_output(
+        [REPOSITORY / ".venv-engine/bin/python", "-c", code, file, *keys.values()], text=True
+    )
+    assert ast.literal_eval(read) == {"prometheus": (True, "read"), "me": (True, "predict", "explain", "read")}
+    compose(project, "config", "--quiet")
+    assert keys == {name: (folder / name / "key").read_text() for name in keys}
 
 
 def test_files_that_git_tracks_hold_no_secret(project: BakedProject) -> None:

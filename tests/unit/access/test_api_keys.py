@@ -33,6 +33,13 @@ def test_file_holds_the_hash_of_a_key_and_only_its_owner_reads_it(file: Path) ->
     assert list(file.parent.iterdir()) == [file]
 
 
+def test_file_that_a_container_may_read_stays_so(file: Path) -> None:
+    add_key(file, "a", ["read"], None, NOW)
+    file.chmod(0o644)
+    add_key(file, "b", ["read"], None, NOW)
+    assert file.stat().st_mode & 0o777 == 0o644
+
+
 def test_keys_are_added_and_removed_one_by_one(file: Path) -> None:
     first, second = (add_key(file, name, ["predict"], None, NOW) for name in ("a", "b"))
     assert first != second

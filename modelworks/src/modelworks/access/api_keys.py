@@ -130,12 +130,14 @@ def now() -> datetime:
 
 
 def _write(file: Path, keys: list[ApiKey]) -> None:
-    """Replace the file; a reader sees the old one or the new one, and only its owner reads it."""
+    """Replace the file, with its mode; a reader sees the old or the new one, and only its owner reads a new file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_name(f"{file.name}.{os.getpid()}.new")
     new.unlink(missing_ok=True)
     try:
         new.touch(0o600)
+        if file.exists():
+            new.chmod(file.stat().st_mode & 0o777)
         new.write_text(_File(keys=keys).model_dump_json(indent=1) + "\n", encoding="utf-8")
         new.replace(file)
     finally:
