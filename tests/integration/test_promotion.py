@@ -131,8 +131,8 @@ def test_version_is_the_same_bytes_on_the_other_server_and_is_released_by_the_ru
     card = here.runs.load_text(copy.run_id, MODEL_CARD_FILE)
     assert card.startswith("# flight-delays in prod, version 1\n")
     assert "## flight-delays in staging, version 1\n" in card
-    for told in (original.run_id, copy.run_id, entry.promoted_from.sha256, original.tags["data_digest"]):
-        assert told in card
+    for fact in (original.run_id, copy.run_id, entry.promoted_from.sha256, original.tags["data_digest"]):
+        assert fact in card
 
     again = call("promote", "1", "--from", "staging", "--env", "prod", "--json")
     assert json.loads(again.stdout) == {"succeeded": True, "error": "", "version": "1", "run": None}

@@ -40,7 +40,7 @@ def servers(installed: BakedProject, tmp_path: Path) -> Iterator[dict[str, str]]
             folder = tmp_path / name
             folder.mkdir()
             store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-            store += ["--artifacts-destination", f"s3://lake-{name}/mlflow", "--workers", "1"]
+            store += ["--artifacts-destination", str(folder / "files"), "--workers", "1"]
             command = [python, "-m", "modelworks.registry.mlflow_server", "server", "--host", "127.0.0.1"]
             url = serving(
                 [*command, "--port", "{port}", *store],

@@ -43,7 +43,7 @@ registry = "base"
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A project with two environments, neither of which is chosen."""
+    """A project with two environments; none is chosen."""
     for name in list(os.environ):
         if name.startswith(ENV_PREFIX) or name in {"MLFLOW_TRACKING_URI", "GIT_COMMIT"}:
             monkeypatch.delenv(name)

@@ -63,7 +63,7 @@ def promote(
 
     Parameters
     ----------
-    dataset_uri : clean periods of this environment, the newest of which are held out
+    dataset_uri : clean periods of this environment; the newest are held out
     source : the other environment
 
     Raises
