@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from modelworks.cli import data, develop, inspect, models, run, stack, steps
+from modelworks.cli import data, develop, inspect, models, rollout, run, stack, steps
 from modelworks.cli.options import Verbose, configure_logging, open_console
 from modelworks.errors import MissingAnswerError, PipelineError
 from modelworks.settings import explain_disk, load_settings, written_folders
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 for group in (run, stack, inspect, data, models, develop):
     app.add_typer(group.app)
+app.add_typer(rollout.app, name="rollout", rich_help_panel="Serve")
 app.add_typer(steps.app, name="step", rich_help_panel="Stages by hand")
 
 

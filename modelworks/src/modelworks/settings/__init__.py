@@ -11,6 +11,7 @@ from modelworks.settings.home import name_safely
 from modelworks.settings.loading import HOME_VARIABLE, check_working_folder, find_home, load_settings, read_name
 from modelworks.settings.models import ApprovalMode, Evaluation, Fairness, Gates, Limits, Model, Training, Tuning
 from modelworks.settings.operations import Event, Monitoring, Notifications, Retraining, Serving, Stack, Tracking
+from modelworks.settings.rollout import ReleaseMode, Rollout
 from modelworks.settings.settings import ENV_PREFIX, Settings
 
 __all__ = [
@@ -28,7 +29,9 @@ __all__ = [
     "Monitoring",
     "Notifications",
     "Period",
+    "ReleaseMode",
     "Retraining",
+    "Rollout",
     "Schedule",
     "Section",
     "Serving",

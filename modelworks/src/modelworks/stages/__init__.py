@@ -14,12 +14,14 @@ from modelworks.stages.monitor import claim_retraining, monitor
 from modelworks.stages.preflight import check_settings
 from modelworks.stages.reproduce import reproduce
 from modelworks.stages.rollback import describe_rollback, rollback
+from modelworks.stages.rollout import advance_rollout, promote_challenger, start_rollout, stop_rollout
 from modelworks.stages.score import score
 from modelworks.stages.train import train
 from modelworks.stages.tune import find_trials, leaderboard, tune
 from modelworks.stages.validate import validate
 
 __all__ = [
+    "advance_rollout",
     "approve",
     "check_settings",
     "claim_retraining",
@@ -32,10 +34,13 @@ __all__ = [
     "leaderboard",
     "monitor",
     "newest_clean",
+    "promote_challenger",
     "record_answer",
     "reproduce",
     "rollback",
     "score",
+    "start_rollout",
+    "stop_rollout",
     "train",
     "tune",
     "validate",

@@ -1,4 +1,4 @@
-"""Deploy: refit an accepted model on all periods, register it, and make it the champion."""
+"""Deploy: refit an accepted model on all periods, register it, and make it the champion, or begin its rollout."""
 
 import pandas as pd
 from pydantic import TypeAdapter
@@ -11,7 +11,7 @@ from modelworks.errors import ReleaseError
 from modelworks.evaluation.metrics import Report
 from modelworks.models import pipeline
 from modelworks.project import Project
-from modelworks.registry import ledger, promotion
+from modelworks.registry import ledger, promotion, rollouts
 from modelworks.registry.files import EVALUATION_FILE, MODEL_CARD_FILE, RECIPE_FILE, SAMPLE_FILE, VERDICT_FILE
 from modelworks.registry.lineage import current_user
 from modelworks.registry.promotion import LedgerEntry
@@ -50,12 +50,15 @@ VERSION_TAGS = [
 def deploy(project: Project, settings: Settings, run_id: str, *, by: str | None = None, reason: str = "") -> Deployed:
     """Fit on all periods, register, check what the registry gives back, and move the champion.
 
+    As `[rollout] release` says, and where there is a champion, the version meets live traffic first.
+
     Raises
     ------
     QualityGateError
         If the run's model was not accepted, or a person has to agree and has not.
     ReleaseError
-        If the registered model predicts otherwise than the trained one, or another release came first.
+        If the registered model predicts otherwise than the trained one, another release came first, or another rollout
+        goes on.
     """
     tracker = Tracker(project, settings)
     tags = tracker.runs.tags(run_id)
@@ -66,20 +69,28 @@ def deploy(project: Project, settings: Settings, run_id: str, *, by: str | None 
         dataset = partitions.load_dataset(settings.absolute(stage_tag(tags, "dataset_uri", run_id)))
         entries = ledger.reconcile(settings, tracker)
         entry = promotion.find_entry(entries, run_id)
-        if entry is None:
+        step = None if entry else rollouts.find_begun(settings, run_id)
+        if entry is None and step is None:
             champion = ledger.find_champion(tracker, entries)
             ledger.check_still_champion(champion, tags)
+            in_steps = champion is not None and settings.rollout.release != "at_once"
+            if in_steps:
+                rollouts.check_none_goes_on(settings, entries)
             version = _register(project, settings, tracker, run_id, tags, dataset)
             entry = _make_entry(len(entries) + 1, run_id, tags, champion, version, by, reason)
-            entry = ledger.record(settings, entries, entry)
-            ledger.reconcile(settings, tracker)
-        tracker.runs.set_tags(run_id, {"model_version": entry.to_version})
+            if in_steps:
+                step = rollouts.begin(settings, tracker, entries, entry, settings.rollout.release)
+            else:
+                entry = ledger.record(settings, entries, entry)
+                ledger.reconcile(settings, tracker)
+        released = step.version if step else entry.to_version  # type: ignore[union-attr]  # one of both is there
+        tracker.runs.set_tags(run_id, {"model_version": released})
     tracker.runs.end(run_id, "FINISHED")
     return Deployed(
         run_id=run_id,
         period=newest_clean(settings).period,
-        version=entry.to_version,
-        summary=_describe(settings, entry),
+        version=released,
+        summary=rollouts.describe_step(step) if step else _describe(settings, entry),  # type: ignore[arg-type]
     )
 
 
