@@ -23,7 +23,8 @@ REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 PAGE, MODEL_TYPES_PAGE = REFERENCE / "settings.md", REFERENCE / "model-types.md"
 OPERATIONS_PAGE = REFERENCE / "settings-of-operations.md"
 OPERATIONS = (
-    *("compute", "monitoring", "retraining", "serving", "access", "notifications", "stack", "tracking", "policy"),
+    *("compute", "monitoring", "retraining", "serving", "access", "rollout"),
+    *("notifications", "stack", "tracking", "policy"),
 )
 
 HEAD = """\
@@ -39,7 +40,7 @@ runs, and the error names what is allowed.
 An entry of a table has a variable as well: `MODELWORKS_GATES__METRICS__ROC_AUC__MAX`,
 `MODELWORKS_MODEL__PARAMETERS__MAX_ITER`. The parameters are on [a page of their own](model-types.md), and so are
 [the settings of operations](settings-of-operations.md): `[compute]`, `[monitoring]`, `[retraining]`, `[serving]`,
-`[access]`, `[notifications]`, `[stack]`, `[tracking]` and `[policy]`.
+`[access]`, `[rollout]`, `[notifications]`, `[stack]`, `[tracking]` and `[policy]`.
 `tools/settings_reference.py` writes this page from the settings' own classes.
 """
 

@@ -3,7 +3,7 @@
 **ingest** brings the periods into storage → **validate** quarantines broken rows → **compare** ends the run if a
 version was trained from exactly this data, code and settings → **plan** lists the model types to **tune**, a task each,
 where that is asked for → **train** fits a candidate → **evaluate** measures and judges it → **approve** asks a person,
-if `[gates] approval` says so → **deploy** fits on all periods and makes it the `champion`.
+if `[gates] approval` says so → **deploy** fits on all periods and makes it the `champion`, or begins its rollout.
 A refused model fails the run and leaves the champion. Each run is one MLflow run of the same name, whatever is retried.
 """
 
@@ -18,6 +18,7 @@ from modelworks.airflow.approval import ReleaseApproval
 from modelworks.airflow.assets import emit, project_assets
 from modelworks.airflow.defaults import dag_defaults, export_connection, started_by, training_params, tuning_options
 from modelworks.airflow.notifications import deployed
+from modelworks.airflow.rollout import make_rollout_dag
 
 HOME = Path(__file__).absolute().parents[1]
 settings = load_settings(HOME)
@@ -104,3 +105,4 @@ def training() -> None:
 
 
 training()
+make_rollout_dag(HOME, settings)

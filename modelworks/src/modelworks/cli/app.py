@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from modelworks.cli import access, data, develop, environments, inspect, models, promotion, run, stack, steps
+from modelworks.cli import access, data, develop, environments, inspect, models, promotion, rollout, run, stack, steps
 from modelworks.cli.environments import WithEnvironment
 from modelworks.cli.options import Verbose, configure_logging, open_console
 from modelworks.errors import MissingAnswerError, PipelineError
@@ -29,6 +29,7 @@ app = typer.Typer(
 for group in (run, stack, inspect, environments, data, models, promotion, develop):
     app.add_typer(group.app)
 app.add_typer(access.app, name="api-keys", rich_help_panel="Serve")
+app.add_typer(rollout.app, name="rollout", rich_help_panel="Serve")
 app.add_typer(steps.app, name="step", rich_help_panel="Stages by hand")
 
 

@@ -20,17 +20,21 @@ def status(as_json: AsJson = False) -> None:
     from modelworks.stack.processes import read_processes
     from modelworks.state.health import assess
     from modelworks.state.printing import print_status
+    from modelworks.state.rollout import print_rollout
     from modelworks.state.status import read_state
 
     project, settings = load()
     processes, state = read_processes(settings), read_state(project, settings)
     found, health = state.status, assess(state)
     if as_json:
-        print_json({"health": health.to_json(), **found.to_json(), "processes": processes})
+        rollout = state.rollout.to_json() if state.rollout else None
+        print_json({"health": health.to_json(), **found.to_json(), "rollout": rollout, "processes": processes})
     else:
         console = new_console()
         print_processes(console, processes)
         print_status(console, found, health.line)
+        if state.rollout:
+            print_rollout(console, state.rollout)
 
 
 @command()

@@ -49,6 +49,16 @@ def replace_file(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def replace_at(uri: str, content: bytes) -> None:
+    """Write a small file of any URI atomically."""
+    fs, path = open_filesystem(uri)
+    fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+    if isinstance(fs, LocalFileSystem):
+        replace_file(Path(path), content)
+    else:
+        fs.pipe_file(path, content)
+
+
 def file_sha256(path: Path) -> str:
     """Hex digest of a local file's bytes."""
     with path.open("rb") as file:

@@ -3,6 +3,7 @@
 ::
 
     <storage>/ledger/<registry>/<number>.json
+    <storage>/ledger/<registry>/rollouts/<number>.json
     <storage>/monitoring/<registry>/<number>.json
     <storage>/claims/<name>.json
 
@@ -27,6 +28,14 @@ def read_entries(storage_uri: str, journal: str) -> list[dict[str, Any]]:
     fs, path = open_filesystem(f"{storage_uri}/{journal}")
     fs.invalidate_cache(path)
     return [json.loads(fs.cat_file(entry)) for entry in sorted(fs.glob(f"{path}/*.json"))]
+
+
+def read_last_entry(storage_uri: str, journal: str) -> dict[str, Any] | None:
+    """The newest entry of a journal, if there is one; the others are not read."""
+    fs, path = open_filesystem(f"{storage_uri}/{journal}")
+    fs.invalidate_cache(path)
+    newest = max(fs.glob(f"{path}/*.json"), default=None)
+    return dict(json.loads(fs.cat_file(newest))) if newest else None
 
 
 def has_entry(storage_uri: str, journal: str, sequence: int) -> bool:
@@ -95,6 +104,12 @@ def is_retraining_done(settings: Settings) -> bool:
     """Whether the last request of monitoring for a new model is claimed, if there is one."""
     asked = [each for each in read_entries(settings.storage_uri, of_monitoring(settings)) if each["retrain"]]
     return not asked or find_owner(settings.storage_uri, claim_of(settings, asked[-1]["sequence"])) is not None
+
+
+def is_rollout_open(settings: Settings) -> bool:
+    """Whether the last step of the last rollout is not its end."""
+    last = read_last_entry(settings.storage_uri, f"ledger/{settings.registry}/rollouts")
+    return last is not None and last["action"] in {"started", "advanced"}
 
 
 def create(uri: str, content: bytes) -> None:

@@ -6,19 +6,16 @@
                                          manifest.json
     <storage>/<layer>/<period>/attempt-<when>-<number>/   parts of a partition that is being made
     <storage>/datasets/<first digits of its digest>.json
-    <storage>/predictions/date=<YYYY-MM-DD>/<name>.parquet
 
 A partition is a list of parts, of at most `[compute] rows_per_part` rows each. It exists when its manifest does, which
 is written last, atomically, and never over another: a writer that is killed or second leaves nothing that readers see.
 """
 
 import json
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -52,7 +49,6 @@ __all__ = [
     "read_partition",
     "remove_partition",
     "save_dataset",
-    "save_predictions",
 ]
 
 ROWS_PER_PART = Compute().rows_per_part
@@ -290,11 +286,3 @@ def _get_partition(storage_uri: str, layer: Layer, period: str, version: int) ->
 
 def _dump(content: Any) -> bytes:
     return json.dumps(content.to_json() if isinstance(content, Partition) else content, indent=1).encode()
-
-
-def save_predictions(storage_uri: str, day: str, name: str, rows: pa.Table) -> None:
-    """Write answers of the API as one file of that day; the same name again replaces the file."""
-    with tempfile.TemporaryDirectory(prefix="predictions-") as folder:
-        local = Path(folder) / "data.parquet"
-        pq.write_table(rows, local, compression="zstd")
-        upload(local, f"{storage_uri}/predictions/date={day}/{name}.parquet")

@@ -1,5 +1,7 @@
 """A release: an entry of the ledger, the entry that a rollback goes to, and the checks before one is written."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -8,6 +10,9 @@ import numpy as np
 from modelworks.errors import ReleaseError
 from modelworks.models.model_type import EXACT
 from modelworks.settings import ApprovalMode
+
+PROMOTED_FROM = "promoted_from"
+"""Tag of a run and of a version: what it is a copy of, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,11 @@ class PromotedFrom:
     version: str
     run_id: str
     sha256: str
+
+    @classmethod
+    def from_tags(cls, tags: Mapping[str, str]) -> "PromotedFrom | None":
+        """What the tags of a run or a version say; None for what was trained here."""
+        return cls(**json.loads(tags[PROMOTED_FROM])) if PROMOTED_FROM in tags else None
 
 
 @dataclass(frozen=True)

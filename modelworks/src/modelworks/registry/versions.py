@@ -1,4 +1,4 @@
-"""Versions of the registered model, and the aliases that name two of them."""
+"""Versions of the registered model, and the aliases that name some of them."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from modelworks.settings import Settings
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
+CHALLENGER = "challenger"
 MODEL_URI = "model_uri"
 """Tag that holds the URI of a version's model."""
 
@@ -86,6 +87,10 @@ class Versions:
     def move_alias(self, alias: str, version: str) -> None:
         """Let an alias point to a version."""
         self._client.set_registered_model_alias(self._name, alias, version)
+
+    def remove_alias(self, alias: str) -> None:
+        """Let an alias point to nothing."""
+        self._client.delete_registered_model_alias(self._name, alias)
 
     def _create_model(self) -> None:
         try:

@@ -23,6 +23,7 @@ from modelworks.models.fast import Predictor
 from modelworks.project import Project
 from modelworks.serving.access import Access, Gate
 from modelworks.serving.batching import MicroBatcher
+from modelworks.serving.canary import Canary, Predicted
 from modelworks.serving.categories import check_categories
 from modelworks.serving.champion import ChampionFollower, Served
 from modelworks.serving.explanations import Explanations
@@ -54,6 +55,14 @@ class RefusedModel(BaseModel):
     reason: str
 
 
+class ChallengerInfo(BaseModel):
+    """The challenger of a rollout, and the share of the requests that it answers; 0: it is in the shadow."""
+
+    version: str
+    step: int
+    share: float
+
+
 class ModelInfo(BaseModel):
     """The model that answers."""
 
@@ -69,6 +78,8 @@ class ModelInfo(BaseModel):
     registry_error: str
     few_rows_by: Literal["treelite", "estimator"]
     few_rows_reason: str
+    challenger: ChallengerInfo | None
+    refused_challenger: RefusedModel | None
 
 
 class Api:
@@ -89,6 +100,8 @@ class Api:
         )
         self.batcher = MicroBatcher(Predictor.predict, self.thread, self.worker, self.metrics.batch.observe)
         self.explanations = Explanations(project, self.worker)
+        self.canary = Canary(project, settings, self.metrics, self.batcher)
+        self.follower.after_poll = self.canary.poll
         self.log = PredictionLog(contract, settings.storage_uri, self.metrics)
         self.metrics.log_queue.set_function(lambda: self.log.waiting_rows)
         if serving.state_metrics_s:
@@ -106,6 +119,7 @@ class Api:
                 self.follower.stop()
                 self.thread.shutdown()
                 self.worker.shutdown()
+                await asyncio.to_thread(self.canary.close)
                 await asyncio.to_thread(self.log.close)
                 await asyncio.to_thread(self.tracing.close)
 
@@ -141,20 +155,32 @@ class Api:
             served = self.served
             if serving.unseen_categories == "refuse":
                 check_categories(rows, served.categories, is_many)
-        explanation = await self.explanations.explain(served, rows) if is_explained else None
-        with self.tracing.span("predict", model_version=served.version, run_id=served.run_id, rows=len(rows)):
-            prediction = await self.batcher.predict(served.predictor, rows)
+
+        async def predict(by: Served, batcher: MicroBatcher) -> Predicted:
+            if by is not served and serving.unseen_categories == "refuse":
+                check_categories(rows, by.categories, is_many)
+            with self.tracing.span("predict", model_version=by.version, run_id=by.run_id, rows=len(rows)):
+                return Predicted(by, await batcher.predict(by.predictor, rows))
+
+        request_id, explanation = request.scope["request_id"], None
+        if is_explained:  # by the champion, of its own prediction
+            explanation = await self.explanations.explain(served, rows)
+            predicted = await predict(served, self.batcher)
+        else:
+            predicted = await self.canary.answer(served, rows, request.headers, request_id, predict)
+        version, prediction = predicted.served.version, predicted.prediction
         decisions = self.writer.decide(prediction)
         self.metrics.rows.inc(len(rows))
-        request_id = request.scope["request_id"]
         if serving.log_predictions:
             now = datetime.now(UTC)
-            self.log.append(Answered(request_id, now, served.version, rows, prediction, decisions))
-        return self.writer.write(request_id, served.version, prediction, decisions, explanation)
+            self.log.append(Answered(request_id, now, version, rows, prediction, decisions))
+        return self.writer.write(request_id, version, prediction, decisions, explanation)
 
     def describe_model(self) -> ModelInfo:
         """The model in force, and why the API did not switch to another one."""
         served, refused = self.served, self.follower.refused
+        challenger, unusable = self.canary.challenger, self.canary.follower.refused
+        step = challenger.step if challenger else None
         return ModelInfo(
             name=self.settings.registered_model,
             version=served.version,
@@ -168,6 +194,8 @@ class Api:
             registry_error=self.follower.registry_error,
             few_rows_by="treelite" if served.predictor.few else "estimator",
             few_rows_reason=served.predictor.reason,
+            challenger=ChallengerInfo(version=step.version, step=step.number, share=step.share) if step else None,
+            refused_challenger=RefusedModel(version=unusable[0], reason=unusable[1]) if unusable else None,
         )
 
 

@@ -41,16 +41,25 @@ class MicroBatcher:
     Parameters
     ----------
     predict : from a model and rows to predictions; shape (n_rows,) or (n_rows, n_classes)
-    thread : for requests of more than `LOOP_ROWS` rows; of one thread
+    thread : for requests of more than `loop_rows` rows; of one thread
     worker : for requests of more than `BATCH_ROWS` rows, which take long
     observe : called with the number of rows of each batch
+    loop_rows : of requests that are predicted on the event loop; 0: none is
     """
 
-    def __init__(self, predict: Predict, thread: Executor, worker: Executor, observe: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        predict: Predict,
+        thread: Executor,
+        worker: Executor,
+        observe: Callable[[int], None],
+        loop_rows: int = LOOP_ROWS,
+    ) -> None:
         self._predict = predict
         self._thread = thread
         self._worker = worker
         self._observe = observe
+        self._loop_rows = loop_rows
         self._waiting: deque[_Waiting] = deque()
         self._timer: asyncio.Handle | None = None
         self._last_requests = 1
@@ -64,7 +73,7 @@ class MicroBatcher:
         if len(rows) > BATCH_ROWS:
             self._observe(len(rows))
             return await loop.run_in_executor(self._worker, self._predict, model, rows)
-        if len(rows) > LOOP_ROWS:
+        if len(rows) > self._loop_rows:
             waiting = _Waiting(model, rows, loop.create_future())
             self._large.append(waiting)
             if not self._is_busy:

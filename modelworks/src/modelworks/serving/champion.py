@@ -9,6 +9,7 @@ import json
 import logging
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +63,7 @@ class ChampionFollower:
     served : the model in force; None until one is loaded
     refused : version and reason of a champion that could not be loaded
     registry_error : why the registry did not answer the last request; "" if it did
+    after_poll : called by the thread after each look
     """
 
     def __init__(self, project: Project, settings: Settings, metrics: ApiMetrics) -> None:
@@ -69,6 +71,7 @@ class ChampionFollower:
         self.served: Served | None = None
         self.refused: tuple[str, str] | None = None
         self.registry_error = ""
+        self.after_poll: Callable[[], None] = lambda: None
         self._settings = settings
         self._metrics = metrics
         self._cache = settings.home / "var" / "serving" / settings.registry
@@ -92,6 +95,7 @@ class ChampionFollower:
         pipeline.limit_threads(self._settings.training)
         while not self._stopping.is_set():
             self.poll()
+            self.after_poll()
             self._stopping.wait(self._settings.serving.champion_poll_s)
 
     def poll(self) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from modelworks.contract import Contract
-from modelworks.data import partitions
+from modelworks.data import answers
 from modelworks.data.columnar import Columns
 from modelworks.serving.metrics import ApiMetrics
 from modelworks.serving.row_schema import logged_columns
@@ -118,7 +118,7 @@ class PredictionLog:
         table = pa.concat_tables([self._convert(part) for part in _slices(batch)])
         while True:
             try:
-                partitions.save_predictions(self._storage_uri, f"{at:%Y-%m-%d}", name, table)
+                answers.save_predictions(self._storage_uri, f"{at:%Y-%m-%d}", name, table)
                 self._metrics.log_written.inc(count)
                 break
             except Exception as error:  # a storage may raise anything, and must not end the thread

@@ -14,6 +14,7 @@ from modelworks.settings.loading import HOME_VARIABLE, check_working_folder, fin
 from modelworks.settings.models import ApprovalMode, Evaluation, Fairness, Gates, Limits, Model, Training, Tuning
 from modelworks.settings.operations import Event, Monitoring, Notifications, Retraining, Serving, Stack, Tracking
 from modelworks.settings.policy import Policy
+from modelworks.settings.rollout import ReleaseMode, Rollout
 from modelworks.settings.settings import ENV_PREFIX, Settings
 
 __all__ = [
@@ -34,7 +35,9 @@ __all__ = [
     "Notifications",
     "Period",
     "Policy",
+    "ReleaseMode",
     "Retraining",
+    "Rollout",
     "Schedule",
     "Section",
     "Serving",

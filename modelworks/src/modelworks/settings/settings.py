@@ -20,6 +20,7 @@ from modelworks.settings.environments import read_tables
 from modelworks.settings.models import Evaluation, Gates, Model, Training, Tuning
 from modelworks.settings.operations import Monitoring, Notifications, Retraining, Serving, Stack, Tracking
 from modelworks.settings.policy import Policy
+from modelworks.settings.rollout import Rollout
 
 ENV_PREFIX = "MODELWORKS_"
 
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     retraining: Retraining = Retraining()
     serving: Serving = Serving()
     access: Access = Access()
+    rollout: Rollout = Rollout()
     notifications: Notifications = Notifications()
     stack: Stack = Stack()
     tracking: Tracking = Tracking()
@@ -79,6 +81,15 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"{setting} wants [training] max_rows, the rows that one process reads to tune and to evaluate"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _rollouts_compare_logged_requests(self) -> "Settings":
+        if self.rollout.release != "at_once" and not self.serving.log_predictions:
+            raise ValueError(
+                f'[rollout] release = "{self.rollout.release}" compares models on logged requests: set [serving] '
+                'log_predictions = true, or release = "at_once"'
+            )
         return self
 
     @classmethod

@@ -17,7 +17,7 @@ from modelworks.registry.tracker import Tracker
 from modelworks.reporting.console import print_ended, print_started, print_waiting
 from modelworks.settings import Settings
 from modelworks.stack.airflow_api import FINISHED, AirflowApi
-from modelworks.stages.facts import RolledBack
+from modelworks.stages.facts import RolledBack, RolloutFacts
 
 POLL_S = 0.5
 PATIENCE_S = 60
@@ -73,14 +73,19 @@ def rollback(project: Project, settings: Settings, version: str | None, reason: 
     The facts of the stage, and whether the period is scored, for a person.
     """
     facts = stages.rollback(project, settings, version, reason=reason)
+    return facts, score_newest(settings, facts)
+
+
+def score_newest(settings: Settings, facts: RolledBack | RolloutFacts) -> str:
+    """Let Airflow, where it is up, score the newest period with the new champion; says whether it does."""
     try:
         period = stages.newest_clean(settings).period
         AirflowApi(settings).emit(f"{settings.prefix}_model", period, facts.to_json())
     except PartitionError as error:
-        return facts, f"nothing was scored with it: {error}"
-    except StackError:  # which changes nothing about the rollback
-        return facts, "nothing was scored with it, since Airflow is not up; `make score` scores the newest period"
-    return facts, f"Airflow scores {period} with it"
+        return f"nothing was scored with it: {error}"
+    except StackError:  # which changes nothing about the champion
+        return "nothing was scored with it, since Airflow is not up; `make score` scores the newest period"
+    return f"Airflow scores {period} with it"
 
 
 def _waiting(settings: Settings) -> dict[str, dict[str, Any]]:

@@ -16,12 +16,14 @@ from modelworks.stages.preflight import check_settings
 from modelworks.stages.promote import find_promoted, promote
 from modelworks.stages.reproduce import reproduce
 from modelworks.stages.rollback import describe_rollback, rollback
+from modelworks.stages.rollout import advance_rollout, promote_challenger, start_rollout, stop_rollout
 from modelworks.stages.score import score
 from modelworks.stages.train import train
 from modelworks.stages.tune import find_trials, leaderboard, tune
 from modelworks.stages.validate import validate
 
 __all__ = [
+    "advance_rollout",
     "approve",
     "check_settings",
     "claim_retraining",
@@ -37,10 +39,13 @@ __all__ = [
     "monitor",
     "newest_clean",
     "promote",
+    "promote_challenger",
     "record_answer",
     "reproduce",
     "rollback",
     "score",
+    "start_rollout",
+    "stop_rollout",
     "train",
     "tune",
     "validate",

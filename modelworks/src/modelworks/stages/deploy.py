@@ -1,6 +1,4 @@
-"""Deploy: refit an accepted model on all periods, register it, and make it the champion."""
-
-import json
+"""Deploy: refit an accepted model on all periods, register it, and make it the champion, or begin its rollout."""
 
 import pandas as pd
 from pydantic import TypeAdapter
@@ -13,10 +11,10 @@ from modelworks.errors import ReleaseError
 from modelworks.evaluation.metrics import Report
 from modelworks.models import pipeline
 from modelworks.project import Project
-from modelworks.registry import ledger, promotion
+from modelworks.registry import ledger, promotion, rollouts
 from modelworks.registry.files import EVALUATION_FILE, MODEL_CARD_FILE, RECIPE_FILE, SAMPLE_FILE, VERDICT_FILE
 from modelworks.registry.lineage import current_user
-from modelworks.registry.promotion import LedgerEntry, PromotedFrom
+from modelworks.registry.promotion import PROMOTED_FROM, LedgerEntry, PromotedFrom
 from modelworks.registry.tracker import Tracker
 from modelworks.registry.versions import Version
 from modelworks.reporting import documents
@@ -25,7 +23,6 @@ from modelworks.stages.approve import check_accepted, check_approved
 from modelworks.stages.common import APPROVED, newest_clean, now, span, stage, stage_tag
 from modelworks.stages.facts import Deployed
 from modelworks.stages.fit import Fitted, fit
-from modelworks.stages.promote import PROMOTED_FROM
 from modelworks.stages.promoted import VERSION_TAGS, register_copy
 from modelworks.stages.rows import read_rows
 
@@ -38,12 +35,15 @@ SAMPLE_ROWS = 50
 def deploy(project: Project, settings: Settings, run_id: str, *, by: str | None = None, reason: str = "") -> Deployed:
     """Fit on all periods, register, check what the registry gives back, and move the champion.
 
+    As `[rollout] release` says, and where there is a champion, the version meets live traffic first.
+
     Raises
     ------
     QualityGateError
         If the run's model was not accepted, or a person has to agree and has not.
     ReleaseError
-        If the registered model predicts otherwise than the trained one, or another release came first.
+        If the registered model predicts otherwise than the trained one, another release came first, or another rollout
+        goes on.
     """
     tracker = Tracker(project, settings)
     tags = tracker.runs.tags(run_id)
@@ -54,23 +54,31 @@ def deploy(project: Project, settings: Settings, run_id: str, *, by: str | None 
         dataset = partitions.load_dataset(settings.absolute(stage_tag(tags, "dataset_uri", run_id)))
         entries = ledger.reconcile(settings, tracker)
         entry = promotion.find_entry(entries, run_id)
-        if entry is None:
+        step = None if entry else rollouts.find_begun(settings, run_id)
+        if entry is None and step is None:
             champion = ledger.find_champion(tracker, entries)
             ledger.check_still_champion(champion, tags)
+            in_steps = champion is not None and settings.rollout.release != "at_once"
+            if in_steps:
+                rollouts.check_none_goes_on(settings, entries)
             if PROMOTED_FROM in tags:
                 version = register_copy(project, settings, tracker, run_id, tags)
             else:
                 version = _register(project, settings, tracker, run_id, tags, dataset)
             entry = _make_entry(settings, len(entries) + 1, run_id, tags, champion, version, by, reason)
-            entry = ledger.record(settings, entries, entry)
-            ledger.reconcile(settings, tracker)
-        tracker.runs.set_tags(run_id, {"model_version": entry.to_version})
+            if in_steps:
+                step = rollouts.begin(settings, tracker, entries, entry, settings.rollout.release)
+            else:
+                entry = ledger.record(settings, entries, entry)
+                ledger.reconcile(settings, tracker)
+        released = step.version if step else entry.to_version  # type: ignore[union-attr]  # one of both is there
+        tracker.runs.set_tags(run_id, {"model_version": released})
     tracker.runs.end(run_id, "FINISHED")
     return Deployed(
         run_id=run_id,
         period=newest_clean(settings).period,
-        version=entry.to_version,
-        summary=_describe(settings, entry),
+        version=released,
+        summary=rollouts.describe_step(step) if step else _describe(settings, entry),  # type: ignore[arg-type]
     )
 
 
@@ -167,17 +175,15 @@ def _make_entry(
         code_commit=version.tags["code_commit"],
         approved_by=tags["answered_by"] if tags.get("approval") == APPROVED else None,
         environment=settings.environment or None,
-        promoted_from=PromotedFrom(**json.loads(tags[PROMOTED_FROM])) if PROMOTED_FROM in tags else None,
+        promoted_from=PromotedFrom.from_tags(tags),
     )
 
 
 def _default_reason(tags: dict[str, str]) -> str:
     """Why a model is released, where nobody says it."""
     passed = f"passed every check on {tags['held_out']}"
-    if PROMOTED_FROM not in tags:
-        return passed
-    origin = PromotedFrom(**json.loads(tags[PROMOTED_FROM]))
-    return f"version {origin.version} of {origin.environment} {passed}"
+    origin = PromotedFrom.from_tags(tags)
+    return f"version {origin.version} of {origin.environment} {passed}" if origin else passed
 
 
 def _describe(settings: Settings, entry: LedgerEntry) -> str:

@@ -152,6 +152,25 @@ class RolledBack(Result):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RolloutFacts(Result):
+    """Where a rollout stands.
+
+    Attributes
+    ----------
+    move : "wait", "ask" (for `rollout promote`), "advance", "promote", "take_back", "stop", or "none" without a rollout
+    share : of the requests that the challenger answers; 0: it is in the shadow, or the rollout has ended
+    rollout : number of its first step
+    """
+
+    move: str
+    version: str | None
+    champion: str | None
+    share: float
+    rollout: int | None
+    has_ended: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reproduced(Result):
     """A version was trained again and predicts the same; `changed` lists what differs and does not matter."""
 

@@ -13,6 +13,7 @@ from modelworks.registry import ledger
 from modelworks.registry.files import ORIGIN_FILE, ORIGIN_FOLDER, PROFILE_FILE, RECIPE_FILE, SAMPLE_FILE
 from modelworks.registry.lineage import project_sha256
 from modelworks.registry.origin import Origin
+from modelworks.registry.promotion import PROMOTED_FROM
 from modelworks.registry.tracker import Tracker
 from modelworks.registry.versions import Version
 from modelworks.settings import Settings
@@ -22,8 +23,6 @@ from modelworks.stages.facts import FoundPromoted, Promoted
 from modelworks.stages.rows import read_training_rows
 from modelworks.stages.train import describe_run
 
-PROMOTED_FROM = "promoted_from"
-"""Tag of a run and of a version: what it is a copy of, as JSON."""
 COPIED_MODEL, COPIED_CANDIDATE = "copied_model_uri", "copied_candidate_uri"
 
 

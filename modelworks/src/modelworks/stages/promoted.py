@@ -11,7 +11,7 @@ from modelworks.registry.tracker import Tracker
 from modelworks.registry.versions import Version
 from modelworks.reporting import documents
 from modelworks.settings import Settings
-from modelworks.stages.promote import COPIED_CANDIDATE, COPIED_MODEL, PROMOTED_FROM, read_copied
+from modelworks.stages.promote import COPIED_CANDIDATE, COPIED_MODEL, read_copied
 
 VERSION_TAGS = [
     "first_period",

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from modelworks.models import pipeline
 from modelworks.project import Project
-from modelworks.registry import ledger, promotion
+from modelworks.registry import ledger, promotion, rollouts
 from modelworks.registry.lineage import current_user
 from modelworks.registry.tracker import Tracker
 from modelworks.settings import Settings
@@ -22,7 +22,9 @@ def describe_rollback(settings: Settings, version: str | None = None) -> str:
     """
     entries = ledger.read_ledger(settings)
     release = promotion.find_target(entries, version)
-    return f"Version {release.to_version} becomes the champion in place of {entries[-1].to_version}"
+    step = rollouts.in_force(rollouts.read_steps(settings), entries)
+    stopped = f", and the rollout of version {step.version} is stopped" if step else ""
+    return f"Version {release.to_version} becomes the champion in place of {entries[-1].to_version}{stopped}"
 
 
 @stage
@@ -30,6 +32,8 @@ def rollback(
     project: Project, settings: Settings, version: str | None = None, *, by: str | None = None, reason: str = ""
 ) -> RolledBack:
     """Make a version that was released before the champion again; by default, the one before the present.
+
+    A rollout that goes on is stopped.
 
     Raises
     ------
@@ -53,5 +57,7 @@ def rollback(
     )
     ledger.record(settings, entries, entry)
     ledger.reconcile(settings, tracker)
+    stopped = rollouts.close_overtaken(settings, tracker, entry.by)
     summary = f"version {entry.to_version} is the champion again, instead of {entry.from_version}"
+    summary += f"; the rollout of version {stopped.version} is stopped" if stopped else ""
     return RolledBack(version=entry.to_version, summary=summary)

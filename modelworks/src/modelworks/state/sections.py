@@ -20,6 +20,7 @@ from modelworks.state.pictures import (
     last_compared,
     served_periods,
 )
+from modelworks.state.rollout import to_section
 from modelworks.state.status import LATEST_RECORDS, CleanPeriod, ReleasedVersion, State
 from modelworks.state.words import describe_alarms, describe_result, shorten, to_minute
 from modelworks.wording import count
@@ -35,9 +36,11 @@ def write(contract: Contract, settings: Settings, state: State, pictures: Mappin
     ----------
     pictures : by name, which begins with that of its group
     """
+    rollout = {"Rollout": to_section(state.rollout)} if state.rollout else {}
     drift = f"{_show(pictures, DRIFT)}\n\n{_show(pictures, HISTORY)}"
     return {
         "Champion": _champion(contract, state, _show(pictures, CHAMPION)),
+        **rollout,
         "Performance of served predictions": _performance(
             contract, served_periods(state), _show(pictures, PERFORMANCE)
         ),

@@ -22,6 +22,7 @@ from modelworks.registry.tracker import Tracker
 from modelworks.registry.versions import CHAMPION, Version
 from modelworks.settings import Settings
 from modelworks.stages.common import UNCHANGED
+from modelworks.state.rollout import RolloutState, read_rollout
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +131,7 @@ class State:
     runs : the latest training runs, the newest first
     links : link to a run, by its id
     plots : numbers of the champion's plots; None where its run has none that can be read
+    rollout : the last one; None where no version was rolled out
     """
 
     at: datetime
@@ -141,6 +143,7 @@ class State:
     runs: list[TrackedRun]
     links: dict[str, str]
     plots: PlotData | None = None
+    rollout: RolloutState | None = None
 
     @property
     def ledger(self) -> list[LedgerEntry]:
@@ -184,6 +187,7 @@ def _read_outline(settings: Settings, tracker: Tracker) -> State:
         claiming={name: run for name in claims.values() if name and (run := tracker.runs.describe(name))},
         runs=runs,
         links={},
+        rollout=read_rollout(settings),
     )
 
 
