@@ -7,6 +7,7 @@ from modelworks.evaluation.metrics import Report
 from modelworks.project import Project
 from modelworks.registry import ledger
 from modelworks.registry.files import EVALUATION_FILE, MODEL_CARD_FILE, ORIGIN_FOLDER, VERDICT_FILE
+from modelworks.registry.promotion import PROMOTED_FROM
 from modelworks.registry.tracker import Tracker
 from modelworks.registry.versions import Version
 from modelworks.reporting import documents
