@@ -243,7 +243,6 @@ def _read_clean_periods(settings: Settings) -> list[CleanPeriod]:
 
 
 def _describe(tracker: Tracker, version: Version, since: str = "") -> ReleasedVersion:
-    created = datetime.fromtimestamp(version.created_at_ms / 1000, UTC).isoformat(timespec="seconds")
     return ReleasedVersion(
         version=version.version,
         run_id=version.run_id,
@@ -254,7 +253,7 @@ def _describe(tracker: Tracker, version: Version, since: str = "") -> ReleasedVe
         held_out=version.tags.get("measured_on") or version.tags.get("held_out"),
         data_digest=version.tags.get("data_digest"),
         code_commit=version.tags.get("code_commit"),
-        since=since or created,
+        since=since or datetime.fromtimestamp(version.created_at_ms / 1000, UTC).isoformat(timespec="seconds"),
         metrics=tracker.runs.metrics(version.run_id),
         model_type=tracker.runs.find_json(version.run_id, RECIPE_FILE, {}).get("model", {}).get("type"),
     )
