@@ -1,4 +1,4 @@
-"""Make keys of the prediction API, for Prometheus and for you, in the folder that is named; `make compose` calls it once."""
+"""Make keys of the API, for Prometheus and for you, in the folder that is named; `make compose` calls it once."""
 
 import hashlib
 import json

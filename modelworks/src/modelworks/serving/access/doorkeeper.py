@@ -4,13 +4,14 @@ import base64
 import logging
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 
 from starlette.types import Scope as Connection
 
 from modelworks.access import Scope, keys_file
 from modelworks.addresses import is_loopback, parse_address
+from modelworks.serving.access.caller import Caller
 from modelworks.serving.access.denial import Denial
 from modelworks.serving.access.hosts import Hosts
 from modelworks.serving.access.key_ring import KeyRing
@@ -27,15 +28,6 @@ TOKENS = "(tokens)"
 CHALLENGE = 'Basic realm="predictions: the key is the password", charset="UTF-8"'
 """By it a browser asks for a password, so a person can open the pages with a key; programs send theirs unasked. Not
 beside `Bearer` in the same header: Chromium would not ask then."""
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Whoever was let in."""
-
-    name: str
-    label: str
-    scopes: frozenset[Scope]
 
 
 class Access:
@@ -58,6 +50,9 @@ class Access:
         failures = metrics.access_failures.labels("issuer")
         self._issuer = Issuer(access.oidc_issuer, access.oidc_audience, failures) if access.oidc_issuer else None
         self._has_warned = False
+        # Looking a label up, or reading an address, takes longer than all the rest.
+        self._count_let_in = cache(metrics.let_in.labels)
+        self._is_loopback = lru_cache(maxsize=256)(is_loopback)
 
     @property
     def asks(self) -> bool:
@@ -99,7 +94,7 @@ class Access:
             message = f"too many requests; the next one may come in {wait} s"
             raise Denial(429, "rate", "request", message, {"Retry-After": str(wait)})
         _check_scope(caller, needed)
-        self._metrics.let_in.labels(caller.label).inc()
+        self._count_let_in(caller.label).inc()
         return caller
 
     def require(self, connection: Connection, needed: Scope) -> None:
@@ -115,17 +110,17 @@ class Access:
         self._metrics.refused.labels(denial.reason).inc()
 
     def _find_key(self, credential: str) -> Caller:
-        key = self._keys.find(credential)
-        if key is None:
+        caller = self._keys.find(credential)
+        if caller is None:
             raise _refuse("unknown_key", "the key is not known")
-        if key.is_expired(datetime.now(UTC)):
-            raise _refuse("expired_key", f"the key {key.name} has expired")
-        return Caller(f"key:{key.name}", key.name, frozenset(key.scopes))
+        if caller.expires is not None and datetime.now(UTC) >= caller.expires:
+            raise _refuse("expired_key", f"the key {caller.label} has expired")
+        return caller
 
     def _check_is_local(self, connection: Connection) -> None:
         """Refuse who comes by the network, however the server was started, while there is no key."""
         host, port = connection.get("server") or ("", None)
-        if port is None or is_loopback(host):  # without a port it is a socket in the file system
+        if port is None or self._is_loopback(host):  # without a port it is a socket in the file system
             return
         message = "this API answers its own computer only, until it has keys: the command `api-keys add` makes one"
         if not self._has_warned:

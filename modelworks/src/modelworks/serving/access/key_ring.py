@@ -6,9 +6,10 @@ from time import monotonic
 
 from prometheus_client import Counter
 
-from modelworks.access import ApiKey, read_keys
+from modelworks.access import read_keys
 from modelworks.access.api_keys import hash_key
 from modelworks.errors import ConfigError
+from modelworks.serving.access.caller import Caller
 
 logger = logging.getLogger(__name__)
 
@@ -41,15 +42,15 @@ class KeyRing:
     def __init__(self, file: Path, failures: Counter) -> None:
         self._file = file
         self._failures = failures
-        self._keys: dict[str, ApiKey] = {}
+        self._keys: dict[str, Caller] = {}
         self.is_set = False
         self._stamp = self._look()
         self._due_at = monotonic() + LOOK_S
         if self._stamp:
             self._read()
 
-    def find(self, key: str) -> ApiKey | None:
-        """The entry of a key, expired or not; None for any other text."""
+    def find(self, key: str) -> Caller | None:
+        """Whose key it is, expired or not; None for any other text."""
         # By its hash, which whoever guesses a key cannot choose: how long the search takes says nothing about a key.
         return self._keys.get(hash_key(key))
 
@@ -72,7 +73,10 @@ class KeyRing:
             logger.info("%s: %d keys are in force", self._file, len(self._keys))
 
     def _read(self) -> None:
-        self._keys = {each.sha256: each for each in read_keys(self._file)}
+        self._keys = {
+            each.sha256: Caller(f"key:{each.name}", each.name, frozenset(each.scopes), each.expires)
+            for each in read_keys(self._file)
+        }
         self.is_set = True
 
     def _look(self) -> _Stamp | None:

@@ -1,0 +1,23 @@
+"""Whoever was let in."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from modelworks.access import Scope
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A key, or the subject of a token.
+
+    Attributes
+    ----------
+    name : has a rate limit of its own
+    label : in metrics
+    expires : when it stops being let in; None: never, or not known here
+    """
+
+    name: str
+    label: str
+    scopes: frozenset[Scope]
+    expires: datetime | None = None
