@@ -34,8 +34,8 @@ runs, and the error names what is allowed.
 
 An entry of a table has a variable as well: `MODELWORKS_GATES__METRICS__ROC_AUC__MAX`,
 `MODELWORKS_MODEL__PARAMETERS__MAX_ITER`. The parameters are on [a page of their own](model-types.md), and so are
-[the settings of operations](settings-of-operations.md): `[compute]`, `[monitoring]`, `[retraining]`, `[serving]`, `[rollout]`,
-`[notifications]`, `[stack]` and `[tracking]`.
+[the settings of operations](settings-of-operations.md): `[compute]`, `[monitoring]`, `[retraining]`, `[serving]`,
+`[rollout]`, `[notifications]`, `[stack]` and `[tracking]`.
 `tools/settings_reference.py` writes this page from the settings' own classes.
 """
 
