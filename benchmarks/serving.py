@@ -172,6 +172,7 @@ def _print_parts(project: Path) -> None:
 
 
 def uvicorn(factory: str) -> list[str]:
+    """The command that serves what a factory makes."""
     return [".venv/bin/python", "-m", "uvicorn", factory, "--factory", "--no-access-log"]
 
 
@@ -226,6 +227,13 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def drive(server: Server, body: Path, connections: int, seconds: int) -> Figures:
+    """What wrk measures of a server, with one body from several connections.
+
+    Raises
+    ------
+    SystemExit
+        If an answer is no success.
+    """
     options = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--timeout", "30s"]
     before = server.cpu_s()
     said = run(["wrk", *options, "--latency", "--script", HERE / "post.lua", server.url], WORK, BODY=str(body)).output

@@ -73,9 +73,8 @@ def _shadowed(server: Server) -> tuple[float, float]:
 def _print(count: int, measured: list[dict[str, Figures]], shadowed: dict[str, tuple[float, float]]) -> None:
     lines = []
     for who in measured[0]:
-        p50, p99, rate = (
-            median(getattr(each[who], name) for each in measured) for name in ("p50_ms", "p99_ms", "per_second")
-        )
+        names = ("p50_ms", "p99_ms", "per_second")
+        p50, p99, rate = (median(getattr(each[who], name) for each in measured) for name in names)
         ratio = median(each[who].p99_ms / each[ALONE].p99_ms for each in measured)
         spread = sorted(each[who].p99_ms / each[ALONE].p99_ms for each in measured)
         rows, dropped = shadowed[who]

@@ -112,6 +112,6 @@ def test_server_that_ends_by_itself_says_why(tmp_path: Path, monkeypatch: pytest
     command = [sys.executable, "-c", "raise ImportError('no such name')"]
     with (
         pytest.raises(SystemExit, match=r"does not answer:\n(?s:.*)ImportError: no such name"),
-        serving._server(tmp_path, command, "/ready", tmp_path),
+        serving.start_server(tmp_path, command, "/ready", tmp_path),
     ):
         pass
