@@ -21,9 +21,10 @@ OWN: Overrides = {
     "storage": {"uri": "var/data"},
     "tracking": {"uri": ""},
     "gates": {"approval": "never"},
+    "rollout": {"release": "at_once"},  # no traffic meets a replayed year
     "notifications": {"events": []},
 }
-"""Settings of every sandbox: it shares no storage and no server, asks nobody and notifies nobody."""
+"""Settings of every sandbox: it shares no storage and no server, releases at once, asks nobody and notifies nobody."""
 
 
 def make_sandbox(home: Path, folder: Path, overrides: Overrides) -> Settings:
