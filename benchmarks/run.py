@@ -7,6 +7,7 @@
     python benchmarks/run.py cold         from a clone of this repository to a deployed model, part by part
     python benchmarks/run.py ingest       ingest and validate against only reading the same files
     python benchmarks/run.py serving      the prediction API against `mlflow models serve` and an echo (needs wrk)
+    python benchmarks/run.py shadow       the prediction API beside a challenger in the shadow against one without (wrk)
     python benchmarks/run.py score        the score stage against a bare predict_proba, and its memory
     python benchmarks/run.py monitor      the monitor stage against only reading the same columns, and its memory
     python benchmarks/run.py adopt        adopting a CSV file against only reading it, and its memory
@@ -36,12 +37,13 @@ import model_types
 import monitoring
 import scoring
 import serving
+import shadow
 import throughput
 import tuning
 from projects import locked_versions, prepare_project
 from report import describe_machine
 
-PARTS = ["run", "cold", "ingest", "serving", "score", "monitor", "adopt", "evaluate", "backtest"]
+PARTS = ["run", "cold", "ingest", "serving", "shadow", "score", "monitor", "adopt", "evaluate", "backtest"]
 # These install gigabytes or take long, and run when they are asked for by name.
 LARGE_PARTS = ["large", "model-types", "images", "tuning"]
 
@@ -83,6 +85,8 @@ def _measure_project(part: str, arguments: argparse.Namespace) -> None:
         large.compare(project, arguments.large_rows, arguments.executors)
     elif part == "serving":
         serving.compare(project, arguments.connections, arguments.serving_rounds, arguments.seconds)
+    elif part == "shadow":
+        shadow.compare(project, arguments.connections, arguments.shares, arguments.serving_rounds, arguments.seconds)
     elif part == "score":
         scoring.compare(project, arguments.score_rows, arguments.score_rounds, arguments.rate_rows)
     elif part == "monitor":
@@ -112,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     calls.add_argument("--connections", type=int, nargs="+", default=[1, 8, 64], help="default: 1, 8 and 64")
     calls.add_argument("--serving-rounds", type=int, default=3, help="of all servers, in turn; default: %(default)s")
     calls.add_argument("--seconds", type=int, default=4, help="of one measurement; default: %(default)s")
+    calls.add_argument("--shares", type=float, nargs="+", default=[0.1, 1.0], help="of the shadow; default: 0.1 and 1")
     score = parser.add_argument_group("score")
     score.add_argument("--score-rows", type=int, nargs="+", default=[10**6, 10**7], help="for the memory; 10**8 works")
     score.add_argument("--rate-rows", type=int, default=scoring.RATE_ROWS, help="for the rates; default: %(default)s")

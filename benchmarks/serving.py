@@ -109,7 +109,7 @@ def _print_rates(
     lines = []
     for count in connections:
         measured = [
-            {who: _drive(server, bodies[who], count, seconds) for who, server in servers.items()} for _ in range(rounds)
+            {who: drive(server, bodies[who], count, seconds) for who, server in servers.items()} for _ in range(rounds)
         ]
         lines += _lines(count, measured)
     header = ["", "connections", "requests/s", "p50 ms", "p99 ms", "CPU ms", "the API is times as fast", "by CPU"]
@@ -140,13 +140,13 @@ def start_servers(project: Path, champion: Champion, folder: Path) -> Iterator[d
     """Start the three servers, each with the URL that it is asked at. Logs go to `folder`."""
     serve = ["-m", "mlflow", "models", "serve", "--model-uri", champion.model_uri, "--env-manager", "local"]
     servers = {
-        API: (_uvicorn("modelworks.serving:create_app"), "/ready", "/predict"),
+        API: (uvicorn("modelworks.serving:create_app"), "/ready", "/predict"),
         MLFLOW: ([".venv/bin/python", *serve], "/ping", "/invocations"),
-        ECHO: (_uvicorn("echo_app:create_app"), "/openapi.json", "/predict"),
+        ECHO: (uvicorn("echo_app:create_app"), "/openapi.json", "/predict"),
     }
     with ExitStack() as stack:
         started = {
-            who: (stack.enter_context(_server(project, command, probe, folder)), path)
+            who: (stack.enter_context(start_server(project, command, probe, folder)), path)
             for who, (command, probe, path) in servers.items()
         }
         yield {who: Server(server.url + path, server.process) for who, (server, path) in started.items()}
@@ -171,12 +171,13 @@ def _print_parts(project: Path) -> None:
     print_table("Where the time goes, ms", ["", *(f"{count} rows" for count in counts)], lines)
 
 
-def _uvicorn(factory: str) -> list[str]:
+def uvicorn(factory: str) -> list[str]:
+    """The command that serves what a factory makes."""
     return [".venv/bin/python", "-m", "uvicorn", factory, "--factory", "--no-access-log"]
 
 
 @contextmanager
-def _server(project: Path, command: list[str], path: str, folder: Path) -> Iterator[Server]:
+def start_server(project: Path, command: list[str], path: str, folder: Path, **more: str) -> Iterator[Server]:
     """Start a server on a free port and stop it in the end; gives it once `path` answers.
 
     Raises
@@ -192,6 +193,7 @@ def _server(project: Path, command: list[str], path: str, folder: Path) -> Itera
         PATH=f"{project / '.venv' / 'bin'}:{os.environ['PATH']}",
         PYTHONPATH=f"{HERE}:{project / 'src'}",  # the model calls the project's function of derived features
         MLFLOW_TRACKING_URI=f"sqlite:///{project / 'var' / 'mlflow' / 'mlflow.db'}",
+        **more,
     )
     log = folder / f"server-{port}.log"
     with log.open("w", encoding="utf-8") as output:
@@ -224,7 +226,14 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise SystemExit(f"{url} does not answer:\n{log.read_text(encoding='utf-8')}")
 
 
-def _drive(server: Server, body: Path, connections: int, seconds: int) -> Figures:
+def drive(server: Server, body: Path, connections: int, seconds: int) -> Figures:
+    """What wrk measures of a server, with one body from several connections.
+
+    Raises
+    ------
+    SystemExit
+        If an answer is no success.
+    """
     options = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--timeout", "30s"]
     before = server.cpu_s()
     said = run(["wrk", *options, "--latency", "--script", HERE / "post.lua", server.url], WORK, BODY=str(body)).output

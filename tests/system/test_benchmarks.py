@@ -19,6 +19,7 @@ SMALL = {
     "run": ["--pairs", "1", "--profile"],
     "ingest": ["--rows", "24000", "--format", "parquet", "csv.gz"],
     "serving": ["--connections", "1", "--serving-rounds", "1", "--seconds", "1"],
+    "shadow": ["--connections", "1", "--shares", "1", "--serving-rounds", "1", "--seconds", "1"],
     "score": ["--score-rows", "20000", "40000", "--rate-rows", "20000", "--score-rounds", "1"],
     "monitor": ["--monitor-rows", "10000", "20000", "--monitor-rounds", "1"],
     "adopt": ["--adopt-rows", "2000", "4000"],
@@ -32,6 +33,7 @@ PRINTED = {
     "cold": ["From a clone to a deployed model", "ratio to the aim"],
     "ingest": ["ingest: 24,000 rows", "validate: 24,000 rows", "Memory with the same rows a month"],
     "serving": ["Where the time goes, ms", "1 row a request", "100 rows a request"],
+    "shadow": ["The champion beside a shadow", "shadow_share 1", "ratio of p99"],
     "score": ["score with one thread: 20,000 rows", "peak memory"],
     "monitor": ["A period, from the start of the process to its end", "peak memory"],
     "adopt": ["adopt, eight columns"],
@@ -110,6 +112,6 @@ def test_server_that_ends_by_itself_says_why(tmp_path: Path, monkeypatch: pytest
     command = [sys.executable, "-c", "raise ImportError('no such name')"]
     with (
         pytest.raises(SystemExit, match=r"does not answer:\n(?s:.*)ImportError: no such name"),
-        serving._server(tmp_path, command, "/ready", tmp_path),
+        serving.start_server(tmp_path, command, "/ready", tmp_path),
     ):
         pass

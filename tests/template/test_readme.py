@@ -148,6 +148,7 @@ FOLLOWED = {
     "docs/how-to/add-a-check.md": ADDED,
     "docs/how-to/check-fairness.md": ADDED,
     "docs/how-to/explain-a-prediction.md": ADDED,
+    "docs/how-to/release-in-steps.md": ADDED,
     "docs/how-to/add-a-source.md": ADDED,
     "docs/how-to/who-gets-in.md": ADDED,
     "docs/how-to/add-a-notifier.md": ADDED,

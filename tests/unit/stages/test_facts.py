@@ -8,6 +8,7 @@ import pytest
 from modelworks.stages import facts
 from modelworks.stages.facts import Facts, Ingested, Result, Scored
 
+JSON_TYPES = {str, str | None, int, int | None, float, bool, list[str], dict[str, int]}
 EVERY = [each for each in vars(facts).values() if is_dataclass(each) and issubclass(each, Facts)]
 
 
@@ -38,7 +39,7 @@ def test_facts_do_not_change():
 def test_every_kind_of_facts_is_frozen_and_json(kind):
     """Types that JSON has, so that nothing is lost between two processes."""
     assert kind.__dataclass_params__.frozen
-    assert {field.type for field in fields(kind)} <= {str, str | None, int, bool, list[str], dict[str, int]}
+    assert {field.type for field in fields(kind)} <= JSON_TYPES
 
 
 def test_every_result_has_a_summary():

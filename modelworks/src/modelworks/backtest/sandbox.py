@@ -21,10 +21,12 @@ OWN: Overrides = {
     "storage": {"uri": "var/data"},
     "tracking": {"uri": ""},
     "gates": {"approval": "never"},
+    "rollout": {"release": "at_once"},  # no traffic meets a replayed year
     "notifications": {"events": []},
     "policy": dict.fromkeys(Policy.model_fields, False),
 }
-"""Settings of every sandbox, in any environment: no shared storage, no server, nobody who is asked or notified."""
+"""Settings of every sandbox, in any environment: no shared storage, no server, a release at once, nobody who is asked or
+notified."""
 
 
 def make_sandbox(home: Path, folder: Path, overrides: Overrides) -> Settings:

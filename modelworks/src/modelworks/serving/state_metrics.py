@@ -2,11 +2,13 @@
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from time import monotonic
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
+from prometheus_client import Counter as PrometheusCounter
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
@@ -17,6 +19,7 @@ from modelworks.monitoring import records
 from modelworks.project import Project
 from modelworks.settings import Settings, Source
 from modelworks.state.health import WORDS, assess, serves
+from modelworks.state.rollout import RolloutState
 from modelworks.state.status import State, read_outline
 
 logger = logging.getLogger(__name__)
@@ -41,6 +44,12 @@ METRICS: dict[str, tuple[str, list[str]]] = {
     "model_loss": ("Loss in that period, with the ends of its interval", ["bound"]),
     "model_skill": ("Loss of the best single prediction minus the model's, in that period", ["bound"]),
     "model_calibration_drift": ("Calibration drift in that period", ["bound"]),
+    "rollout_info": ("1 for the rollout that goes on", ["version", "champion"]),
+    "rollout_share": ("Share of the requests that its challenger answers", []),
+    "rollout_steps": ("Steps of the last rollout", ["action"]),
+    "rollout_changed_decisions": ("Share of the decisions that differ between both models", ["bound"]),
+    "rollout_difference": ("Mean absolute difference of their predictions", ["bound"]),
+    "rollout_gain": ("Champion's loss minus the challenger's on labelled rows", ["bound"]),
     "model_column_drift": ("Distance from the training data divided by the threshold, newest period", ["column"]),
 }
 """Meaning and labels of each gauge."""
@@ -55,7 +64,7 @@ class StateMetrics(Collector):
         self._samples: Samples = {}
         self._due_at = 0.0
         self._thread: threading.Thread | None = None
-        self._failures = Counter(
+        self._failures = PrometheusCounter(
             "pipeline_state_failures",
             "Attempts to read figures of pipeline and model that failed",
             registry=registry,
@@ -102,7 +111,8 @@ def measure(source: Source, state: State, newest: dict[str, str | None], today: 
     ----------
     newest : of each layer, its newest period
     """
-    return {**_measure_pipeline(source, state, newest, today), **_measure_model(state)}
+    pipeline, model = _measure_pipeline(source, state, newest, today), _measure_model(state)
+    return {**pipeline, **model, **(_measure_rollout(state.rollout) if state.rollout else {})}
 
 
 def _measure_pipeline(source: Source, state: State, newest: dict[str, str | None], today: date) -> Samples:
@@ -161,6 +171,18 @@ def _measure_model(state: State) -> Samples:
         for name in ("loss", "skill", "calibration_drift"):
             if estimate := getattr(figures, name):
                 samples[f"model_{name}"] = {(each,): getattr(estimate, each) for each in ("value", "low", "high")}
+    return samples
+
+
+def _measure_rollout(found: RolloutState) -> Samples:
+    steps, last = Counter(step.action for step in found.steps), found.last
+    samples: Samples = {"rollout_steps": {(action,): float(number) for action, number in steps.items()}}
+    if found.in_force:
+        samples["rollout_info"] = {(last.version, last.champion): 1.0}
+        samples["rollout_share"] = {(): last.share}
+    for name in ("changed_decisions", "difference", "gain"):
+        if estimate := (found.comparison or {"comparison": {}})["comparison"].get(name):
+            samples[f"rollout_{name}"] = {(bound,): estimate[bound] for bound in ("value", "low", "high")}
     return samples
 
 
