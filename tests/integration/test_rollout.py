@@ -12,18 +12,22 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from flights import FLIGHTS
 from modelworks import stages
+from modelworks.cli.app import app
 from modelworks.data import frames, partitions
 from modelworks.data.answers import read_answers
+from modelworks.errors import ReleaseError
 from modelworks.registry import ledger, rollouts
 from modelworks.registry.tracker import Tracker
 from modelworks.registry.versions import CHALLENGER, CHAMPION
 from modelworks.serving.row_schema import logged_columns
 from modelworks.settings import ENV_PREFIX, load_settings
 from modelworks.stages.facts import RolloutFacts
-from servers import PATIENCE_S, Server, running, serving
+from releases import release_flights
+from servers import PATIENCE_S, Server, get, running, serving
 
 FAST = {"STEP_MINUTES": "0", "MIN_REQUESTS": "60", "STEPS": "[0.2, 0.6, 1.0]", "LATENCY_FLOOR_MS": "2000"}
 

@@ -25,8 +25,8 @@ OWN: Overrides = {
     "notifications": {"events": []},
     "policy": dict.fromkeys(Policy.model_fields, False),
 }
-"""Settings of every sandbox, in any environment: no shared storage, no server, a release at once, nobody who is asked or
-notified."""
+"""Settings of every sandbox, in any environment: it shares no storage and no server, releases at once, asks nobody and
+notifies nobody."""
 
 
 def make_sandbox(home: Path, folder: Path, overrides: Overrides) -> Settings:
