@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from rich.console import Console
 
 from flights import enter_home, make_home
 from modelworks.errors import ConfigError, StackError
@@ -112,6 +113,13 @@ def test_what_decides_whether_a_task_runs_is_not_the_shells(settings: Settings, 
     assert {"127.0.0.1", "localhost"} <= {*given["NO_PROXY"].split(",")}
     assert given["no_proxy"] == given["NO_PROXY"]
     assert given["HTTP_PROXY"] == HOSTILE["HTTP_PROXY"]  # the source may be behind it
+
+
+def test_stack_is_not_opened_to_the_network_before_the_api_has_a_key(settings: Settings) -> None:
+    on_network = load_settings(settings.home, {"stack": {"host": "0.0.0.0"}})  # noqa: S104
+    with pytest.raises(ConfigError, match=r"would answer everybody who reaches 0\.0\.0\.0"):
+        lifecycle.up(on_network, Console())
+    assert not (settings.home / "var").exists()
 
 
 def test_mlflow_admits_only_its_own_hosts(settings: Settings) -> None:
