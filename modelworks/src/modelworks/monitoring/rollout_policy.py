@@ -133,7 +133,7 @@ def _latency(found: Situation, settings: Rollout) -> str:
     if slow <= max(settings.latency_floor_ms * sqrt(2), settings.max_latency_ratio * usual * sqrt(2)):
         return ""
     limit = f"[rollout] max_latency_ratio = {settings.max_latency_ratio:g}"
-    return f"95 % of the challenger's answers took up to {slow:.0f} ms, the champion's {usual:.0f} ms; {limit}"
+    return f"95 % of the challenger's answers came within {slow:.0f} ms, of the champion's {usual:.0f} ms; {limit}"
 
 
 def _differences(compared: Comparison, settings: Rollout) -> list[str]:

@@ -76,6 +76,7 @@ class Canary:
         self._saved: tuple[int, int] = (0, 0)
         self._saved_at = 0.0
         self._failures = 0
+        self._is_closed = False
         self._paused_until = 0.0
         self.metrics = RolloutMetrics(metrics.registry, self)
 
@@ -86,6 +87,8 @@ class Canary:
 
     def poll(self) -> None:
         """Ask which step is in force, and let the counts follow; called by a thread every few seconds."""
+        if self._is_closed:
+            return
         self.follower.poll()
         step = self.challenger.step if self.challenger else None
         if (step and step.name) != (self._step and self._step.name):
@@ -114,6 +117,7 @@ class Canary:
 
     def close(self) -> None:
         """Write the counts, and stop."""
+        self._is_closed = True  # a look that is under way must not start the shadow's process again
         self.shadow.stop()
         self.save()
         self._thread.shutdown(wait=False, cancel_futures=True)

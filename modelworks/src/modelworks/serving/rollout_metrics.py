@@ -4,13 +4,21 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from modelworks.serving.metrics import LATENCY_S
 
 if TYPE_CHECKING:
     from modelworks.serving.canary import Canary
+
+
+SHADOW = {
+    "api_shadow_rows": "Rows that the shadow's process predicted",
+    "api_shadow_dropped_rows": "Rows that found its queue full",
+    "api_shadow_errors": "Rows that the challenger could not predict",
+}
+"""In the order of `Shadow.counts`."""
 
 
 class RolloutMetrics(Collector):
@@ -38,17 +46,16 @@ class RolloutMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The step in force, and the counts of the shadow."""
-        info = GaugeMetricFamily(
-            "api_challenger_info", "1 for the challenger that is loaded", labels=["version", "champion", "step"]
-        )
-        share = GaugeMetricFamily("api_challenger_share", "Share of the requests that the challenger answers")
+        info = Metric("api_challenger_info", "1 for the challenger that is loaded", "gauge")
+        share = Metric("api_challenger_share", "Share of the requests that the challenger answers", "gauge")
         if challenger := self._canary.challenger:
             step = challenger.step
-            info.add_metric([step.version, step.champion, str(step.number)], 1)
-            share.add_metric([], step.share)
+            labels = {"version": step.version, "champion": step.champion, "step": str(step.number)}
+            info.add_sample(info.name, labels, 1)
+            share.add_sample(share.name, {}, step.share)
         yield info
         yield share
-        rows, dropped, errors = self._canary.shadow.counts()
-        yield CounterMetricFamily("api_shadow_rows", "Rows that the shadow's process predicted", value=rows)
-        yield CounterMetricFamily("api_shadow_dropped_rows", "Rows that found its queue full", value=dropped)
-        yield CounterMetricFamily("api_shadow_errors", "Rows that the challenger could not predict", value=errors)
+        for (name, meaning), value in zip(SHADOW.items(), self._canary.shadow.counts(), strict=True):
+            counter = Metric(name, meaning, "counter")
+            counter.add_sample(f"{name}_total", {}, value)
+            yield counter

@@ -121,7 +121,7 @@ def predict_offered(settings: Settings, version: str, waiting: Any, counts: Any)
     """Predict what comes by the queue until None comes or the parent is gone; the process's main function."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when to end
     with suppress(OSError):
-        os.nice(10)
+        os.nice(5)
     # Here: their imports take seconds, and the parent needs none of them.
     from modelworks.registry.tracker import Tracker
     from modelworks.serving.challenger import load_version
