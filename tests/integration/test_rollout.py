@@ -281,7 +281,7 @@ def test_killed_between_ledger_and_journal_the_next_call_ends_the_rollout_once(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(rollouts, "close_overtaken", killed)
+        patched.setattr(rollouts, "record_step", killed)
         patched.setattr("modelworks.stages.challenger.replay", lambda *_: None)
         with pytest.raises(KeyboardInterrupt):
             stages.promote_challenger(FLIGHTS, load_settings(), reason="now")
@@ -291,6 +291,17 @@ def test_killed_between_ledger_and_journal_the_next_call_ends_the_rollout_once(
     assert len(ledger.read_ledger(load_settings())) == 4
     assert [step.action for step in rollouts.read_steps(load_settings())] == ["started", "promoted"]
     assert stages.advance_rollout(FLIGHTS, load_settings()).summary == facts.summary
+
+
+def test_champion_that_comes_back_does_not_bring_its_rollout_back(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Version 3 is released at once in between, and taken back."""
+    stages.start_rollout(FLIGHTS, load_settings(), "1", reason="try it")
+    monkeypatch.setenv(f"{ENV_PREFIX}MODEL__PARAMETERS__MAX_ITER", "50")
+    assert release_flights("third") == "3"
+    assert rollouts.read_steps(load_settings())[-1].action == "stopped"
+    stages.rollback(FLIGHTS, load_settings())
+    assert aliases() == ("2", None)
+    assert stages.advance_rollout(FLIGHTS, load_settings()).has_ended
 
 
 def test_what_cannot_be_rolled_out_is_refused(home: Path) -> None:

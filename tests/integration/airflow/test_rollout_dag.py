@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.utils.db import initdb
 
 from flights import FLIGHTS, PACKAGE
 from modelworks import stages
@@ -12,6 +13,11 @@ from modelworks.registry import rollouts
 from modelworks.settings import ENV_PREFIX, load_settings
 
 ROLLOUT = f"{PACKAGE}_rollout"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def airflow_database() -> None:
+    initdb()
 
 
 def dags_of(home: Path) -> DagBag:

@@ -26,7 +26,7 @@ SERVED: Any = SimpleNamespace(version="2")
 
 
 def step(share: float = 1.0, champion: str = "1", number: int = 0) -> RolloutStep:
-    return RolloutStep(1, "", 1, "started", "", "", "2", champion, "canary", number, share, "", "", "", "")
+    return RolloutStep(1, "", 1, "started", "", "", "2", champion, 1, "canary", number, share, "", "", "", "")
 
 
 @pytest.fixture

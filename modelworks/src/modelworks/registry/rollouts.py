@@ -32,6 +32,7 @@ class RolloutStep:
     ----------
     rollout : number of the step that began it
     version, champion : the challenger, and the version that it is compared with
+    ledger_entry : number of the entry that made the champion; the rollout holds while it is the newest
     release : how it is released: which steps there are
     number, share : of the step, from 0, and the share of the requests that the challenger answers; 0 is the shadow
     run_id, pipeline_run, data_digest, code_commit, approved_by : what the ledger says of the version once it is the
@@ -46,6 +47,7 @@ class RolloutStep:
     reason: str
     version: str
     champion: str
+    ledger_entry: int
     release: ReleaseMode
     number: int
     share: float
@@ -80,7 +82,7 @@ def read_last_step(settings: Settings) -> RolloutStep | None:
 def in_force(steps: Sequence[RolloutStep], entries: Sequence[LedgerEntry]) -> RolloutStep | None:
     """The step that holds; None where no rollout goes on, or another champion was released since."""
     last = steps[-1] if steps else None
-    if last is None or last.has_ended or not entries or entries[-1].to_version != last.champion:
+    if last is None or last.has_ended or not entries or entries[-1].sequence != last.ledger_entry:
         return None
     return last
 
@@ -154,6 +156,7 @@ def begin(
         reason=entry.reason,
         version=entry.to_version,
         champion=entry.from_version,
+        ledger_entry=len(entries),
         release=release,
         number=0,
         share=settings.rollout.shares(release)[0],
@@ -187,7 +190,7 @@ def close_overtaken(settings: Settings, tracker: Tracker, by: str) -> RolloutSte
     if last is None or last.has_ended or in_force(steps, entries):
         return None
     newest = entries[-1]
-    if newest.to_version == last.version:  # a process was killed between the ledger and this journal
+    if (newest.action, newest.to_version) == ("deploy", last.version):
         ended = next_step(last, "promoted", newest.by, newest.reason, share=1.0)
     else:
         reason = f"version {newest.to_version} is the champion since, by a {newest.action}"

@@ -71,6 +71,7 @@ def deploy(project: Project, settings: Settings, run_id: str, *, by: str | None 
             else:
                 entry = ledger.record(settings, entries, entry)
                 ledger.reconcile(settings, tracker)
+                rollouts.close_overtaken(settings, tracker, entry.by)
         released = step.version if step else entry.to_version  # type: ignore[union-attr]  # one of both is there
         tracker.runs.set_tags(run_id, {"model_version": released})
     tracker.runs.end(run_id, "FINISHED")
