@@ -135,3 +135,27 @@ def test_each_python_finds_a_wheel_of_every_package(locked: Locked, version: str
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert {pin.partition(" ")[0] for pin in pins(found)} <= {pin.partition(" ")[0] for pin in pins(locked.lock)}
+
+
+@pytest.mark.parametrize(
+    ("ci", "file"), [("GitHub Actions", ".github/workflows/dependencies.yml"), ("GitLab CI", ".gitlab-ci.yml")]
+)
+def test_scheduled_update_takes_every_lock_that_make_lock_writes_and_nothing_else(
+    bake: Bake, ci: str, file: str
+) -> None:
+    """By the commands of the workflow: what is kept of `make lock`, and of that what the job that writes applies."""
+    project = bake(platforms="aws, kubeflow", ci=ci)
+    run = (project.path / file).read_text(encoding="utf-8")
+    keep, take = re.search(r"git diff -- .* > update\.patch", run), re.search(r"git apply .* update\.patch", run)
+    assert keep
+    assert take
+    printed = project.run("make", "--dry-run", "--always-make", "lock").stdout
+    written = set(re.findall(r"--output-file (\S+\.lock)", printed))
+    assert len(written) == 4
+    for name in (*written, "Makefile"):
+        with (project.path / name).open("a", encoding="utf-8") as lock:
+            lock.write("# newer\n")
+    for diff in (keep[0], "git diff > update.patch"):  # the second as if another job had been taken over
+        assert project.run("sh", "-c", f"{diff} && git stash --quiet && {take[0]}").returncode == 0
+        assert set(project.run("git", "diff", "--name-only").stdout.split()) == written
+        assert project.run("sh", "-c", "git checkout --quiet . && git stash pop --quiet").returncode == 0
