@@ -25,7 +25,8 @@ from modelworks.stack.environment import AIRFLOW_CONFIG
 from order import start_first
 
 LONGEST_FIRST = [
-    "test_promotion.py",
+    "test_rollout.py",
+    "test_promote.py",
     "test_commands.py",
     "test_backtest.py",
     "test_dag.py",

@@ -71,7 +71,8 @@ def read_tables(home: Path, environment: str) -> dict[str, Any]:
     ConfigError
         If a file is not valid TOML.
     """
-    tables = read_toml(home / "pipeline.toml")
+    file = home / "pipeline.toml"
+    tables = read_toml(file) if file.exists() else {}
     return merge_tables(tables, read_toml(environment_file(home, environment))) if environment else tables
 
 

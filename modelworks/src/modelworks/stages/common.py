@@ -55,7 +55,8 @@ def stage(function: Callable[P, R]) -> Callable[P, R]:
         log.info("%s: started", name, extra={"stage": name, "event": "started"})
         try:
             with in_stage(name):
-                check_policy(_settings_of(arguments), code=name in MADE_OF_CODE)
+                if settings := next((each for each in arguments if isinstance(each, Settings)), None):
+                    check_policy(settings, code=name in MADE_OF_CODE)
                 facts = function(*arguments, **options)
         except BaseException as error:
             result = _describe(error)
@@ -67,13 +68,6 @@ def stage(function: Callable[P, R]) -> Callable[P, R]:
         return facts
 
     return logged
-
-
-def _settings_of(arguments: tuple[object, ...]) -> Settings:
-    """The settings of a stage, which follow the project in all of them."""
-    settings = arguments[1]
-    assert isinstance(settings, Settings)
-    return settings
 
 
 def _describe(error: BaseException) -> str:
