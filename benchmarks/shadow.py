@@ -42,7 +42,7 @@ def _release_two(project: Path) -> None:
     other = {"MODELWORKS_ROLLOUT__RELEASE": "shadow", "MODELWORKS_MODEL__PARAMETERS__MAX_ITER": "100"}
     said = run([COMMAND, "rollout", "status", "--json"], project).output
     if not (json.loads(said) or {}).get("in_force"):
-        run([*RUN, "--force"], project, **other)
+        run(RUN, project, **other)
 
 
 def _start(stack: ExitStack, project: Path, share: float) -> Server:

@@ -118,8 +118,7 @@ def aliases() -> tuple[str | None, str | None]:
 def test_good_challenger_reaches_every_caller_and_is_the_champion(home: Path, replicas) -> None:
     settings, rows = load_settings(), live_rows()
     servers = replicas()
-    stages.rollback(FLIGHTS, settings)
-    started = stages.start_rollout(FLIGHTS, settings, "2", reason="try it")
+    started = begin_canary(*servers)
     assert (started.share, started.champion, aliases()) == (0.2, "1", ("1", "2"))
     with Callers(servers, rows) as callers:
         seen = advance_until(lambda facts: facts.has_ended)
@@ -147,10 +146,17 @@ def at_the_start() -> Any:
     return datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def begin_canary(**options: Any) -> RolloutFacts:
-    """Version 2 as the challenger of version 1."""
+def begin_canary(*servers: Server, **options: Any) -> RolloutFacts:
+    """Version 2 as the challenger of version 1, on each of the servers."""
     stages.rollback(FLIGHTS, load_settings())
-    return stages.start_rollout(FLIGHTS, load_settings(), "2", reason="try it", **options)
+    facts = stages.start_rollout(FLIGHTS, load_settings(), "2", reason="try it", **options)
+    wait_until(lambda: all(serves_both(each) for each in servers))
+    return facts
+
+
+def serves_both(server: Server) -> bool:
+    model = get(f"{server.url}/model").json()
+    return model["version"] == "1" and model["challenger"] is not None and model["challenger"]["version"] == "2"
 
 
 @pytest.mark.parametrize("fault", ["failing", "slow"])
@@ -161,7 +167,7 @@ def test_faulty_challenger_is_taken_back_and_no_request_fails(
     for name, value in settings.items():
         monkeypatch.setenv(f"{ENV_PREFIX}ROLLOUT__{name}", value)
     servers = replicas(f"faulty_challengers:{fault}")
-    begin_canary()
+    begin_canary(*servers)
     with Callers(servers, live_rows(), threads=8) as callers:
         seen = advance_until(lambda facts: facts.has_ended)
         wait_until(lambda: callers.answers[-1][1] == "1" and has_no_challenger(servers))
@@ -188,7 +194,7 @@ def test_timeouts_are_answered_by_the_champion_and_count_as_errors(
 ) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}ROLLOUT__TIMEOUT_S", "0.2")
     servers = replicas("faulty_challengers:slow")
-    begin_canary()
+    begin_canary(*servers)
     with Callers(servers, live_rows()) as callers:
         seen = advance_until(lambda facts: facts.has_ended)
     assert "max_error_fraction" in seen[-1].summary
@@ -230,7 +236,7 @@ def test_shadow_answers_nobody_and_is_promoted_after_its_comparison(
     monkeypatch.setenv(f"{ENV_PREFIX}ROLLOUT__SHADOW_SHARE", share)
     monkeypatch.setenv(f"{ENV_PREFIX}ROLLOUT__PROMOTION", "manual")
     servers = replicas()
-    facts = begin_canary(release="shadow")
+    facts = begin_canary(*servers, release="shadow")
     assert (facts.share, aliases()) == (0.0, ("1", "2"))
     with Callers(servers, live_rows()) as callers:
         advance_until(lambda facts: facts.move == "ask")

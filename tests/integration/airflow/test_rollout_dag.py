@@ -48,3 +48,24 @@ def test_dag_advances_and_fails_where_the_challenger_is_taken_back(
     last = rollouts.read_steps(load_settings())[-1]
     assert (last.action, last.reason) == ("taken_back", "not decided within 1e-07 hours ([rollout] max_hours)")
     assert datetime.fromisoformat(last.at) > datetime.now(UTC) - timedelta(hours=1)
+
+
+def test_run_that_ends_in_a_champion_emits_the_model(released: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}ROLLOUT__RELEASE", "canary")
+    stages.rollback(FLIGHTS, load_settings())
+    stages.start_rollout(FLIGHTS, load_settings(), "2", reason="a test")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rollouts, "record_step", killed)
+        with pytest.raises(KeyboardInterrupt):
+            stages.promote_challenger(FLIGHTS, load_settings(), reason="now")
+    run = dags_of(released).dags[ROLLOUT].test(logical_date=None)
+    [task] = run.get_task_instances()
+    assert (run.state, task.state) == ("success", "success")
+    assert [step.action for step in rollouts.read_steps(load_settings())] == ["started", "promoted"]
+    facts = task.xcom_pull(task_ids="rollout_ended")
+    assert (facts["version"], facts["period"]) == ("2", "2013-07")
+    assert "version 2 is the champion, instead of 1" in facts["summary"]
