@@ -26,7 +26,7 @@ REPLICAS = 2
 DISK_MIB = 64
 PATIENCE_S = 600
 TRAINING = {
-    "SOURCE__LAST": "2013-07",
+    "SOURCE__LAST": "2013-02",
     "EVALUATION__BOOTSTRAP_RESAMPLES": "100",
     # What is measured is how versions change, not whether they should.
     "GATES__METRICS": "{}",
@@ -227,7 +227,7 @@ def _object_store() -> Server:
     parts = ("master", "volume", "filer", "s3")
     ports = _free_ports(2 * len(parts))
     command = [str(weed), "server", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.config=s3.json", "-dir=."]
-    command += ["-volume.max=100"]
+    command += ["-volume.max=100", "-s3.port.iceberg=0", "-s3.port.lance=0"]  # else fixed ports, which another has
     command += [f"-{part}.port={port}" for part, port in zip(parts, ports[:4], strict=True)]
     command += [f"-{part}.port.grpc={port}" for part, port in zip(parts, ports[4:], strict=True)]
     return Server("object store", command, folder, ports[3], "/healthz", clean_environment())
