@@ -2,12 +2,13 @@
 
 ::
 
-    python benchmarks/run.py              all but model-types, images and tuning, ingest with 1 and 10 million rows
+    python benchmarks/run.py              all but production, large, model-types, images and tuning
     python benchmarks/run.py run          make run (Airflow) against `run` (no Airflow)
     python benchmarks/run.py cold         from a clone of this repository to a deployed model, part by part
     python benchmarks/run.py ingest       ingest and validate against only reading the same files
     python benchmarks/run.py serving      the prediction API against `mlflow models serve` and an echo (needs wrk)
     python benchmarks/run.py shadow       the prediction API beside a challenger in the shadow against one without (wrk)
+    python benchmarks/run.py production   constant load on two replicas while versions change and servers fail (Linux)
     python benchmarks/run.py score        the score stage against a bare predict_proba, and its memory
     python benchmarks/run.py monitor      the monitor stage against only reading the same columns, and its memory
     python benchmarks/run.py adopt        adopting a CSV file against only reading it, and its memory
@@ -35,6 +36,7 @@ import images
 import large
 import model_types
 import monitoring
+import production
 import scoring
 import serving
 import shadow
@@ -45,7 +47,7 @@ from report import describe_machine
 
 PARTS = ["run", "cold", "ingest", "serving", "shadow", "score", "monitor", "adopt", "evaluate", "backtest"]
 # These install gigabytes or take long, and run when they are asked for by name.
-LARGE_PARTS = ["large", "model-types", "images", "tuning"]
+LARGE_PARTS = ["production", "large", "model-types", "images", "tuning"]
 
 
 def main() -> None:
@@ -87,6 +89,8 @@ def _measure_project(part: str, arguments: argparse.Namespace) -> None:
         serving.compare(project, arguments.connections, arguments.serving_rounds, arguments.seconds)
     elif part == "shadow":
         shadow.compare(project, arguments.connections, arguments.shares, arguments.serving_rounds, arguments.seconds)
+    elif part == "production":
+        production.measure(project, arguments.phase_seconds, arguments.rate)
     elif part == "score":
         scoring.compare(project, arguments.score_rows, arguments.score_rounds, arguments.rate_rows)
     elif part == "monitor":
@@ -117,6 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     calls.add_argument("--serving-rounds", type=int, default=3, help="of all servers, in turn; default: %(default)s")
     calls.add_argument("--seconds", type=int, default=4, help="of one measurement; default: %(default)s")
     calls.add_argument("--shares", type=float, nargs="+", default=[0.1, 1.0], help="of the shadow; default: 0.1 and 1")
+    faults = parser.add_argument_group("production")
+    faults.add_argument("--phase-seconds", type=float, default=60, help="of a phase at least; default: %(default)s")
+    faults.add_argument("--rate", type=float, default=50, help="requests a second; default: %(default)s")
     score = parser.add_argument_group("score")
     score.add_argument("--score-rows", type=int, nargs="+", default=[10**6, 10**7], help="for the memory; 10**8 works")
     score.add_argument("--rate-rows", type=int, default=scoring.RATE_ROWS, help="for the rates; default: %(default)s")

@@ -110,7 +110,7 @@ def object_store(folder: Path, roles: Mapping[str, tuple[str, str, str]] | None 
     ports = dict(zip(("master", "volume", "filer"), free_ports(0, 0, 0), strict=True))
     # Without ports of their own for gRPC, the servers take theirs plus 10,000.
     command = [tool("weed"), "server", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.config=s3.json", "-dir=."]
-    command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]  # off: their ports are fixed, and stores run side by side
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]  # else fixed ports, which another store may have
     command += ["-volume.max=100"]  # a bucket takes seven at a time, and by default there are eight
     command += [f"-{name}.port={port}" for name, port in ports.items()]
     grpc_ports = zip((*ports, "s3"), free_ports(0, 0, 0, 0), strict=True)
