@@ -75,7 +75,7 @@ def test_health_check_that_is_too_slow_leaves_no_process(services: dict[str, dic
 
 
 def test_airflow_sends_its_metrics_to_where_prometheus_receives_them(services: dict[str, dict[str, Any]]) -> None:
-    """The alert TasksFailed has nothing else. While it is not there, what ends waits until it gives up."""
+    """The alert TasksFailed has nothing else. While it is away, a process that ends tries again for seconds."""
     environment = services["scheduler"]["environment"]
     assert environment["AIRFLOW__METRICS__OTEL_ON"] == "True"
     assert environment["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"] == "http://prometheus:9090/api/v1/otlp/v1/metrics"
