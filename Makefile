@@ -29,8 +29,8 @@ PARALLEL := -n auto --durations 20
 # Minutes each, on a live scheduler, in several bakes or with each page followed: at night.
 LONG_TESTS := $(addprefix tests/system/,test_adopted_tables.py test_benchmarks.py test_cluster.py test_examples.py \
 	test_frameworks.py test_full_disks.py test_interruptions.py test_kubeflow.py test_live.py test_machines.py \
-	test_message_queue.py test_observe.py test_periods.py test_pythons.py test_real_tables.py test_sources.py \
-	test_spark.py test_stack.py test_story.py) \
+	test_message_queue.py test_observe.py test_periods.py test_pythons.py test_real_tables.py test_secrets.py \
+	test_sources.py test_spark.py test_stack.py test_story.py) \
 	$(addprefix tests/template/,test_how_to.py test_official_chart.py test_site.py)
 LONG_CASES := tests/system/test_run.py::test_source_may_be_a_web_server tests/system/test_run.py::test_source_and_storage_may_be_s3 \
 	tests/template/test_release.py::test_the_template_itself_is_released_once_its_checks_pass

@@ -317,3 +317,21 @@ def test_every_setting_is_described() -> None:
     }
     assert len(described) > 70
     assert [key for key, description in described.items() if not description] == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("https://ada:k%2F%40@mlflow.example.com:5000/base", "https://mlflow.example.com:5000/base"),
+        ("https://mlflow.example.com/p@q", "https://mlflow.example.com/p@q"),
+        ("sqlite:////home/ada@work/mlflow.db", "sqlite:////home/ada@work/mlflow.db"),
+    ],
+)
+def test_address_of_mlflow_is_shown_without_its_password(
+    project: Path, monkeypatch: pytest.MonkeyPatch, uri: str, shown: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    settings = load_settings()
+    assert (settings.tracking_uri, settings.tracking_address) == (uri, shown)
+    if uri.startswith("https"):
+        assert settings.mlflow_url == shown

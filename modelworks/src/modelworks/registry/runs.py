@@ -185,7 +185,7 @@ class Runs:
         ----------
         server : whose pages are linked; "" for that of the tracking URI
         """
-        uri = server or self._settings.tracking_uri
+        uri = server or self._settings.tracking_address
         if not uri.startswith("http"):
             return f"run {run_id}, its reports and plots in {self._find_files(run_id)}{f'/{file}' if file else ''}"
         page = f"{run_id}/artifacts/{file}" if file else run_id
@@ -254,7 +254,7 @@ class Runs:
             if "API request to" not in error.message:
                 raise
             raise ConnectionError(
-                f"MLflow does not answer at {self._settings.tracking_uri}; start it, or change MLFLOW_TRACKING_URI"
+                f"MLflow does not answer at {self._settings.tracking_address}; start it, or change MLFLOW_TRACKING_URI"
             ) from error
         return str(found.experiment_id) if found else None
 
@@ -262,7 +262,9 @@ class Runs:
         try:
             return self._client.get_run(run_id)
         except MlflowException as error:
-            raise ReleaseError(f"no MLflow run {run_id!r} at {self._settings.tracking_uri}: {error.message}") from None
+            raise ReleaseError(
+                f"no MLflow run {run_id!r} at {self._settings.tracking_address}: {error.message}"
+            ) from None
 
     def _runs_of(self, pipeline_run: str) -> list[Run]:
         quote = '"' if "'" in pipeline_run else "'"

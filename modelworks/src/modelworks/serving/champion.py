@@ -176,9 +176,9 @@ class ChampionFollower:
         if error:
             self._metrics.registry_failures.inc()
             if not self.registry_error:
-                logger.warning("%s does not name the champion: %s", self._settings.tracking_uri, message)
+                logger.warning("%s does not name the champion: %s", self._settings.tracking_address, message)
         elif self.registry_error:
-            logger.info("%s answers again", self._settings.tracking_uri)
+            logger.info("%s answers again", self._settings.tracking_address)
         self.registry_error = message
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,11 @@ class Settings(BaseSettings):
         return self.tracking.uri or self.local_store_uri
 
     @property
+    def tracking_address(self) -> str:
+        """`tracking_uri` as it may be shown and stored: without a user and a password."""
+        return re.sub(r"(?<=://)[^/?#]*@", "", self.tracking_uri)
+
+    @property
     def experiment(self) -> str:
         """MLflow's experiment for training runs: `[tracking] experiment`, else the project's name."""
         return self.tracking.experiment or self.name
@@ -203,7 +209,7 @@ class Settings(BaseSettings):
     @property
     def mlflow_url(self) -> str:
         """Where people see runs and models: on the server of `make up`, or on the team's."""
-        return self.local_mlflow_url if self.is_mlflow_local else self.tracking_uri
+        return self.local_mlflow_url if self.is_mlflow_local else self.tracking_address
 
 
 def _sha256(values: dict[str, Any]) -> str:

@@ -167,7 +167,7 @@ def _settings_file(settings: Settings) -> Path:
 
 def _settings_text(settings: Settings) -> str:
     where = {
-        "tracking_uri": "" if settings.is_mlflow_local else settings.tracking_uri,
+        "tracking_uri": "" if settings.is_mlflow_local else settings.tracking_address,
         "environment": settings.environment,
     }
     return json.dumps(settings.stack.model_dump() | where)
@@ -268,7 +268,7 @@ def _migrate(commands: dict[str, list[str]], environment: dict[str, str], settin
 
 def _print_addresses(settings: Settings, console: Console, new_passwords: dict[str, str]) -> None:
     stack = settings.stack
-    mlflow = settings.local_mlflow_url if settings.is_mlflow_local else f"{settings.tracking_uri} (not started here)"
+    mlflow = settings.mlflow_url + ("" if settings.is_mlflow_local else " (not started here)")
     console.print()
     console.print(f"[bold]Airflow[/]     {stack.url('airflow')}")
     for user, password in new_passwords.items():

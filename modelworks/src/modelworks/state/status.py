@@ -222,7 +222,7 @@ def _read_releases(settings: Settings, tracker: Tracker) -> Status:
         ledger=entries,
         partitions=[],
         storage_uri=settings.storage_uri,
-        tracking_uri=settings.tracking_uri,
+        tracking_uri=settings.tracking_address,
         environment=settings.environment,
     )
 
