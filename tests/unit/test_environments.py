@@ -191,9 +191,7 @@ def test_log_lines_are_as_ever_where_none_is_chosen(home: Path, caplog) -> None:
     assert caplog.messages == ["train: started"]
 
 
-REMOTE = (
-    '[storage]\nuri = "s3://lake/store"\n[tracking]\nuri = "https://mlflow.example.com"\n[gates]\napproval = "always"\n'
-)
+REMOTE = '[storage]\nuri = "s3://lake/store"\n[tracking]\nuri = "https://me:pa55@mlflow.example.com"\n[gates]\napproval = "always"\n'
 
 
 def broken(checks: list[Check]) -> dict[str, bool]:
@@ -217,7 +215,9 @@ def test_prod_requires_what_others_do_not(home: Path, monkeypatch) -> None:
     for key in ("require_approval", "require_remote_storage", "require_tracking_server"):
         assert f"or set [policy] {key} = false" in str(refused.value)
     write_environment(home, "prod", REMOTE)
-    check_policy(load_in("prod", monkeypatch))
+    settings = load_in("prod", monkeypatch)
+    check_policy(settings)
+    assert "pa55" not in str(judge_settings(settings))
 
 
 @pytest.mark.parametrize(

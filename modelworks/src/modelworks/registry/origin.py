@@ -68,7 +68,7 @@ class Origin:
 
 def hash_server(settings: Settings) -> str:
     """A hash of where a registered model is; equal where two environments share it."""
-    return hashlib.sha256(f"{settings.tracking_uri} {settings.registered_model}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{settings.tracking_address} {settings.registered_model}".encode()).hexdigest()[:16]
 
 
 class Copies:

@@ -52,7 +52,7 @@ def judge_settings(settings: Settings) -> list[Check]:
             settings,
             "tracking server",
             not is_file,
-            f'[tracking] uri = "{settings.relative(settings.tracking.uri)}"',
+            f'[tracking] uri = "{settings.relative(settings.tracking_address) if settings.tracking.uri else ""}"',
             "set it, or MLFLOW_TRACKING_URI, to a server such as https://mlflow.example.com",
         ),
     ]
