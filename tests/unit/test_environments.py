@@ -191,7 +191,10 @@ def test_log_lines_are_as_ever_where_none_is_chosen(home: Path, caplog) -> None:
     assert caplog.messages == ["train: started"]
 
 
-REMOTE = '[storage]\nuri = "s3://lake/store"\n[tracking]\nuri = "https://me:pa55@mlflow.example.com"\n[gates]\napproval = "always"\n'
+REMOTE = (
+    '[storage]\nuri = "s3://lake/store"\n[tracking]\nuri = "https://me:pa55@mlflow.example.com"\n'
+    '[gates]\napproval = "always"\n'
+)
 
 
 def broken(checks: list[Check]) -> dict[str, bool]:
