@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from flights import FLIGHTS
@@ -19,6 +18,7 @@ from modelworks.registry.tracker import Tracker
 from modelworks.serving import create_app
 from modelworks.settings import ENVIRONMENT_VARIABLE, load_settings
 from releases import evaluate_flights, release_flights
+from servers import open_client
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_its_name_stands_on_run_ledger_pages_metrics_and_log_lines(staging: Path
         assert f"<h1>{heading}</h1>" in Path(printed(command).strip()).read_text()
     status = json.loads(printed("status", "--json"))
     assert (status["environment"], status["ledger"][0]["environment"]) == ("staging", "staging")
-    with TestClient(create_app(FLIGHTS, settings)) as client:
+    with open_client(create_app(FLIGHTS, settings)) as client:
         assert 'api_environment_info{environment="staging"} 1.0' in client.get("/metrics").text
         assert client.get("/openapi.json").json()["info"]["title"] == "flight-delays in staging: predictions"
 
@@ -86,7 +86,7 @@ def test_nothing_is_named_where_none_is_chosen(project: Path) -> None:
     assert "environment" not in Tracker(FLIGHTS, settings).runs.tags(run_id)
     [entry] = (project / "var" / "data" / "ledger").rglob("*.json")
     assert not {"environment", "promoted_from"} & json.loads(entry.read_text()).keys()
-    with TestClient(create_app(FLIGHTS, settings)) as client:
+    with open_client(create_app(FLIGHTS, settings)) as client:
         assert "api_environment_info" not in client.get("/metrics").text
 
 

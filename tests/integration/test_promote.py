@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
 
 from commands import call, run_python
 from flights import FLIGHTS
@@ -33,7 +32,7 @@ from promotions import (
     write_environment,
 )
 from releases import client_of, flights_without
-from servers import Server, wait_until_ready
+from servers import Server, open_client, wait_until_ready
 
 PERIOD_OF_PROD = {"source": {"last": "2013-07"}}
 OPEN = {"require_approval": False, "require_tracking_server": False, "require_committed_code": False}
@@ -140,7 +139,7 @@ def test_version_is_the_same_bytes_on_the_other_server_and_is_released_by_the_ru
     assert "version 1 of staging is here already, as version 1, the champion" in again.stderr
     assert len(ledger.read_ledger(prod)) == 1
     assert len(client_of(prod).search_model_versions("name = 'flight-delays'")) == 1
-    with TestClient(create_app(FLIGHTS, prod)) as client:
+    with open_client(create_app(FLIGHTS, prod)) as client:
         wait_until_ready(client)
         served = client.get("/model").json()
         assert (served["version"], served["held_out"]) == ("1", "2013-07")
