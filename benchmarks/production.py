@@ -56,8 +56,9 @@ def measure(project: Path, seconds: float, rate: float) -> None:
 def _run(project: Path, seconds: float, rate: float) -> tuple[list[Phase], list[dict[str, Any]], set[str]]:
     with start_production(project) as production:
         bodies, file, log = FOLDER / "bodies.jsonl", FOLDER / "outcomes.jsonl", FOLDER / "logged.txt"
-        production.script("make", bodies)
+        production.script("bucket", bodies)
         production.release(20)
+        production.script("rows", bodies)
         for each in production.replicas:
             each.start()
         print(f"production: at least {seconds:g} s a phase", flush=True)

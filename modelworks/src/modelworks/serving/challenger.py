@@ -41,6 +41,7 @@ class ChallengerFollower:
         self._settings = settings
         self._tracker: Tracker | None = None
         self._is_final = False
+        self._is_unknown = False
         self.current: Challenger | None = None
         self.refused: tuple[str, str] | None = None
 
@@ -49,8 +50,11 @@ class ChallengerFollower:
         try:
             step = self._find_step()
         except Exception as error:  # registry and storage may fail in any way
-            logger.warning("the step of the rollout is not known: %s", error)
+            if not self._is_unknown:  # else an outage would fill the log, with a line at each look
+                logger.warning("the step of the rollout is not known: %s", error)
+            self._is_unknown = True
             return
+        self._is_unknown = False
         if step is None:
             self.current, self.refused = None, None
         elif self.current and self.current.served.version == step.version:
