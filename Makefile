@@ -27,8 +27,8 @@ SPHINX := $(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs -d 
 TEMPLATE_TESTS := $(BIN)/pytest --confcutdir tests/template --ignore=tests/system/faults -W error
 PARALLEL := -n auto --durations 20
 # Minutes each, on a live scheduler, in several bakes or with each page followed: at night.
-LONG_TESTS := $(addprefix tests/system/,test_adopted_tables.py test_benchmarks.py test_cluster.py test_examples.py \
-	test_frameworks.py test_full_disks.py test_interruptions.py test_kubeflow.py test_live.py test_machines.py \
+LONG_TESTS := $(addprefix tests/system/,test_adopted_tables.py test_benchmarks.py test_cluster.py test_environments.py \
+	test_examples.py test_frameworks.py test_full_disks.py test_interruptions.py test_kubeflow.py test_live.py test_machines.py \
 	test_message_queue.py test_observe.py test_periods.py test_pythons.py test_real_tables.py test_secrets.py \
 	test_sources.py test_spark.py test_stack.py test_story.py) \
 	$(addprefix tests/template/,test_how_to.py test_official_chart.py test_site.py)
