@@ -86,6 +86,20 @@ def test_setting_that_shapes_or_judges_a_model_is_something_new(
     assert (found.unchanged, found.summary) == (None, f"since version 1 changed: {changed}")
 
 
+def test_version_that_traffic_has_taken_back_is_not_made_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}TRAINING__SEED", "7")
+    monkeypatch.setenv(f"{ENV_PREFIX}ROLLOUT__RELEASE", "canary")
+    assert release("second") == "2"
+    assert compare("third").unchanged == "2"
+    stages.stop_rollout(FLIGHTS, load_settings(), reason="callers complain")
+    found = compare("fourth")
+    assert found.unchanged == "2"
+    assert found.summary.endswith(
+        "data, code and settings, and rolled out: see `rollout status`; `rollout start 2` does it again"
+    )
+    assert [each.to_version for each in ledger.read_ledger(load_settings())] == ["1"]
+
+
 def test_changed_gates_judge_anew_and_the_same_again_do_not(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}GATES__METRICS__ROC_AUC__MIN", "0.84")
     with pytest.raises(QualityGateError, match="the model is refused"):

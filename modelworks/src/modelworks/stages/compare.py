@@ -1,4 +1,4 @@
-"""Compare: look for a released version of exactly this data, code and settings; if there is one, the run ends."""
+"""Compare: look for a version of exactly this data, code and settings, released or rolled out; then the run ends."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,9 +6,10 @@ from typing import Any
 from modelworks.data import partitions
 from modelworks.errors import ReleaseError
 from modelworks.project import Project
-from modelworks.registry import ledger, lineage
+from modelworks.registry import ledger, lineage, rollouts
 from modelworks.registry.files import RECIPE_FILE
 from modelworks.registry.promotion import LedgerEntry
+from modelworks.registry.rollouts import RolloutStep
 from modelworks.registry.tracker import Tracker
 from modelworks.settings import Settings
 from modelworks.stages.common import GATES_DIGEST, UNCHANGED, run_tags, stage
@@ -60,7 +61,7 @@ def compare(
     *,
     force: bool = False,
 ) -> Compared:
-    """Look for a released version of exactly this data, code and settings; if there is one, the run ends.
+    """Look for a version of exactly this data, code and settings, released or rolled out; then the run ends.
 
     Parameters
     ----------
@@ -75,19 +76,23 @@ def compare(
     now = Origin(dataset.digest, settings.digest, settings.gates_digest, trials, environment)
     entries = ledger.read_ledger(settings)
     released = {each.to_version: each for each in entries if each.action == "deploy" and each.run_id != run_id}
-    changes = {version: now.changes_since(_read_origin(tracker, entry)) for version, entry in released.items()}
+    # What traffic has taken back would be trained and rolled out again.
+    rolled_out = {each.version: each for each in rollouts.read_steps(settings) if each.run_id != run_id}
+    unreleased = {version: step for version, step in rolled_out.items() if version not in released}
+    made: dict[str, LedgerEntry | RolloutStep] = {**unreleased, **released}
+    changes = {version: now.changes_since(_read_origin(tracker, each)) for version, each in made.items()}
     same = next((version for version in reversed(changes) if not changes[version]), None)
     unchanged = None if force else same
     tracker.runs.set_tags(run_id, {TRIALS: trials, UNCHANGED: unchanged or ""})
     if unchanged:
         tracker.runs.end(run_id, "FINISHED")
     in_force = entries[-1].to_version if entries else None
-    summary = _describe(same, in_force, changes.get(in_force or ""), force)
+    summary = _describe(same, in_force, changes.get(in_force or ""), force, was_released=same in released)
     return Compared(run_id=run_id, dataset_uri=dataset_uri, unchanged=unchanged, summary=summary)
 
 
-def _read_origin(tracker: Tracker, entry: LedgerEntry) -> Origin:
-    """What a released version comes from; a run that is gone, or was made by another engine, lacks parts of it."""
+def _read_origin(tracker: Tracker, entry: LedgerEntry | RolloutStep) -> Origin:
+    """What a version comes from; a run that is gone, or was made by another engine, lacks parts of it."""
     try:
         tags: dict[str, Any] = tracker.runs.tags(entry.run_id)
         found = tracker.runs.find_json(entry.run_id, RECIPE_FILE, {})
@@ -97,7 +102,9 @@ def _read_origin(tracker: Tracker, entry: LedgerEntry) -> Origin:
     return Origin(entry.data_digest, settings, gates, tags.get(TRIALS), found.get("environment", {}))
 
 
-def _describe(same: str | None, in_force: str | None, changes: list[str] | None, force: bool) -> str:
+def _describe(
+    same: str | None, in_force: str | None, changes: list[str] | None, force: bool, *, was_released: bool
+) -> str:
     """The outcome for people.
 
     Parameters
@@ -105,11 +112,14 @@ def _describe(same: str | None, in_force: str | None, changes: list[str] | None,
     same : version of the same origin
     in_force : version that is the champion
     changes : since that one; None where it is this run's own
+    was_released : whether the version of the same origin has been the champion; if not, it was only rolled out
     """
     if same:
         equal = f"version {same} was trained from exactly this data, code and settings"
         if force:
             return f"{equal}; trained again, since --force asks for it"
+        if not was_released:
+            return f"{equal}, and rolled out: see `rollout status`; `rollout start {same}` does it again"
         back = f"; it is not the champion now: `rollback --to {same}` makes it that again" if same != in_force else ""
         return f"{equal}: nothing new to release{back}"
     if in_force is None:
