@@ -15,11 +15,17 @@ Server = TypeVar("Server", bound=socketserver.BaseServer)
 
 
 class Inbox(ThreadingHTTPServer):
-    """Keeps what is posted to it, and answers with a status, after `delay_s` seconds."""
+    """Keeps what is posted to it, and answers with a status, after `delay_s` seconds.
+
+    Attributes
+    ----------
+    first_statuses : of the next answers, before `status`
+    """
 
     def __init__(self, status: int = 200, delay_s: float = 0.0) -> None:
         super().__init__(("127.0.0.1", 0), _Post)
         self.status, self.delay_s = status, delay_s
+        self.first_statuses: list[int] = []
         self.received: list[tuple[str, dict[str, Any]]] = []
         self.bodies: list[tuple[dict[str, str], str]] = []  # headers in lowercase, and the text
 
@@ -44,7 +50,7 @@ class _Post(BaseHTTPRequestHandler):
         self.server.bodies.append(({name.lower(): value for name, value in self.headers.items()}, body.decode()))
         time.sleep(self.server.delay_s)
         with suppress(ConnectionError):  # of a client that no longer waits
-            self.send_response(self.server.status)
+            self.send_response(self.server.first_statuses.pop(0) if self.server.first_statuses else self.server.status)
             self.end_headers()
             self.wfile.write(b"ok")
 
