@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 from fastapi import FastAPI
@@ -136,28 +136,40 @@ class _Silent(socketserver.BaseRequestHandler):
         self.server.lets_go.wait()
 
 
-class Load:
-    """Requests without a pause from several threads; every answer is kept."""
+class InThreads:
+    """Calls a function from several threads for as long as a `with` block lasts; it returns once `is_over`."""
 
-    def __init__(self, server: Server, rows: list[dict[str, Any]], threads: int = 4) -> None:
-        self.answers: list[tuple[int, str, float]] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(server, rows[0])) for _ in range(threads)]
+    def __init__(self, function: Callable[[], None], threads: int) -> None:
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=function) for _ in range(threads)]
 
-    def _ask(self, server: Server, row: dict[str, Any]) -> None:
-        with httpx.Client(timeout=PATIENCE_S) as client:
-            while not self._stop.is_set():
-                answer = client.post(f"{server.url}/predict", json=row)
-                found = answer.json()
-                probability = found["predictions"][0]["probability"] if answer.status_code == 200 else -1.0
-                self.answers.append((answer.status_code, found.get("model_version", ""), probability))
+    @property
+    def is_over(self) -> bool:
+        """Whether the block has ended."""
+        return self._over.is_set()
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
+        self._over.set()
         for thread in self._threads:
             thread.join()
+
+
+class Load(InThreads):
+    """Requests without a pause from several threads; every answer is kept."""
+
+    def __init__(self, server: Server, rows: list[dict[str, Any]], threads: int = 4) -> None:
+        super().__init__(partial(self._ask, server, rows[0]), threads)
+        self.answers: list[tuple[int, str, float]] = []
+
+    def _ask(self, server: Server, row: dict[str, Any]) -> None:
+        with httpx.Client(timeout=PATIENCE_S) as client:
+            while not self.is_over:
+                answer = client.post(f"{server.url}/predict", json=row)
+                found = answer.json()
+                probability = found["predictions"][0]["probability"] if answer.status_code == 200 else -1.0
+                self.answers.append((answer.status_code, found.get("model_version", ""), probability))

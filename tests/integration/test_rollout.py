@@ -1,11 +1,11 @@
 """A version meets live traffic on two replicas: in the shadow, as a canary, and on its way back; no request fails."""
 
 import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from modelworks.serving.row_schema import logged_columns
 from modelworks.settings import ENV_PREFIX, load_settings
 from modelworks.stages.facts import RolloutFacts
 from releases import release_flights
-from servers import PATIENCE_S, Server, get, running, serving
+from servers import PATIENCE_S, InThreads, Server, get, running, serving
 
 FAST = {"STEP_MINUTES": "0", "MIN_REQUESTS": "60", "STEPS": "[0.2, 0.6, 1.0]", "LATENCY_FLOOR_MS": "2000"}
 
@@ -47,18 +47,17 @@ def live_rows(number: int = 400) -> list[dict[str, Any]]:
     return frames.to_records(frame[logged_columns(FLIGHTS.contract)].iloc[::step])
 
 
-class Callers:
+class Callers(InThreads):
     """Many callers, each with rows of its own, in turn on all replicas, without a pause."""
 
     def __init__(self, servers: list[Server], rows: list[dict[str, Any]], threads: int = 3) -> None:
+        super().__init__(partial(self._ask, servers, rows), threads)
         self.answers: list[tuple[int, str, str]] = []
-        self._stop = threading.Event()
         self._number = count()
-        self._threads = [threading.Thread(target=self._ask, args=(servers, rows)) for _ in range(threads)]
 
     def _ask(self, servers: list[Server], rows: list[dict[str, Any]]) -> None:
         with httpx.Client(timeout=PATIENCE_S) as client:
-            while not self._stop.is_set():
+            while not self.is_over:
                 at = next(self._number)
                 row = rows[at % len(rows)]
                 answer = client.post(f"{servers[at // len(rows) % len(servers)].url}/predict", json=row)
@@ -69,15 +68,8 @@ class Callers:
         """How many answers came from each version."""
         return Counter(version for _, version, _ in self.answers)
 
-    def __enter__(self) -> "Callers":
-        for thread in self._threads:
-            thread.start()
-        return self
-
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        super().__exit__()
         assert Counter(status for status, _, _ in self.answers) == {200: len(self.answers)}, "a request failed"
 
 

@@ -320,18 +320,38 @@ def test_every_setting_is_described() -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "shown"),
+    ("uri", "used", "shown"),
     [
-        ("https://ada:k%2F%40@mlflow.example.com:5000/base", "https://mlflow.example.com:5000/base"),
-        ("https://mlflow.example.com/p@q", "https://mlflow.example.com/p@q"),
-        ("sqlite:////home/ada@work/mlflow.db", "sqlite:////home/ada@work/mlflow.db"),
+        ("https://ada:k%2F%40@mlflow.example.com/base", "https://mlflow.example.com/base", ""),
+        ("https://mlflow.example.com/p@q", "https://mlflow.example.com/p@q", ""),
+        ("postgresql://ada:secret@db/mlflow", "postgresql://ada:secret@db/mlflow", "postgresql://db/mlflow"),
+        ("sqlite:////home/ada@work/mlflow.db", "sqlite:////home/ada@work/mlflow.db", ""),
+        ("http://[ada:secret@mlflow", "http://[ada:secret@mlflow", "http://mlflow"),
     ],
 )
-def test_address_of_mlflow_is_shown_without_its_password(
-    project: Path, monkeypatch: pytest.MonkeyPatch, uri: str, shown: str
+def test_mlflow_gets_its_login_by_its_variables_and_the_address_has_none(
+    project: Path, monkeypatch: pytest.MonkeyPatch, uri: str, used: str, shown: str
 ) -> None:
+    login = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+    for name in login:
+        monkeypatch.setenv(name, "of the shell")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     settings = load_settings()
-    assert (settings.tracking_uri, settings.tracking_address) == (uri, shown)
-    if uri.startswith("https"):
-        assert settings.mlflow_url == shown
+    assert (settings.tracking_uri, settings.tracking_address) == (used, shown or used)
+    assert os.environ["MLFLOW_TRACKING_URI"] == used
+    found = tuple(os.environ[name] for name in login)
+    assert found == (("ada", "k/@") if uri.startswith("https://ada") else ("of the shell", "of the shell"))
+    assert load_settings() == settings
+
+
+def test_password_is_in_no_error_of_mlflow(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:pa55word@127.0.0.1:9")
+    with pytest.raises(MlflowException, match=r"http://127.0.0.1:9") as failed:
+        MlflowClient(load_settings().tracking_uri).search_experiments()
+    assert "pa55word" not in str(failed.value)

@@ -16,7 +16,7 @@ from modelworks.access import keys_file
 from modelworks.access.api_keys import add_key, remove_key
 from modelworks.errors import ConfigError
 from modelworks.serving import create_app
-from modelworks.serving.access import key_ring
+from modelworks.serving.access import key_file
 from modelworks.serving.access.rate_limits import MAX_CALLERS, RateLimits
 from modelworks.settings import Settings, load_settings
 
@@ -29,7 +29,7 @@ WITHOUT_MODEL = 503
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Of a home without keys; the file is looked at with each request."""
-    monkeypatch.setattr(key_ring, "LOOK_S", 0)
+    monkeypatch.setattr(key_file, "LOOK_S", 0)
     monkeypatch.setenv("MODELWORKS_SERVING__STATE_METRICS_S", "0")  # a scrape starts no thread
     make_home(tmp_path)
     return load_settings(tmp_path)
@@ -57,7 +57,7 @@ def bearer(key: str) -> dict[str, str]:
 def refused(client: TestClient, reason: str) -> float:
     """How many requests were refused for a reason."""
     registry = client.app.state.api.metrics.registry
-    return registry.get_sample_value("api_refused_total", {"reason": reason}) or 0
+    return registry.get_sample_value("api_denied_requests_total", {"reason": reason}) or 0
 
 
 def predict(client: TestClient, query: str = "", **given: Any) -> int:
@@ -167,7 +167,7 @@ def test_keys_are_rotated_without_a_restart(settings: Settings, key: Callable[..
     remove_key(keys_file(settings), "shop-1")
     assert [predict(client, headers=bearer(each)) for each in (first, second)] == [401, 503]
     metrics = client.app.state.api.metrics.registry
-    assert metrics.get_sample_value("api_let_in_total", {"key": "shop-2"}) == 2
+    assert metrics.get_sample_value("api_authenticated_requests_total", {"key": "shop-2"}) == 2
 
 
 def test_mounted_secret_is_followed_when_its_link_is_swapped(

@@ -121,7 +121,7 @@ def test_token_of_the_issuer_is_let_in_and_nobody_without_one(client: TestClient
     assert ask(client, sign(issuer)) == 200
     assert ask(client, sign(issuer, EC_KEY, "ec", "ES256")) == 200
     assert issuer.asked == 1
-    assert count(client, "api_let_in_total", key="(tokens)") == 2
+    assert count(client, "api_authenticated_requests_total", key="(tokens)") == 2
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_token_of_the_issuer_is_let_in_and_nobody_without_one(client: TestClient
 )
 def test_claims_decide(client: TestClient, issuer: LocalIssuer, claims: dict[str, Any], status: int) -> None:
     assert ask(client, sign(issuer, **claims)) == status
-    assert count(client, "api_refused_total", reason="token") == (status == 401)
+    assert count(client, "api_denied_requests_total", reason="token") == (status == 401)
 
 
 def test_explanation_needs_both_scopes_of_a_token(client: TestClient, issuer: LocalIssuer) -> None:

@@ -55,7 +55,7 @@ def _option() -> Any:
 
 @app.command(rich_help_panel="Inspect")
 def environments(as_json: AsJson = False) -> None:
-    """Show the environments, which one is chosen, and each check of [policy]: whether it is required and met."""
+    r"""Show the environments, which one is chosen, and each check of \[policy]: whether it is required and met."""
     from modelworks.registry.policy import judge_code, judge_settings
     from modelworks.reporting.console import new_console
     from modelworks.state.printing import print_policy

@@ -94,7 +94,7 @@ def compare(
 
 @app.command()
 def tune(dataset: DatasetUri, run_name: RunName, trials: TrialsText = "") -> None:
-    """Tune each model type, where `--trials` or [tuning] asks for it."""
+    r"""Tune each model type, where `--trials` or \[tuning] asks for it."""
     from modelworks import stages
     from modelworks.models.model_type import model_types_to_tune
 

@@ -73,5 +73,6 @@ def _is_required(settings: Settings, key: str) -> bool:
 
 def _judge(settings: Settings, name: str, passed: bool, found: str, remedy: str) -> Check:
     key = f"require_{name.replace(' ', '_')}"
-    detail = found if passed else f"{found}; {remedy}, or set [policy] {key} = false"
-    return Check(name, passed, detail, fatal=_is_required(settings, key))
+    is_required = _is_required(settings, key)
+    switch = f", or set [policy] {key} = false" if is_required else ""
+    return Check(name, passed, found if passed else f"{found}; {remedy}{switch}", fatal=is_required)

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from modelworks.models import pipeline
 from modelworks.models.fast import Predictor
 from modelworks.project import Project
-from modelworks.serving.access import Access, Gate
+from modelworks.serving.access import Access, AccessMiddleware
 from modelworks.serving.batching import MicroBatcher
 from modelworks.serving.canary import Canary, Predicted
 from modelworks.serving.categories import check_categories
@@ -207,7 +207,7 @@ def build_app(project: Project, settings: Settings) -> FastAPI:
         title=f"{settings.name}{settings.within}: predictions", description=describe(project.contract), lifespan=api.run
     )
     app.state.api = api
-    app.add_middleware(Gate, access=api.access)
+    app.add_middleware(AccessMiddleware, access=api.access)
     app.add_middleware(Observer, metrics=api.metrics, tracing=api.tracing)
     add_handlers(app)
     _add_predict(app, api)

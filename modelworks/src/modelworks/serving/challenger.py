@@ -1,20 +1,18 @@
 """The challenger of a rollout, loaded beside the champion; the registry's alias and the journal of steps say which."""
 
 import logging
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 from modelworks.errors import PipelineError, WeightsError
-from modelworks.models import pipeline
-from modelworks.models.fast import make_predictor
 from modelworks.project import Project
-from modelworks.registry import ledger, rollouts
-from modelworks.registry.files import SAMPLE_FILE
+from modelworks.registry import rollouts
 from modelworks.registry.rollouts import RolloutStep
 from modelworks.registry.tracker import Tracker
 from modelworks.registry.versions import CHALLENGER
-from modelworks.serving.champion import Served
+from modelworks.serving.champion import Served, fetch, load_checked
 from modelworks.settings import Settings
-from modelworks.stages.common import now
 
 logger = logging.getLogger(__name__)
 
@@ -89,18 +87,7 @@ class ChallengerFollower:
 
 
 def load_version(project: Project, tracker: Tracker, number: str) -> Served:
-    """A version as the API serves it, once it has predicted its sample as it did when it was made."""
-    version = tracker.versions.get(number)
-    model = pipeline.skip_needless_encoding(ledger.load_version(project, tracker, version))
-    sample = tracker.runs.load_json(version.run_id, SAMPLE_FILE)
-    return Served(
-        version=version.version,
-        run_id=version.run_id,
-        predictor=make_predictor(project, model, sample["rows"]),
-        categories=pipeline.known_categories(model),
-        metrics=tracker.runs.metrics(version.run_id),
-        holdout_period=version.tags.get("holdout_period", ""),
-        held_out=version.tags.get("held_out", ""),
-        since=now(),
-        source="registry",
-    )
+    """A version as the API serves it, checked as a champion is."""
+    with tempfile.TemporaryDirectory(prefix="challenger-") as folder:
+        file, facts = fetch(tracker, tracker.versions.get(number), Path(folder))
+        return load_checked(project, file, facts, "registry")

@@ -134,18 +134,9 @@ class ChampionFollower:
             self._serve(served)
 
     def _load(self, tracker: Tracker, version: Version) -> Served:
-        sample = tracker.runs.load_json(version.run_id, SAMPLE_FILE)
-        facts = {
-            "version": version.version,
-            "run_id": version.run_id,
-            "metrics": tracker.runs.metrics(version.run_id),
-            "holdout_period": version.tags.get("holdout_period", ""),
-            "held_out": version.tags.get("measured_on") or version.tags.get("held_out", ""),
-            "sample": sample,
-        }
         with tempfile.TemporaryDirectory(prefix="champion-") as folder:
-            file = tracker.models.fetch(version.model_uri, Path(folder))
-            served = _load_checked(self._project, file, facts, "registry")
+            file, facts = fetch(tracker, version, Path(folder))
+            served = load_checked(self._project, file, facts, "registry")
             try:
                 save_copy(self._cache, file, facts)
             except OSError as error:  # a full disk is no reason to refuse the model
@@ -156,7 +147,7 @@ class ChampionFollower:
         if self.served or not (self._cache / FACTS_FILE).is_file():
             return
         try:
-            self._serve(_load_checked(self._project, *read_copy(self._cache), "cache"))
+            self._serve(load_checked(self._project, *read_copy(self._cache), "cache"))
         except Exception as error:
             if str(error) != self._copy_error:
                 logger.error("the copy in %s cannot be used: %s", self._cache, error)
@@ -182,7 +173,21 @@ class ChampionFollower:
         self.registry_error = message
 
 
-def _load_checked(project: Project, file: Path, facts: dict[str, Any], source: Literal["registry", "cache"]) -> Served:
+def fetch(tracker: Tracker, version: Version, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The file of a version's model in a folder, and what the API reports and checks of it."""
+    facts = {
+        "version": version.version,
+        "run_id": version.run_id,
+        "metrics": tracker.runs.metrics(version.run_id),
+        "holdout_period": version.tags.get("holdout_period", ""),
+        "held_out": version.tags.get("measured_on") or version.tags.get("held_out", ""),
+        "sample": tracker.runs.load_json(version.run_id, SAMPLE_FILE),
+    }
+    return tracker.models.fetch(version.model_uri, folder), facts
+
+
+def load_checked(project: Project, file: Path, facts: dict[str, Any], source: Literal["registry", "cache"]) -> Served:
+    """The model of a file, once it has predicted its sample as it did when it was made."""
     model = pipeline.skip_needless_encoding(read_model(project, file))
     ledger.check_sample(project, model, facts["sample"], facts["version"])
     return Served(

@@ -43,9 +43,11 @@ class ApiMetrics:
         )
         self.log_failures = Counter("api_log_write_failures", "Attempts to write that failed", registry=registry)
         self.page = Histogram("api_page_seconds", "Time to build the page at /", buckets=PAGE_S, registry=registry)
-        self.refused = Counter("api_refused", "Requests that were not let in, by reason", ["reason"], registry=registry)
-        self.let_in = Counter(
-            "api_let_in", "Requests that were let in, by the name of the key", ["key"], registry=registry
+        self.denied = Counter(
+            "api_denied_requests", "Requests that were denied, by reason", ["reason"], registry=registry
+        )
+        self.authenticated = Counter(
+            "api_authenticated_requests", "Authenticated requests, by the name of the key", ["key"], registry=registry
         )
         self.access_failures = Counter(
             "api_access_failures", "Attempts to read the keys or the issuer that failed", ["source"], registry=registry

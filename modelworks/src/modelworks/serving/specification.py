@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 
 from modelworks.contract import Contract
 from modelworks.serving.access import Access
-from modelworks.serving.access.gate import OPEN
+from modelworks.serving.access.middleware import OPEN
 from modelworks.serving.payload import RequestReader
 from modelworks.serving.problems import Problem
 

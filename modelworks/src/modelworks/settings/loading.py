@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from dotenv import load_dotenv
 from pydantic import ValidationError
@@ -85,13 +86,32 @@ def load_settings(home: Path | None = None, overrides: Overrides | None = None) 
     if uri := os.environ.get(TRACKING_VARIABLE):
         values["tracking"] = {"uri": uri, **given.get("tracking", {})}
     try:
-        return Settings(home=home, name=read_name(home), environment=environment, **values)
+        return _hand_over_login(Settings(home=home, name=read_name(home), environment=environment, **values))
     except ValidationError as error:
         own = read_toml(environment_file(home, environment)) if environment else {}
         files = f"environments/{environment}.toml" if own else "", own
         raise ConfigError("\n".join(explain(detail, given, *files) for detail in error.errors())) from None
     except SettingsError as error:
         raise ConfigError(explain_list(error)) from None
+
+
+def _hand_over_login(settings: Settings) -> Settings:
+    """The settings with an address of MLflow's server that has no user and password; MLflow gets them by its variables.
+
+    With its address MLflow fills errors, links and records, which end in logs, pages and databases.
+    """
+    try:
+        parts = urlsplit(settings.tracking.uri)
+    except ValueError:  # of brackets that do not match; MLflow says that it cannot reach it
+        return settings
+    if parts.scheme not in {"http", "https"} or parts.username is None:
+        return settings
+    os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(parts.username)
+    os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password or "")
+    address = settings.tracking_address
+    if TRACKING_VARIABLE in os.environ:
+        os.environ[TRACKING_VARIABLE] = address
+    return settings.model_copy(update={"tracking": settings.tracking.model_copy(update={"uri": address})})
 
 
 def read_name(home: Path) -> str:

@@ -149,7 +149,7 @@ class Settings(BaseSettings):
 
     @property
     def tracking_address(self) -> str:
-        """`tracking_uri` as it may be shown and stored: without a user and a password."""
+        """`tracking_uri` as it may be shown and stored: without the user and password of a server or a database."""
         return re.sub(r"(?<=://)[^/?#]*@", "", self.tracking_uri)
 
     @property

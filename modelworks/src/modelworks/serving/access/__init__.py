@@ -1,6 +1,6 @@
-"""Who gets in: which name the API is called by, who calls it, what they may ask for, and how often."""
+"""Access to the API: by which name it is called, by whom, with which scopes, and how often."""
 
-from modelworks.serving.access.doorkeeper import Access
-from modelworks.serving.access.gate import Gate
+from modelworks.serving.access.authentication import Access
+from modelworks.serving.access.middleware import AccessMiddleware
 
-__all__ = ["Access", "Gate"]
+__all__ = ["Access", "AccessMiddleware"]

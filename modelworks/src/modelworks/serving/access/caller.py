@@ -1,4 +1,4 @@
-"""Whoever was let in."""
+"""Whoever is authenticated."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ class Caller:
     ----------
     name : has a rate limit of its own
     label : in metrics
-    expires : when it stops being let in; None: never, or not known here
+    expires : when its key or token expires; None: never, or not known here
     """
 
     name: str

@@ -1,14 +1,14 @@
-"""A request that is not let in."""
+"""A request that is denied."""
 
 from modelworks.serving.problems import Refusal
 
 
 class Denial(Refusal):
-    """A refusal for who asks, or how.
+    """A refusal because of who asks, or how.
 
     Parameters
     ----------
-    reason : label of `api_refused_total`
+    reason : label of `api_denied_requests_total`
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from modelworks.addresses import is_loopback, parse_address
 from modelworks.serving.access.caller import Caller
 from modelworks.serving.access.denial import Denial
 from modelworks.serving.access.hosts import Hosts
-from modelworks.serving.access.key_ring import KeyRing
+from modelworks.serving.access.key_file import KeyFile
 from modelworks.serving.access.oidc import Issuer
 from modelworks.serving.access.rate_limits import RateLimits
 from modelworks.serving.metrics import ApiMetrics
@@ -46,12 +46,12 @@ class Access:
         self._hosts = Hosts([*access.allowed_hosts, *own])
         self._limits = RateLimits(access.requests_per_minute)
         self._is_by_proxy = access.authentication == "by_proxy"
-        self._keys = KeyRing(keys_file(settings), metrics.access_failures.labels("keys"))
+        self._keys = KeyFile(keys_file(settings), metrics.access_failures.labels("keys"))
         failures = metrics.access_failures.labels("issuer")
         self._issuer = Issuer(access.oidc_issuer, access.oidc_audience, failures) if access.oidc_issuer else None
         self._has_warned = False
         # Looking a label up, or reading an address, takes longer than all the rest.
-        self._count_let_in = cache(metrics.let_in.labels)
+        self._count_authenticated = cache(metrics.authenticated.labels)
         self._is_loopback = lru_cache(maxsize=256)(is_loopback)
 
     @property
@@ -94,11 +94,11 @@ class Access:
             message = f"too many requests; the next one may come in {wait} s"
             raise Denial(429, "rate", "request", message, {"Retry-After": str(wait)})
         _check_scope(caller, needed)
-        self._count_let_in(caller.label).inc()
+        self._count_authenticated(caller.label).inc()
         return caller
 
     def require(self, connection: Connection, needed: Scope) -> None:
-        """Refuse a request that was let in, and asks for more than its caller may (403)."""
+        """Refuse an authenticated request that asks for more than its caller may (403)."""
         try:
             _check_scope(connection["caller"], needed)
         except Denial as denial:
@@ -106,8 +106,8 @@ class Access:
             raise
 
     def count(self, denial: Denial) -> None:
-        """Count a request that was not let in."""
-        self._metrics.refused.labels(denial.reason).inc()
+        """Count a denied request."""
+        self._metrics.denied.labels(denial.reason).inc()
 
     def _find_key(self, credential: str) -> Caller:
         caller = self._keys.find(credential)

@@ -19,10 +19,10 @@ LOOK_S = 1.0
 _Stamp = tuple[int, int, int]
 
 
-class KeyRing:
+class KeyFile:
     """The keys of a file.
 
-    It never opens a door that was shut: where the file is damaged or gone, the last good keys stay in force.
+    Where the file is damaged or gone, the last good keys stay in force.
 
     Parameters
     ----------

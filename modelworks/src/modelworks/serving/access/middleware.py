@@ -1,4 +1,4 @@
-"""Middleware: lets in who may ask, and gives pages the headers by which a browser keeps them to themselves."""
+"""Middleware: denies requests of unknown callers, and adds the security headers of pages."""
 
 import base64
 import hashlib
@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelworks.access import Scope as Right
+from modelworks.serving.access.authentication import Access
 from modelworks.serving.access.denial import Denial
-from modelworks.serving.access.doorkeeper import Access
 from modelworks.serving.problems import answer_refusal
 
 OPEN = {"/health", "/ready"}
@@ -26,8 +26,8 @@ HEADERS = {
 INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
-class Gate:
-    """Asks `Access` about each request, and answers those that are not let in itself."""
+class AccessMiddleware:
+    """Asks `Access` about each request, and answers those that are denied."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self.app = app
