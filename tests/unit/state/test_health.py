@@ -15,6 +15,7 @@ from modelworks.registry.promotion import LedgerEntry
 from modelworks.registry.runs import TrackedRun
 from modelworks.reporting.status_line import SYMBOLS
 from modelworks.state.health import WORDS, assess
+from modelworks.state.rollout import RolloutState
 from modelworks.state.status import ReleasedVersion, State
 from states import empty_state
 
@@ -236,6 +237,14 @@ def test_request_for_a_new_model_is_what_comes_next(claimed_by: str | None, acti
     for drifts in (True, False):
         asked = record(drifts=drifts, retrain=True)
         assert assess(replace(RELEASED, records=[asked], claims={1: claimed_by})).finding.action == action
+
+
+@pytest.mark.parametrize("in_force", [True, False])
+def test_rollout_that_goes_on_is_what_comes_next(*, in_force: bool) -> None:
+    moving = replace(RELEASED, rollout=RolloutState(in_force, "version 3 answers 5 % of the requests", [], None))
+    line = assess(moving).line
+    assert line.word == "Healthy"
+    assert (line.action == "version 3 answers 5 % of the requests: Airflow moves it, or `rollout watch`") == in_force
 
 
 def test_line_and_json_hold_the_word_beside_the_reason() -> None:

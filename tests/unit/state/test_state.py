@@ -16,10 +16,12 @@ from modelworks.monitoring.calibration import Performance
 from modelworks.monitoring.drift import ColumnDrift
 from modelworks.monitoring.records import PeriodPerformance, Record
 from modelworks.registry.promotion import LedgerEntry
+from modelworks.registry.rollouts import RolloutStep
 from modelworks.registry.runs import TrackedRun
 from modelworks.reporting.markdown import as_text, link, text_table
 from modelworks.settings import Settings, load_settings
 from modelworks.state.page import to_html
+from modelworks.state.rollout import RolloutState
 from modelworks.state.status import CleanPeriod, ReleasedVersion, State
 from modelworks.state.words import describe_result
 from states import empty_state
@@ -129,6 +131,26 @@ def with_status(state: State, **facts: Any) -> State:
     return replace(state, status=replace(state.status, **facts))
 
 
+STEP = RolloutStep(
+    sequence=1,
+    at="2013-12-01T06:00:00+00:00",
+    rollout=1,
+    action="started",
+    by=HOSTILE,
+    reason=HOSTILE,
+    version=HOSTILE,
+    champion="1",
+    ledger_entry=1,
+    release="canary",
+    number=0,
+    share=0.05,
+    run_id="r2",
+    pipeline_run="second",
+    data_digest="feed",
+    code_commit="c0ffee",
+)
+
+
 def clean(period: str, rows: int, unlabelled: int, quarantined: int, version: int) -> CleanPeriod:
     return CleanPeriod(period, version, rows, unlabelled, quarantined, "beef")
 
@@ -136,6 +158,14 @@ def clean(period: str, rows: int, unlabelled: int, quarantined: int, version: in
 def captions(page: str) -> list[str]:
     """What the pictures show, in their order."""
     return re.findall(r'<span class="figure" role="img" aria-label="([^"]*)"><svg ', page)
+
+
+@pytest.mark.parametrize("in_force", [True, False])
+def test_rollout_that_goes_on_is_at_the_top_and_its_steps_below(settings: Settings, *, in_force: bool) -> None:
+    moving = RolloutState(in_force, "version 3 answers 5 % of the requests", [replace(STEP, reason="a try")], None)
+    page = to_html(FLIGHTS, settings, replace(NOTHING, rollout=moving))
+    assert ("<strong>Rollout:</strong> version 3 answers 5 % of the requests" in page) == in_force
+    assert "a try" in page
 
 
 def test_page_of_a_new_project_says_what_to_do_and_has_no_figure(settings: Settings) -> None:
@@ -242,6 +272,7 @@ def test_whatever_people_and_data_hold_is_shown_as_text(settings: Settings) -> N
         claims={1: HOSTILE},
         runs=[replace(RUN, name=HOSTILE, tags={"verdict": "refused", "refusal": HOSTILE, "held_out": HOSTILE})],
         links={"r1": "javascript:alert(1)", "m1": "http://mlflow/<script>"},
+        rollout=RolloutState(in_force=True, summary=HOSTILE, steps=[STEP], comparison=None),
     )
     page = to_html(FLIGHTS, settings, state, [HOSTILE])
     read = Read(page)

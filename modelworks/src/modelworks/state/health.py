@@ -197,6 +197,9 @@ def _healthy(state: State) -> Finding:
     champion = state.status.champion
     assert champion  # else there were a finding
     seen = f"no alarm in {state.records[-1].period}" if state.records else "no period has been monitored yet"
-    idle = "nothing to do; monitoring looks at the next period when its data come"
-    action = _retrain(state) if _last_request(state) else idle
+    action = "nothing to do; monitoring looks at the next period when its data come"
+    if _last_request(state):
+        action = _retrain(state)
+    elif state.rollout and state.rollout.in_force:
+        action = f"{state.rollout.summary}: Airflow moves it, or `rollout watch`"
     return Finding("healthy", f"version {champion.version} serves; {seen}", action)

@@ -61,11 +61,13 @@ def to_html(
 
 
 def _summary(state: State) -> str:
-    """Some lines: environment, champion, newest period, last training run."""
+    """Some lines: environment, champion, rollout, newest period, last training run."""
     champion = state.status.champion
     since = f"version {champion.version}, since {to_minute(champion.since)}" if champion else "none yet"
     lines = [("Environment", state.status.environment)] if state.status.environment else []
     lines.append(("Champion", since))
+    if state.rollout and state.rollout.in_force:
+        lines.append(("Rollout", state.rollout.summary))
     if state.records:
         last = state.records[-1]
         request = "a new model was requested" if last.retrain else "no new model was requested"

@@ -55,8 +55,8 @@ def _print_release(console: Console, run: RunSummary) -> None:
         why = f": {run.answer_reason}" if run.answer_reason else ""
         console.print(f"{run.approval} by {run.answered_by}{why}", markup=False, soft_wrap=True)
     if run.verdict == "accepted" and run.version and run.version != run.champion:
-        console.print(f"[bold blue]Rolled out[/] version {run.version} meets live traffic: `rollout status`")
-        console.print(f"             the champion is still version {run.champion}")
+        console.print(f"[bold blue]Challenger[/] version {run.version} meets live traffic: `rollout status`")
+        console.print(f"           the champion is still version {run.champion}")
     elif run.verdict == "accepted" and run.version:
         console.print(f"[bold green]Released[/]   version {run.version} is the champion")
     else:
